@@ -1,0 +1,1 @@
+"""Whorl: a data flywheel in a box."""

@@ -1,0 +1,203 @@
+"""Combinations that cannot be meant: each yields the path of the key to change and what would be right."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from whorl.errors import did_you_mean
+from whorl.spec.knobs import GateSpec, Spec
+
+Problem = tuple[tuple[str, ...], str]
+
+# Words that rules and tables use for what is not a feature.
+RESERVED = (
+    "id", "time", "received_at", "day", "split", "score", "scores", "output", "action", "propensity", "label",
+    "label_time", "label_source", "label_received_at", "status", "age_days", "group_id", "session_id", "model_version",
+    "feature_version", "variant", "weight", "reason", "feedback", "p_true", "error",
+)  # fmt: skip
+
+METRICS = {
+    "binary": ("auc", "average_precision", "log_loss", "accuracy", "brier", "calibration_error"),
+    "multiclass": ("auc", "average_precision", "log_loss", "accuracy", "brier", "calibration_error"),
+    "regression": ("mae", "rmse"),
+    "generation": ("accuracy",),
+}
+
+
+def contradictions(spec: Spec) -> Iterator[Problem]:
+    """Every combination that cannot be meant."""
+    yield from _schema(spec)
+    yield from _labels(spec)
+    yield from _curate(spec)
+    yield from _train(spec)
+    yield from _evaluate(spec)
+    yield from _release(spec)
+
+
+def _schema(spec: Spec) -> Iterator[Problem]:
+    schema, features = spec.schema, spec.features
+    for name, feature in features.items():
+        if name in RESERVED:
+            yield (
+                ("schema", "features", name),
+                f"'{name}' is a word of Whorl's own. Rename the feature and say where it is: "
+                f'event_{name} = {{ type = "{feature.type}", path = "{name}" }}.',
+            )
+        if name in spec.protected:
+            yield (
+                ("schema", "protected"),
+                f"'{name}' is protected and a feature. Take it out of one of the two.",
+            )
+        if schema.label and (feature.path or name) == schema.label:
+            yield (
+                ("schema", "features", name),
+                "This is the label's own path: the model would be told the answer.",
+            )
+    for position, name in enumerate(schema.segments):
+        if name not in features:
+            yield (
+                ("schema", "segments", str(position)),
+                f"'{name}' is not a feature. {did_you_mean(name, list(features))}",
+            )
+    if schema.censored and schema.action is None:
+        yield (
+            ("schema", "censored"),
+            "Actions hide the truth, but [schema] action does not say where the action is.",
+        )
+
+
+def _labels(spec: Spec) -> Iterator[Problem]:
+    labels = spec.labels
+    for position, key in enumerate(labels.on):
+        if key != "id" and key not in spec.schema.keys:
+            known = ["id", *spec.schema.keys]
+            yield ("labels", "on", str(position)), f"'{key}' is not a key. {did_you_mean(key, known)}"
+    if "id" in labels.on and len(labels.on) > 1:
+        yield ("labels", "on"), "'id' is unique by itself. Use on = [\"id\"], or business keys without it."
+    if labels.window and labels.window.span < labels.lag.span:
+        yield ("labels", "window"), f"The window ({labels.window}) is shorter than the lag ({labels.lag})."
+    if labels.default_after and labels.window and labels.default_after.after.span > labels.window.span:
+        yield (
+            ("labels", "default_after", "after"),
+            f"The default ({labels.default_after.after}) would come after the window ({labels.window}) has closed.",
+        )
+    if labels.default_after and spec.task == "binary" and not isinstance(labels.default_after.value, bool):
+        yield ("labels", "default_after", "value"), "For a binary task this is true or false."
+    if labels.delay == "survival" and spec.task not in ("binary", "multiclass"):
+        yield (
+            ("labels", "delay"),
+            "'survival' is for binary and multiclass tasks. Use delay = \"none\" with a lag.",
+        )
+    if labels.delay == "survival" and labels.lag.seconds > 0:
+        yield ("labels", "lag"), 'With delay = "survival" young rows are used as they are: leave the lag out.'
+    if labels.horizon and spec.features.get(labels.horizon) is None:
+        yield (
+            ("labels", "horizon"),
+            f"'{labels.horizon}' is not a feature. {did_you_mean(labels.horizon, list(spec.features))}",
+        )
+    if labels.horizon and labels.delay == "none":
+        yield ("labels", "horizon"), 'A horizon is used by delay = "survival" only.'
+
+
+def _curate(spec: Spec) -> Iterator[Problem]:
+    names = [rule.name for rule in spec.curate.rules]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            yield ("curate", "rules", str(position), "name"), f"Two rules are called '{name}'."
+    if spec.curate.budget == 0 and spec.automation == "full":
+        yield ("curate", "budget"), "With a budget of 0 nothing is ever learnt; leave it out for all rows."
+
+
+def _train(spec: Spec) -> Iterator[Problem]:
+    train, features = spec.train, spec.features
+    builtin = ("lightgbm", "linear-text", "command", "external")
+    if train.trainer not in builtin and ":" not in train.trainer:
+        yield (
+            ("train", "trainer"),
+            f"'{train.trainer}' is neither built in nor of the form package.module:function. "
+            f"{did_you_mean(train.trainer, builtin)}",
+        )
+    if train.trainer == "command" and not train.command:
+        yield ("train", "command"), 'trainer = "command" needs command = ["program", "{dataset}", "{model}"].'
+    if train.command and train.trainer != "command":
+        yield (
+            ("train", "command"),
+            f"A command is given, but trainer is '{train.trainer}'. Set trainer = \"command\".",
+        )
+    texts = [name for name, feature in features.items() if feature.type == "text"]
+    if train.trainer == "linear-text" and not texts:
+        yield ("train", "trainer"), "'linear-text' needs a feature of type \"text\"."
+    if train.trainer in ("lightgbm", "linear-text") and spec.task == "generation":
+        yield (
+            ("train", "trainer"),
+            f"'{train.trainer}' cannot train a generation task. Use a command, a function or \"external\".",
+        )
+    if train.trainer == "linear-text" and spec.task == "regression":
+        yield (
+            ("train", "trainer"),
+            "'linear-text' is a classifier. Use \"lightgbm\" or your own function for regression.",
+        )
+    if train.trainer == "lightgbm" and texts and len(texts) == len(features):
+        yield (
+            ("train", "trainer"),
+            "Every feature is text, which 'lightgbm' does not read. Use \"linear-text\".",
+        )
+
+
+def _evaluate(spec: Spec) -> Iterator[Problem]:
+    if spec.evaluate.metric is not None:
+        yield from _metric(spec, spec.evaluate.metric, ("evaluate", "metric"))
+    if spec.monitor.metric is not None:
+        yield from _metric(spec, spec.monitor.metric, ("monitor", "metric"))
+    for position, gate in enumerate(spec.gates):
+        yield from _gate(spec, gate, ("evaluate", "gates", str(position)))
+
+
+def _gate(spec: Spec, gate: GateSpec, at: tuple[str, ...]) -> Iterator[Problem]:
+    if gate.metric is not None:
+        yield from _metric(spec, gate.metric, (*at, "metric"))
+    if gate.check in ("minimum", "cost", "latency") and gate.value is None:
+        yield (*at, "value"), f"'{gate.check}' needs a value."
+    if gate.check == "golden" and gate.dataset is None:
+        yield (*at, "dataset"), "'golden' needs the name of a golden dataset."
+    if gate.check == "function" and gate.function is None:
+        yield (*at, "function"), "'function' needs function = \"package.module:function\"."
+    if gate.check == "calibrated" and spec.task not in ("binary", "multiclass"):
+        yield (*at, "check"), "'calibrated' is for binary and multiclass tasks."
+    if gate.margin < 0:
+        yield (*at, "margin"), f"The margin is {gate.margin}; use a number from 0."
+
+
+def _metric(spec: Spec, name: str, at: tuple[str, ...]) -> Iterator[Problem]:
+    known = METRICS[spec.task]
+    if ":" not in name and name not in known:
+        yield (
+            at,
+            f"'{name}' does not measure a {spec.task} task. {did_you_mean(name, known)} Or package.module:function.",
+        )
+
+
+def _release(spec: Spec) -> Iterator[Problem]:
+    release = spec.release
+    if release.via == "external" and release.webhook is None:
+        yield ("release", "webhook"), 'via = "external" needs the URL that is told of a release.'
+    for position, stage in enumerate(release.stages):
+        if stage != "full":
+            yield (
+                ("release", "stages", str(position)),
+                f"This version releases in one stage, 'full'; found '{stage}'.",
+            )
+    if spec.champion.trained_through is not None:
+        try:
+            datetime.fromisoformat(spec.champion.trained_through)
+        except ValueError:
+            yield (
+                ("champion", "trained_through"),
+                f"Expected an ISO 8601 time, found '{spec.champion.trained_through}'.",
+            )
+    if (
+        spec.automation == "full"
+        and spec.train.trainer == "external"
+        and release.via == "external"
+        and not spec.gates
+    ):
+        yield ("evaluate", "gates"), "Nothing would check what is released: declare a gate."
