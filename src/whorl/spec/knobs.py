@@ -216,6 +216,13 @@ class TrainSpec(Knobs, frozen=True, kw_only=True):
         list[str],
         knob("trainer = 'command': program and arguments; {dataset}, {model} and {seed} are filled in."),
     ] = []
+    load: Annotated[
+        str | None,
+        knob("'package.module:function' that loads what your trainer wrote; its result has predict(table)."),
+    ] = None
+    allow_pickle: Annotated[
+        bool, knob("Load model formats that can run code (an MLflow model with pickles).")
+    ] = False
     seed: Annotated[int, knob("Seed of everything random in a fit.")] = 0
     timeout: Annotated[
         Duration, knob("A command or an external trainer that takes longer has failed.", "time")

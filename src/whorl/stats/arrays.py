@@ -37,7 +37,9 @@ def rows_that_count(
         y, p, w = y[counts], p[counts], w[counts]
     missing = int(np.isnan(y).sum() + np.isnan(p).sum())
     if missing:
-        raise ValueError(f"{missing} values of truth or prediction are nan. Leave those rows out, and count them.")
+        raise ValueError(
+            f"{missing} values of truth or prediction are nan. Leave those rows out, and count them."
+        )
     return y, p, w
 
 
@@ -85,4 +87,6 @@ def codes(group: npt.ArrayLike) -> Indices:
     """
     seen: dict[object, int] = {}
     values = np.asarray(group).tolist()
-    return np.fromiter((seen.setdefault(value, len(seen)) for value in values), dtype=np.intp, count=len(values))
+    return np.fromiter(
+        (seen.setdefault(value, len(seen)) for value in values), dtype=np.intp, count=len(values)
+    )

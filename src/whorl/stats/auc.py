@@ -29,10 +29,10 @@ def auc_linear(truth: Floats, prediction: Floats, weight: Floats) -> Linear:
     if prediction.ndim == 2:
         return macro(auc_linear, truth, prediction, weight)
     positive = truth > 0.5
+    if positive.all() or not positive.any():
+        return undefined(len(truth))
     weight_1, weight_0 = np.where(positive, weight, 0.0), np.where(positive, 0.0, weight)
     total_1, total_0 = weight_1.sum(), weight_0.sum()
-    if not (total_1 > 0 and total_0 > 0):
-        return undefined(len(truth))
     _, tie = np.unique(prediction, return_inverse=True)
     tied_1, tied_0 = np.bincount(tie, weight_1), np.bincount(tie, weight_0)
     below = (np.cumsum(tied_0) - tied_0 / 2) / total_0

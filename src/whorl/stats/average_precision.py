@@ -7,7 +7,9 @@ from whorl.stats.arrays import Floats, effective_rows, rows_that_count
 from whorl.stats.linear import Linear, macro, small_sample, undefined
 
 
-def average_precision(truth: npt.ArrayLike, prediction: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
+def average_precision(
+    truth: npt.ArrayLike, prediction: npt.ArrayLike, weight: npt.ArrayLike | None = None
+) -> float:
     """Area under the precision-recall curve by steps (no interpolation), tied scores taken together, weighted.
 
     With prediction (n, k): the mean over classes, each against the rest. nan when there is no positive or no negative
@@ -32,10 +34,10 @@ def average_precision_linear(truth: Floats, prediction: Floats, weight: Floats) 
     if prediction.ndim == 2:
         return macro(average_precision_linear, truth, prediction, weight)
     positive = truth > 0.5
+    if positive.all() or not positive.any():
+        return undefined(len(truth))
     weight_1 = np.where(positive, weight, 0.0)
     total_1 = weight_1.sum()
-    if not 0 < total_1 < weight.sum() or positive.all():
-        return undefined(len(truth))
     _, tie = np.unique(prediction, return_inverse=True)
     tied_1 = np.bincount(tie, weight_1)
     reached_1 = np.cumsum(tied_1[::-1])[::-1]

@@ -48,7 +48,9 @@ def macro(binary: Linearised, truth: Floats, prediction: Floats, weight: Floats)
 
     Shapes: truth (n,) class index, prediction (n, k). nan when no class has both members and others.
     """
-    parts = [binary((truth == k).astype(np.float64), prediction[:, k], weight) for k in range(prediction.shape[1])]
+    parts = [
+        binary((truth == k).astype(np.float64), prediction[:, k], weight) for k in range(prediction.shape[1])
+    ]
     parts = [part for part in parts if not np.isnan(part.value)]
     if not parts:
         return undefined(len(truth))
