@@ -60,7 +60,7 @@ class Prediction(Record, frozen=True, kw_only=True):
     `score` is the probability of the positive class (binary) or the predicted number (regression); `scores` names
     several scores or one probability per class. `output` is what the model answered: a class, a number, a text.
     Costs are in US dollars, latency in milliseconds, tokens are counts, propensity is the probability with which
-    the action was taken.
+    the action was taken. `protected` holds fairness groups by name; they are never features.
     """
 
     id: str
@@ -77,6 +77,7 @@ class Prediction(Record, frozen=True, kw_only=True):
     group: str | None = None
     session: str | None = None
     keys: dict[str, str] = {}
+    protected: dict[str, str] = {}
     model_version: str | None = None
     feature_version: str | None = None
     variant: str | None = None
@@ -202,6 +203,17 @@ class Verdict(Record, frozen=True, kw_only=True):
     metrics: dict[str, dict[str, Any]] = {}
     rows: int = 0
     notes: list[str] = []
+
+
+class Waiting(Record, frozen=True, kw_only=True):
+    """What a cycle cannot go on without: a person's approval, a model from outside, or a confirmed release.
+
+    `where` names the place: the step to be approved, the dataset to train on, the release to confirm.
+    """
+
+    what: Literal["approval", "model", "confirmation"]
+    where: str
+    hint: str = ""
 
 
 class Release(Record, frozen=True, kw_only=True):

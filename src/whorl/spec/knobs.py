@@ -198,10 +198,6 @@ class CurateSpec(Knobs, frozen=True, kw_only=True):
     initial: Annotated[
         Count | None, knob("Labelled rows of the first dataset; none: all that are known.", "rows")
     ] = None
-    replay_rows: Annotated[
-        Count,
-        knob("Ordinary rows drawn again from what no rule chose, so that the model does not forget.", "rows"),
-    ] = 0
     golden: Annotated[str | None, knob("Name of a golden dataset whose rows are never trained on.")] = None
     reasons: Annotated[ReasonsSpec, knob("Built-in reasons beside your rules.")] = ReasonsSpec()
     rules: Annotated[list[RuleSpec], knob("Your own reasons, as SQL.")] = []
@@ -230,6 +226,13 @@ class TrainSpec(Knobs, frozen=True, kw_only=True):
     window: Annotated[
         Duration | None, knob("Rows older than this leave the training set; none: all stay.", "time")
     ] = None
+    replay_rows: Annotated[
+        Count,
+        knob(
+            "Rows older than the window that stay, drawn at random and weighted for the rest, so that the model does not forget.",
+            "rows",
+        ),
+    ] = 1000
     half_life: Annotated[
         Duration | None, knob("A row this much older weighs half in the fit; none: all alike.", "time")
     ] = None
@@ -270,6 +273,13 @@ class EvaluateSpec(Knobs, frozen=True, kw_only=True):
         knob("Chance of ever promoting by luck, spent over the looks at one holdout.", "probability"),
     ] = 0.05
     window: Annotated[Duration | None, knob("Only holdout rows this young judge; none: all.", "time")] = None
+    time_forward: Annotated[
+        Duration | None,
+        knob(
+            "Traffic too low for a holdout share: the youngest rows of this span are kept out of training and judge, as weaker evidence.",
+            "time",
+        ),
+    ] = None
     gates: Annotated[
         list[GateSpec] | UnsetType,
         knob("Checks a challenger must pass; default: better, no_segment_worse. [] promotes always."),

@@ -21,4 +21,5 @@ def accuracy(truth: npt.ArrayLike, prediction: npt.ArrayLike, weight: npt.ArrayL
 def hits(truth: Floats, prediction: Floats) -> Floats:
     """1.0 where the likeliest class is the true one, else 0.0; (n,)."""
     said = prediction >= 0.5 if prediction.ndim == 1 else prediction.argmax(axis=1)
-    return (said == truth).astype(np.float64)
+    hit: Floats = (said == truth).astype(np.float64)
+    return hit

@@ -90,3 +90,18 @@ def codes(group: npt.ArrayLike) -> Indices:
     return np.fromiter(
         (seen.setdefault(value, len(seen)) for value in values), dtype=np.intp, count=len(values)
     )
+
+
+def groups_that_count(group: npt.ArrayLike | None, weight: npt.ArrayLike | None, rows: int) -> Indices | None:
+    """Group numbers of the rows of positive weight. Raises ValueError when there are not as many as rows.
+
+    >>> groups_that_count(["u7", "u2", "u7"], [1, 0, 2], 2).tolist()
+    [0, 0]
+    """
+    if group is None:
+        return None
+    values = np.asarray(group)
+    numbers = codes(values if weight is None else values[np.asarray(weight) > 0])
+    if len(numbers) != rows:
+        raise ValueError(f"Group has {len(numbers)} rows that count, truth has {rows}.")
+    return numbers

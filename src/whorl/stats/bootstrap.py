@@ -10,8 +10,9 @@ from math import nan
 import numpy as np
 
 from whorl.stats.arrays import Floats, Indices
+from whorl.stats.metric import MetricFunction
 
-REPEATS = 500
+REPEATS = 400
 
 
 def bootstrap(
@@ -40,7 +41,7 @@ def bootstrap(
 
     >>> value = np.arange(100.0)
     >>> low, high = bootstrap(lambda w: float(w @ value / w.sum()), np.ones(100))
-    >>> 43 < low < 45 and 54 < high < 56
+    >>> 42 < low < 46 and 53 < high < 57
     True
     """
     random = np.random.default_rng(seed)
@@ -54,3 +55,17 @@ def bootstrap(
         return nan, nan
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def of_weights(function: MetricFunction, truth: Floats, prediction: Floats) -> Callable[[Floats], float]:
+    """A metric as a figure of the weights alone, on rows sorted once: sorts inside it then cost next to nothing.
+
+    >>> figure = of_weights(lambda y, p, w: float(np.dot(w, p - y)), np.array([1.0, 0.0]), np.array([0.75, 0.5]))
+    >>> figure(np.array([1.0, 2.0]))
+    0.75
+    """
+    if prediction.ndim > 1:
+        return lambda weight: function(truth, prediction, weight)
+    order = np.argsort(prediction, kind="stable")
+    y, p = truth[order], prediction[order]
+    return lambda weight: function(y, p, weight[order])

@@ -13,7 +13,9 @@ from whorl.stats.logistic_line import logistic_line
 BINS = 10
 
 
-def calibration_error(truth: npt.ArrayLike, prediction: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
+def calibration_error(
+    truth: npt.ArrayLike, prediction: npt.ArrayLike, weight: npt.ArrayLike | None = None
+) -> float:
     """Weighted mean over 10 bins of equal weight of |mean prediction - share that came true|; nan without rows.
 
     Equal predictions share a bin. Multiclass: of the likeliest class, its probability against whether it was right.
@@ -32,7 +34,7 @@ def calibration_error(truth: npt.ArrayLike, prediction: npt.ArrayLike, weight: n
 
 
 def calibration_error_interval(
-    truth: Floats, prediction: Floats, weight: Floats, group: Indices | None, level: float, seed: int
+    truth: Floats, prediction: Floats, weight: Floats, group: Indices | None, level: float
 ) -> Estimate:
     """The error with an interval that holds for calibrated models too, where bootstrap percentiles never reach 0.
 
@@ -48,15 +50,18 @@ def calibration_error_interval(
     gap = chance - came_true
     gap_of_bin = np.bincount(bins, weight * gap) / np.bincount(bins, weight)
     terms = weight * (gap - gap_of_bin[bins]) / weight.sum()
-    unit = np.arange(len(truth)) if group is None else group
-    units = int(unit.max()) + 1
     if group is None:
         covariance = np.diag(np.bincount(bins, np.square(terms)))
+        inflation = small_sample(len(truth) / count)
     else:
-        sums = np.bincount(unit * count + bins, terms, minlength=units * count).reshape(units, count)
+        groups = int(group.max()) + 1
+        sums = np.bincount(group * count + bins, terms, minlength=groups * count).reshape(groups, count)
         covariance = sums.T @ sums
-    draws = np.random.default_rng(seed).multivariate_normal(np.zeros(count), covariance, 4000)
-    reach = float(np.quantile(np.abs(draws).sum(axis=1), level)) * small_sample(units / count if group is None else units)
+        inflation = small_sample(groups)
+    if np.isnan(inflation):
+        return Estimate(value, nan, nan, len(truth))
+    draws = np.random.default_rng(0).multivariate_normal(np.zeros(count), covariance, 4000)
+    reach = float(np.quantile(np.abs(draws).sum(axis=1), level)) * inflation
     return Estimate(value, max(0.0, value - reach), min(1.0, value + reach), len(truth))
 
 
@@ -68,8 +73,9 @@ def calibration_line(
     (nan, nan) with one class, constant predictions, or predictions that separate the classes.
     Source: Cox (1958), Biometrika 45:562-565.
 
-    >>> [round(v, 6) for v in calibration_line([1, 0, 1, 1, 0, 0, 0, 1], [0.75, 0.75, 0.75, 0.75, 0.25, 0.25, 0.25, 0.25])]
-    [1.0, 0.0]
+    >>> slope, intercept = calibration_line([1, 1, 1, 0, 0, 0, 0, 1], [0.9] * 4 + [0.1] * 4)
+    >>> round(slope, 6), abs(round(intercept, 6))
+    (0.5, 0.0)
     """
     y, p, w = rows_that_count(truth, prediction, weight)
     clipped = np.clip(p, 1e-15, 1 - 1e-15)
@@ -88,5 +94,6 @@ def _bins(chance: Floats, weight: Floats) -> Indices:
     before = np.cumsum(weight[order])
     cut = np.searchsorted(before, before[-1] * np.arange(1, BINS) / BINS, side="right")
     edges = np.unique(chance[order][np.minimum(cut, len(chance) - 1)])
-    _, bins = np.unique(np.searchsorted(edges, chance, side="right"), return_inverse=True)
-    return bins
+    bins = np.searchsorted(edges, chance, side="right")
+    number = np.cumsum(np.bincount(bins) > 0) - 1
+    return number[bins]

@@ -9,16 +9,15 @@
 
 Quantiles are Student's on the units that carry the variance: rows (for rank metrics: of the rarer class), or groups.
 Source: Korn & Graubard (1998), Survey Methodology 24:193-201, for Wilson-like intervals with an effective size;
-Boyd, Eng & Page (2013), ECML, on why symmetric and bootstrap intervals of average precision come out too short.
+Boyd, Eng & Page (2013), ECML-PKDD 451-466: for average precision the bootstrap covers too little.
 """
 
-from math import isnan, nan
+from math import isnan, nan, sqrt
 
-import numpy as np
 import numpy.typing as npt
 
-from whorl.stats.arrays import Indices, codes, rows_that_count
-from whorl.stats.bootstrap import bootstrap
+from whorl.stats.arrays import Indices, groups_that_count, rows_that_count
+from whorl.stats.bootstrap import bootstrap, of_weights
 from whorl.stats.estimate import Estimate, from_standard_error, student_quantile
 from whorl.stats.linear import Linear, variance
 from whorl.stats.metric import Metric, metric_named
@@ -43,7 +42,7 @@ def interval(
         prediction: (n,) or (n, k).
         weight: (n,) non-negative; rows of weight 0 do not count, in n neither. None: all 1.
         level: Confidence, in (0, 1).
-        seed: For the metrics that need draws.
+        seed: For metrics that are bootstrapped.
         group: (n,) any values; rows of one group (user, session) are not taken as independent.
 
     Returns:
@@ -63,26 +62,15 @@ def interval(
     if not len(y):
         return Estimate(nan, nan, nan, 0)
     if chosen.own_interval is not None:
-        return chosen.own_interval(y, p, w, g, level, seed)
+        return chosen.own_interval(y, p, w, g, level)
     linear = chosen.linearised(y, p, w)
     if linear is not None:
         return _from_terms(chosen, linear, g, level)
     value = chosen.function(y, p, w)
     if isnan(value):
         return Estimate(nan, nan, nan, len(y))
-    low, high = bootstrap(lambda drawn: chosen.function(y, p, drawn), w, level=level, seed=seed, group=g)
+    low, high = bootstrap(of_weights(chosen.function, y, p), w, level=level, seed=seed, group=g)
     return Estimate(value, low, high, len(y))
-
-
-def groups_that_count(group: npt.ArrayLike | None, weight: npt.ArrayLike | None, rows: int) -> Indices | None:
-    """Group numbers of the rows of positive weight. Raises ValueError when there are not as many as rows."""
-    if group is None:
-        return None
-    values = np.asarray(group)
-    numbers = codes(values if weight is None else values[np.asarray(weight) > 0])
-    if len(numbers) != rows:
-        raise ValueError(f"Group has {len(numbers)} rows that count, truth has {rows}.")
-    return numbers
 
 
 def independent_units(linear: Linear, group: Indices | None) -> float:
@@ -100,7 +88,6 @@ def _from_terms(metric: Metric, linear: Linear, group: Indices | None, level: fl
         share = min(max(value, 0.0), 1.0)
         size = share * (1 - share) / spread if spread > 0 and 0 < share < 1 else units
         return Estimate(value, *wilson(share * size, size, z=quantile), rows)
-    estimate = from_standard_error(value, float(np.sqrt(spread)), rows, quantile=quantile)
-    return Estimate(value, float(np.clip(estimate.low, metric.lowest, None)), estimate.high, rows)
-
-
+    estimate = from_standard_error(value, sqrt(spread), rows, quantile=quantile)
+    low = metric.lowest if estimate.low < metric.lowest else estimate.low
+    return Estimate(value, low, estimate.high, rows)

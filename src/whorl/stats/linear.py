@@ -5,7 +5,7 @@ the row's term; the terms add up to 0, and their sum of squares is the variance:
 it is the textbook variance (for a weighted one, Hajek's), for AUC it is DeLong's, for RMSE the delta method. Rows that
 belong together add their terms before squaring, and a paired difference subtracts terms row by row.
 
-Source: Jaeckel (1972), Bell Labs TM 72-1215-11; Efron (1982), "The Jackknife, the Bootstrap", ch. 6;
+Source: Jaeckel (1972), Bell Labs MM 72-1215-11; Efron (1982), "The Jackknife, the Bootstrap", ch. 6;
 Obuchowski (1997), Biometrics 53:567-578 for grouped AUC.
 """
 
@@ -61,8 +61,8 @@ def macro(binary: Linearised, truth: Floats, prediction: Floats, weight: Floats)
 def variance(terms: Floats, group: Indices | None = None) -> float:
     """Sum of squared terms, added up within each group first (with G/(G-1) for G groups); nan when not known.
 
-    >>> variance(np.array([0.1, 0.1, -0.2]), np.array([0, 0, 1]))
-    0.16000000000000003
+    >>> variance(np.array([1.0, 1.0, -2.0])), round(variance(np.array([1.0, 1.0, -2.0]), np.array([0, 0, 1])), 9)
+    (6.0, 16.0)
     """
     if group is None:
         return float(np.dot(terms, terms))

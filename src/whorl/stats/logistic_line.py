@@ -23,17 +23,22 @@ def logistic_line(x: Floats, target: Floats, weight: Floats) -> tuple[float, flo
     >>> round(slope, 6), round(intercept, 6)
     (0.5, 1.0)
     """
-    design = np.column_stack([x, np.ones(len(x))])
     line = np.zeros(2)
-    best = _loss(design @ line, target, weight)
+    best = _loss(line[0] * x + line[1], target, weight)
     for _ in range(100):
-        chance = _sigmoid(design @ line)
-        gradient = design.T @ (weight * (target - chance))
-        curvature = (design * (weight * chance * (1 - chance))[:, None]).T @ design
+        chance = sigmoid(line[0] * x + line[1])
+        error, bend = weight * (target - chance), weight * chance * (1 - chance)
+        gradient = np.array([np.dot(error, x), error.sum()])
+        mixed = np.dot(bend, x)
+        curvature = np.array([[np.dot(bend * x, x), mixed], [mixed, bend.sum()]])
         if not np.linalg.cond(curvature) < 1e12:
             return nan, nan
         step = np.linalg.solve(curvature, gradient)
-        while (loss := _loss(design @ (line + step), target, weight)) > best and np.abs(step).max() > 1e-12:
+        while True:
+            slope, intercept = line + step
+            loss = _loss(slope * x + intercept, target, weight)
+            if loss <= best or np.abs(step).max() < 1e-9:
+                break
             step /= 2
         line, best = line + step, min(loss, best)
         if np.abs(step).max() < 1e-9:
@@ -41,7 +46,8 @@ def logistic_line(x: Floats, target: Floats, weight: Floats) -> tuple[float, flo
     return nan, nan
 
 
-def _sigmoid(x: Floats) -> Floats:
+def sigmoid(x: Floats) -> Floats:
+    """1 / (1 + exp(-x)), without overflow."""
     chance: Floats = 0.5 * (1 + np.tanh(x / 2))
     return chance
 

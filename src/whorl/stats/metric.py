@@ -43,7 +43,7 @@ class Metric(msgspec.Struct, frozen=True):
         tasks: Kinds of task it fits.
         row_values: (truth, prediction) -> (n,), if the metric is their weighted mean.
         linear: Its terms (`linear.py`), if it is not a mean but smooth.
-        own_interval: (truth, prediction, weight, group, level, seed) -> Estimate, where the general ones would mislead.
+        own_interval: (truth, prediction, weight, group, level) -> Estimate, where the general ones would mislead.
         lowest: Least value it can have.
         greatest: Greatest value it can have.
     """
@@ -54,7 +54,7 @@ class Metric(msgspec.Struct, frozen=True):
     tasks: tuple[Task, ...] = ("binary", "multiclass", "regression")
     row_values: Callable[[Floats, Floats], Floats] | None = None
     linear: Linearised | None = None
-    own_interval: Callable[[Floats, Floats, Floats, Indices | None, float, int], Estimate] | None = None
+    own_interval: Callable[[Floats, Floats, Floats, Indices | None, float], Estimate] | None = None
     lowest: float = -inf
     greatest: float = inf
 
@@ -70,22 +70,30 @@ _CLASSES: tuple[Task, ...] = ("binary", "multiclass")
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("auc", auc, True, _CLASSES, linear=auc_linear, lowest=0, greatest=1),
-        Metric("average_precision", average_precision, True, _CLASSES, linear=average_precision_linear, lowest=0, greatest=1),
-        Metric("log_loss", log_loss, False, _CLASSES, row_values=log_losses, lowest=0),
-        Metric("accuracy", accuracy, True, _CLASSES, row_values=hits, lowest=0, greatest=1),
-        Metric("brier", brier, False, _CLASSES, row_values=brier_losses, lowest=0, greatest=1),
+        Metric("auc", auc, True, _CLASSES, linear=auc_linear, lowest=0.0, greatest=1.0),
+        Metric(
+            "average_precision",
+            average_precision,
+            True,
+            _CLASSES,
+            linear=average_precision_linear,
+            lowest=0.0,
+            greatest=1.0,
+        ),
+        Metric("log_loss", log_loss, False, _CLASSES, row_values=log_losses, lowest=0.0),
+        Metric("accuracy", accuracy, True, _CLASSES, row_values=hits, lowest=0.0, greatest=1.0),
+        Metric("brier", brier, False, _CLASSES, row_values=brier_losses, lowest=0.0, greatest=1.0),
         Metric(
             "calibration_error",
             calibration_error,
             False,
             _CLASSES,
             own_interval=calibration_error_interval,
-            lowest=0,
-            greatest=1,
+            lowest=0.0,
+            greatest=1.0,
         ),
-        Metric("mae", mae, False, ("regression",), row_values=absolute_errors, lowest=0),
-        Metric("rmse", rmse, False, ("regression",), linear=rmse_linear, lowest=0),
+        Metric("mae", mae, False, ("regression",), row_values=absolute_errors, lowest=0.0),
+        Metric("rmse", rmse, False, ("regression",), linear=rmse_linear, lowest=0.0),
     )
 }
 
@@ -97,7 +105,9 @@ def metric_named(name: str) -> Metric:
     False
     """
     if name not in METRICS:
-        raise NotFound(f"There is no metric {name!r}.", where="metric", hint=did_you_mean(name, list(METRICS)))
+        raise NotFound(
+            f"There is no metric {name!r}.", where="metric", hint=did_you_mean(name, list(METRICS))
+        )
     return METRICS[name]
 
 

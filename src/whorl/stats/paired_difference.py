@@ -10,10 +10,10 @@ from math import isnan, nan, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from whorl.stats.arrays import Floats, Indices, rows_that_count
-from whorl.stats.bootstrap import bootstrap
+from whorl.stats.arrays import Floats, Indices, groups_that_count, rows_that_count
+from whorl.stats.bootstrap import bootstrap, of_weights
 from whorl.stats.estimate import Estimate, from_standard_error, student_quantile
-from whorl.stats.interval import groups_that_count, independent_units
+from whorl.stats.interval import independent_units
 from whorl.stats.linear import variance
 from whorl.stats.metric import Metric, metric_named
 from whorl.stats.wilson import wilson
@@ -81,8 +81,10 @@ def _bootstrapped(
     seed: int,
     group: Indices | None,
 ) -> Estimate:
+    of_a, of_b = of_weights(metric.function, truth, a), of_weights(metric.function, truth, b)
+
     def difference(drawn: Floats) -> float:
-        return sign * (metric.function(truth, b, drawn) - metric.function(truth, a, drawn))
+        return sign * (of_b(drawn) - of_a(drawn))
 
     value = difference(weight)
     if isnan(value):

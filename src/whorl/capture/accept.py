@@ -1,0 +1,84 @@
+"""Take a batch of raw records: map, check, and keep it durably. What is wrong is refused by itself, not the batch.
+
+Accepted means committed to the inbox; `flush.py` moves it to the lake. The truth that lies in records of predictions is
+kept as labels of their own.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from whorl.capture.mapping import Mapped, Mapper
+from whorl.capture.sealed import pack, seal
+from whorl.capture.values import Notes
+from whorl.errors import RecordError
+from whorl.records import Accepted, Refusal
+from whorl.workspace import Workspace
+
+Kind = Literal["predictions", "labels", "feedback"]
+Sealed = dict[Kind, list[bytes]]
+
+
+def accept(
+    ws: Workspace,
+    kind: Kind,
+    raws: Sequence[Any],
+    received_at: datetime | None = None,
+    *,
+    native: bool = False,
+) -> Accepted:
+    """Accept a batch; returns once what was accepted is on disk.
+
+    Args:
+        kind: What the records are; those of predictions may bring their truth along.
+        raws: Decoded JSON objects.
+        received_at: Default is the clock's now.
+        native: The records have the field names of `records.py`, whatever [schema] says.
+
+    Returns:
+        How many were accepted, which were refused and why, and what is worth knowing about the others.
+
+    Raises:
+        InboxFull: Nothing more is taken. Send the batch again later: what came twice completes itself.
+        StorageError: The ledger could not be written.
+    """
+    received_at = received_at or ws.clock.now()
+    notes = Notes()
+    sealed, refused = seal_all(Mapper(ws.spec, native=native), kind, enumerate(raws), received_at, notes)
+    for name, records in sealed.items():
+        ws.inbox.accept(ws.name, name, pack(records), len(records), received_at)
+    return Accepted(accepted=len(raws) - len(refused), refused=refused, notes=notes.lines())
+
+
+def seal_all(
+    mapper: Mapper, kind: Kind, numbered: Iterable[tuple[int, Any]], received_at: datetime, notes: Notes
+) -> tuple[Sealed, list[Refusal]]:
+    """Map and seal records; only kinds that have any are in the result."""
+    sealed: Sealed = {}
+    refused: list[Refusal] = []
+    for index, raw in numbered:
+        try:
+            mapped = mapper.map(kind, raw, received_at, notes)
+            parts = {name: seal(record) for name, record in _parts(mapped)}
+        except RecordError as error:
+            refused.append(refusal_of(error, index))
+            continue
+        for name, part in parts.items():
+            sealed.setdefault(name, []).append(part)
+    return sealed, refused
+
+
+def refusal_of(error: RecordError, index: int) -> Refusal:
+    """A RecordError as a line of the answer."""
+    place = f"{error.where}: " if error.where else ""
+    code = str(error.facts.get("reason", error.code))
+    return Refusal(index=index, code=code, message=place + error.message, hint=error.hint)
+
+
+def _parts(mapped: Mapped) -> Iterable[tuple[Kind, Any]]:
+    if mapped.prediction is not None:
+        yield "predictions", mapped.prediction
+    if mapped.label is not None:
+        yield "labels", mapped.label
+    if mapped.feedback is not None:
+        yield "feedback", mapped.feedback

@@ -1,0 +1,185 @@
+"""One step of the cycle: find what became worth learning from, choose under the budget, and keep why.
+
+in: examples as of T, members of the training dataset; out: rows in the lake's `cases` table, and a CaseSet that counts them.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whorl.curate.candidates import candidate_steps
+from whorl.curate.draw import Draw, draw
+from whorl.curate.reasons import Reason, feature_columns, find_reasons, rule_columns
+from whorl.models.model import load_model
+from whorl.records import CaseSet
+from whorl.storage.tables import FEATURE, lake_schemas
+from whorl.workspace import Workspace
+
+INITIAL = "initial"
+TRAINING = "training"
+NOVELTY_SAMPLE = 20_000
+
+
+def curate(ws: Workspace, cycle_id: str, as_of: datetime, since: datetime | None) -> CaseSet:
+    """Choose this cycle's cases.
+
+    Args:
+        since: As-of time of the last training dataset; None for the first, which takes every known row
+            or `[curate] initial` of them at random.
+
+    Raises:
+        RuleError: A rule does not fit the schema.
+    """
+    examples = ws.examples(as_of)
+    rows = _candidates(ws, examples.name, as_of, since)
+    reasons = [] if since is None else _reasons(ws, rows, examples.name)
+    chosen = _choose(ws, rows, reasons, as_of, first=since is None)
+    cases = _cases(ws, rows, chosen, reasons, cycle_id, as_of, first=since is None)
+    ws.lake.append("cases", cases, app=f"cases/{cycle_id}", version=1)
+    by_reason = {row["values"]: row["counts"] for row in cases["reason"].value_counts().to_pylist()}
+    return CaseSet(
+        cycle_id=cycle_id,
+        as_of=as_of,
+        cases=cases.num_rows,
+        candidates=rows.num_rows,
+        by_reason=dict(sorted(by_reason.items())),
+        counts=examples.counts(),
+    )
+
+
+def _candidates(ws: Workspace, examples: str, as_of: datetime, since: datetime | None) -> pa.Table:
+    members = ws.lake.relation("members")
+    steps = candidate_steps(
+        examples,
+        ws.spec,
+        as_of,
+        since,
+        f"(SELECT id FROM {members} WHERE dataset = '{TRAINING}' AND role <> 'open')",
+        f"(SELECT id FROM {members} WHERE role = 'golden')",
+    )
+    columns = ["*", *rule_columns(ws.spec)]
+    steps.add("candidates_with_rules", f"SELECT {', '.join(columns)} FROM candidates ORDER BY id")
+    return ws.engine.query(steps.sql("candidates_with_rules"))
+
+
+def _reasons(ws: Workspace, rows: pa.Table, examples: str) -> list[Reason]:
+    if rows.num_rows == 0 or ws.spec.curate.strategy == "random":
+        return []
+    shares = ws.engine.query(
+        f"SELECT label::VARCHAR AS label, count(*) / sum(count(*)) OVER () AS share FROM {examples} "
+        "WHERE split = 'train' AND label IS NOT NULL GROUP BY label"
+    ).to_pylist()
+    # DuckDB writes booleans as 'true', Python as 'True'; compare in Python's form.
+    class_share = {
+        {"true": "True", "false": "False"}.get(r["label"], r["label"]): float(r["share"]) for r in shares
+    }
+    return find_reasons(
+        rows,
+        ws.spec,
+        class_share=class_share,
+        previous=_previous_champion(ws),
+        ordinary=_ordinary(ws, examples),
+    )
+
+
+def _previous_champion(ws: Workspace) -> Any:
+    version = ws.registry.previous()
+    if version is None or ws.spec.task != "binary":
+        return None
+    model = load_model(ws.registry.path(version), version.digest, ws.spec)
+    names = {FEATURE + name: name for name in ws.spec.features}
+    return lambda rows: model.predict(rows.select(list(names)).rename_columns(list(names.values())))
+
+
+def _ordinary(ws: Workspace, examples: str) -> pa.Table | None:
+    columns = feature_columns(ws.spec)
+    if not columns or not ws.spec.curate.reasons.novel:
+        return None
+    quoted = ", ".join(f'e."{name}"' for name in columns)
+    return ws.engine.query(
+        f"SELECT {quoted} FROM {examples} e SEMI JOIN {ws.lake.relation('members')} m ON e.id = m.id "
+        f"ORDER BY hash(e.id) LIMIT {NOVELTY_SAMPLE}"
+    )
+
+
+def _choose(ws: Workspace, rows: pa.Table, reasons: list[Reason], as_of: datetime, *, first: bool) -> Draw:
+    curate = ws.spec.curate
+    size = np.ones(rows.num_rows)
+    for reason in reasons:
+        mean = float(reason.severity[reason.rows].mean())
+        # Severities of different reasons have different units: each counts relative to its own mean.
+        size = np.where(reason.rows, np.maximum(size, reason.severity / mean if mean > 0 else 1.0), size)
+    if curate.half_life is not None:
+        age_s = as_of.timestamp() - rows["time"].cast(pa.int64()).to_numpy() / 1e6
+        size = size * 0.5 ** (np.maximum(age_s, 0) / curate.half_life.seconds)
+    strata = _strata(rows, reasons, ws.spec.schema.segments)
+    return draw(
+        rows["id"].to_pylist(),
+        strata,
+        size,
+        budget=curate.initial if first else curate.budget,
+        random_share=1.0 if first or curate.strategy == "random" else curate.random_share,
+        seed=f"{ws.spec.train.seed}/{as_of.isoformat()}",
+    )
+
+
+def _strata(rows: pa.Table, reasons: list[Reason], segments: list[str]) -> list[str | None]:
+    """First reason that holds and first segment's value; None where no reason holds."""
+    primary = _primary(reasons, rows.num_rows)
+    if not segments:
+        return [None if p < 0 else reasons[p].name for p in primary]
+    values = rows[FEATURE + segments[0]].to_pylist()
+    return [
+        None if p < 0 else f"{reasons[p].name}\x1f{value}" for p, value in zip(primary, values, strict=True)
+    ]
+
+
+def _primary(reasons: list[Reason], n: int) -> npt.NDArray[np.intp]:
+    primary = np.full(n, -1, dtype=np.intp)
+    for position in reversed(range(len(reasons))):
+        primary[reasons[position].rows] = position
+    return primary
+
+
+def _cases(
+    ws: Workspace,
+    rows: pa.Table,
+    chosen: Draw,
+    reasons: list[Reason],
+    cycle_id: str,
+    as_of: datetime,
+    *,
+    first: bool,
+) -> pa.Table:
+    picked, n = rows.take(pa.array(chosen.rows)), len(chosen.rows)
+    primary = _primary(reasons, rows.num_rows)[chosen.rows]
+    ordinary = INITIAL if first else "random"
+    segment = ws.spec.schema.segments[0] if ws.spec.schema.segments else None
+    held = [[r.name for r in reasons if r.rows[row]] for row in chosen.rows]
+    severity = [
+        float(reasons[p].severity[row]) if p >= 0 else 1.0
+        for p, row in zip(primary, chosen.rows, strict=True)
+    ]
+    columns = {
+        "cycle_id": pa.array([cycle_id] * n, pa.string()),
+        "as_of": pa.array([as_of] * n),
+        "day": pa.array([as_of.astimezone(UTC).date()] * n),
+        "id": picked["id"],
+        "time": picked["time"],
+        "reason": pa.array([reasons[p].name if p >= 0 else ordinary for p in primary], pa.string()),
+        "reasons": pa.array(held, pa.list_(pa.string())),
+        "severity": pa.array(severity, pa.float64()),
+        "segment": pc.cast(picked[FEATURE + segment], pa.string()) if segment else pa.nulls(n, pa.string()),
+        "policy": pa.array([ws.spec.curate.strategy] * n, pa.string()),
+        "probability": pa.array(chosen.probability),
+        "status": picked["status"],
+        "score": picked["score"],
+        "output": picked["output"],
+        "label": picked["label"],
+        "model_version": picked["model_version"],
+    }
+    return pa.table(columns).cast(lake_schemas(ws.spec)["cases"])

@@ -1,0 +1,118 @@
+"""Why a row is worth learning from: the user's rules and the built-in reasons, as one boolean and one severity a row.
+
+Rules and what SQL can say are computed in the engine; novelty and the difference to the previous champion on arrays.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from whorl.examples.rules import check_sql
+from whorl.spec import Spec
+from whorl.spec.knobs import ReasonsSpec
+from whorl.stats.novelty import fit, score
+from whorl.storage.tables import FEATURE
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """One reason over the candidates: which rows have it, and how much each matters (at least 0)."""
+
+    name: str
+    rows: Bools
+    severity: Floats
+
+
+def rule_columns(spec: Spec) -> list[str]:
+    """SQL select items: for rule i, `rule_<i>` (boolean) and `severity_<i>` (number)."""
+    items: list[str] = []
+    for position, rule in enumerate(spec.curate.rules):
+        severity = (
+            str(rule.severity)
+            if isinstance(rule.severity, (int, float))
+            else check_sql(rule.severity, spec, "number")
+        )
+        items.append(f"coalesce({check_sql(rule.when, spec, 'condition')}, false) AS rule_{position}")
+        items.append(f"greatest(coalesce({severity}, 0), 0)::DOUBLE AS severity_{position}")
+    return items
+
+
+def find_reasons(
+    candidates: pa.Table,
+    spec: Spec,
+    *,
+    class_share: dict[str, float],
+    previous: Callable[[pa.Table], Floats] | None,
+    ordinary: pa.Table | None,
+) -> list[Reason]:
+    """Every reason that at least one row has, the user's first.
+
+    Args:
+        candidates: Rows with `rule_columns`, `label`, `score`, `p_true`, `entropy` and the features.
+        class_share: Share of each class (as text) among labelled training rows.
+        previous: Predicts the candidates with the previous champion; None when there is none.
+        ordinary: Feature columns of rows the model was trained on; None switches novelty off.
+    """
+    found = [_rule(candidates, position, rule.name) for position, rule in enumerate(spec.curate.rules)]
+    knobs, ones = spec.curate.reasons, np.ones(candidates.num_rows)
+    found.append(Reason("uncertain", _top(_column(candidates, "entropy"), knobs.uncertain), ones))
+    found.append(_wrong(candidates, knobs))
+    if spec.task == "regression":
+        error = np.abs(_column(candidates, "score") - _column(candidates, "label"))
+        found.append(Reason("large_error", _top(error, knobs.large_error), np.nan_to_num(error)))
+    if knobs.changed and previous is not None:
+        change = np.abs(_column(candidates, "score") - previous(candidates))
+        found.append(Reason("changed", np.nan_to_num(change) > knobs.changed, np.nan_to_num(change)))
+    if spec.task != "regression":
+        shares = np.array([class_share.get(str(label), 0.0) for label in candidates["label"].to_pylist()])
+        found.append(Reason("rare", shares < knobs.rare, ones))
+    if knobs.novel and ordinary is not None and ordinary.num_rows:
+        surprise = score(
+            fit(_plain_columns(ordinary)), _plain_columns(candidates.select(ordinary.column_names))
+        )
+        found.append(Reason("novel", _top(surprise, knobs.novel), ones))
+    return [reason for reason in found if reason.rows.any()]
+
+
+def feature_columns(spec: Spec) -> list[str]:
+    """Feature columns that novelty looks at: all but free text."""
+    return [FEATURE + name for name, feature in spec.features.items() if feature.type != "text"]
+
+
+def _rule(candidates: pa.Table, position: int, name: str) -> Reason:
+    rows = candidates[f"rule_{position}"].to_numpy(zero_copy_only=False).astype(np.bool_)
+    return Reason(name, rows, _column(candidates, f"severity_{position}"))
+
+
+def _wrong(candidates: pa.Table, knobs: ReasonsSpec) -> Reason:
+    p_true = _column(candidates, "p_true")
+    known = np.where(np.isnan(p_true), 1.0, p_true)
+    return Reason("wrong", known < knobs.wrong, 1.0 - known)
+
+
+def _top(value: Floats, share: float) -> Bools:
+    """The share of rows with the largest values; a value that all rows have is no reason."""
+    known = value[~np.isnan(value)]
+    if share == 0 or known.size == 0 or known.min() == known.max():
+        return np.zeros(len(value), dtype=np.bool_)
+    return np.nan_to_num(value, nan=-np.inf) > np.quantile(known, 1 - share)
+
+
+def _column(table: pa.Table, name: str) -> Floats:
+    values = table[name].combine_chunks()
+    return np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _plain_columns(table: pa.Table) -> dict[str, npt.NDArray[np.generic]]:
+    """Numbers as float64 with nan, everything else as objects with None."""
+    columns: dict[str, npt.NDArray[np.generic]] = {}
+    for name in table.column_names:
+        kind = table.schema.field(name).type
+        number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
+        columns[name] = _column(table, name) if number else np.array(table[name].to_pylist(), dtype=object)
+    return columns

@@ -1,0 +1,194 @@
+"""One turn of the flywheel: capture, curate, datasets, train, evaluate, release, monitor.
+
+Durable: each step's small result is journalled, so that a cycle killed anywhere goes on at the step it was in and ends
+as it would have ended. Waiting for a person or an outside system is a state in the ledger, not a sleeping thread: the
+answer is recorded by whoever gives it, and the next `turn` goes on from there. Who may turn is settled by a lock, in the
+faces; replay turns the same steps in simulated time.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal, NoReturn, TypeVar
+
+from whorl.capture.flush import flush
+from whorl.curate.curate import curate
+from whorl.datasets.build import TRAINING, build
+from whorl.errors import StateError, WhorlError
+from whorl.evaluate.judge import judge
+from whorl.monitor.watch import watch
+from whorl.records import CaseSet, DatasetVersion, Finding, ModelVersion, Record, Release, Verdict, Waiting
+from whorl.release.release import confirm, release
+from whorl.storage import cycles, dataset_versions
+from whorl.train.fit import adopt, fit
+from whorl.workspace import Workspace
+
+T = TypeVar("T")
+Trigger = Literal["manual", "cadence", "finding", "replay"]
+
+BEFORE_TRAINING = ("manual", "semi")
+BEFORE_RELEASE = ("manual", "semi", "approval")
+
+
+class CycleReport(Record, frozen=True, kw_only=True):
+    """What one turn has done so far; `state` is finished, waiting, held, rejected or failed."""
+
+    id: str
+    state: str
+    as_of: datetime
+    cases: CaseSet | None = None
+    dataset: DatasetVersion | None = None
+    challenger: ModelVersion | None = None
+    verdict: Verdict | None = None
+    release: Release | None = None
+    findings: list[Finding] = []
+    waiting: Waiting | None = None
+    error: dict[str, Any] | None = None
+
+
+def start(ws: Workspace, trigger: Trigger) -> str:
+    """Begin a cycle as of now; returns its id. Raises StateError while another one is unfinished."""
+    return cycles.start(ws.ledger, ws.name, trigger=trigger, as_of=ws.clock.now(), spec_hash=ws.spec_hash)
+
+
+def turn(ws: Workspace, cycle_id: str) -> CycleReport:
+    """Carry a cycle as far as it goes: to its end, or to the next thing it must wait for.
+
+    Raises:
+        WhorlError: A step failed; the cycle is marked failed with the same words.
+    """
+    turning = _Turn(ws, cycle_id)
+    try:
+        turning.flush()
+        turning.curate()
+        turning.datasets()
+        turning.train()
+        turning.evaluate()
+        turning.release()
+        turning.monitor()
+    except _Pause as pause:
+        turning.stop("waiting", waiting=pause.waiting)
+    except _Declined as declined:
+        turning.stop("rejected", error={"code": "declined", "message": str(declined)})
+    except WhorlError as error:
+        turning.stop("failed", error=error.as_dict())
+        raise
+    return turning.report()
+
+
+class _Turn:
+    """The steps of one cycle, each with what the ones before it handed on."""
+
+    def __init__(self, ws: Workspace, cycle_id: str) -> None:
+        self.ws = ws
+        self.cycle = cycles.get(ws.ledger, ws.name, cycle_id)
+        if self.cycle.state not in ("running", "waiting"):
+            raise StateError(
+                f"The cycle is {self.cycle.state}.",
+                where=cycle_id,
+                hint="Start another with `whorl cycle run`.",
+            )
+        self.state = "running"
+        self.done: dict[str, Any] = {}
+        self.waiting: Waiting | None = None
+        self.error: dict[str, Any] | None = None
+        cycles.move(ws.ledger, ws.name, cycle_id, "running")
+
+    def flush(self) -> None:
+        self._step("flush", lambda: flush(self.ws), int)
+
+    def curate(self) -> None:
+        since = max(
+            (d.as_of for d, m in dataset_versions.versions(self.ws.ledger, self.ws.name)
+             if d.name == TRAINING and m.cycle_id != self.cycle.id),
+            default=None,
+        )  # fmt: skip
+        self._step("curate", lambda: curate(self.ws, self.cycle.id, self.cycle.as_of, since), CaseSet)
+
+    def datasets(self) -> None:
+        self._step("datasets", lambda: build(self.ws, self.cycle.id, self.done["curate"]), DatasetVersion)
+
+    def train(self) -> None:
+        if self.ws.spec.automation in BEFORE_TRAINING:
+            self._await_decision("training")
+        dataset = self.done["datasets"]
+        if self.ws.spec.train.trainer != "external":
+            self._step("train", lambda: fit(self.ws, dataset, self.cycle.id), ModelVersion)
+            return
+        offer = self._step("offer", lambda: fit(self.ws, dataset, self.cycle.id), Waiting)
+        submission = cycles.submission(self.ws.ledger, self.ws.name, self.cycle.id, ("model", "scores"))
+        if submission is None:
+            self._pause(offer)
+        self._step("train", lambda: adopt(self.ws, dataset, self.cycle.id, submission), ModelVersion)
+
+    def evaluate(self) -> None:
+        challenger = self.done["train"]
+        verdict = self._step(
+            "evaluate", lambda: judge(self.ws, challenger, self.cycle.id, self.cycle.as_of), Verdict
+        )
+        if verdict.decision == "promote" and self.ws.spec.automation in BEFORE_RELEASE:
+            self._await_decision("release")
+
+    def release(self) -> None:
+        verdict = self.done["evaluate"]
+        made = self._step("release", lambda: release(self.ws, verdict, self.cycle.id), Release)
+        if made.state == "waiting":
+            answer = cycles.submission(self.ws.ledger, self.ws.name, self.cycle.id, ("confirmation",))
+            if answer is None:
+                self._pause(Waiting(what="confirmation", where=self.cycle.id, hint=made.message))
+            self._step("confirm", lambda: confirm(self.ws, verdict, self.cycle.id, answer), Release)
+
+    def monitor(self) -> None:
+        self._step("monitor", lambda: watch(self.ws, self.cycle.as_of), list[Finding])
+        decision = self.done["evaluate"].decision
+        self.stop({"promote": "finished", "hold": "held", "reject": "rejected"}[decision])
+
+    def stop(
+        self, state: str, *, waiting: Waiting | None = None, error: dict[str, Any] | None = None
+    ) -> None:
+        self.state, self.waiting, self.error = state, waiting, error
+        cycles.move(self.ws.ledger, self.ws.name, self.cycle.id, state, waiting_for=waiting, error=error)
+
+    def report(self) -> CycleReport:
+        return CycleReport(
+            id=self.cycle.id,
+            state=self.state,
+            as_of=self.cycle.as_of,
+            cases=self.done.get("curate"),
+            dataset=self.done.get("datasets"),
+            challenger=self.done.get("train"),
+            verdict=self.done.get("evaluate"),
+            release=self.done.get("confirm") or self.done.get("release"),
+            findings=self.done.get("monitor") or [],
+            waiting=self.waiting,
+            error=self.error,
+        )
+
+    def _step(self, name: str, run: Callable[[], T], kind: Any) -> T:
+        result: T = self.ws.journal.step(self.cycle.id, name, run, kind)
+        self.done[name] = result
+        return result
+
+    def _await_decision(self, before: str) -> None:
+        """Go on when a person has said yes to this step, stop for good when no, wait when nobody has."""
+        decision = cycles.decision_for(self.ws.ledger, self.ws.name, self.cycle.id, before)
+        if decision is None:
+            hint = (
+                f"whorl cycle approve {self.cycle.id}   or   whorl cycle reject {self.cycle.id} --reason ..."
+            )
+            self._pause(Waiting(what="approval", where=before, hint=hint))
+        elif decision.decision == "reject":
+            raise _Declined(
+                f"{decision.by or 'Somebody'} declined {before}: {decision.reason or 'no reason given'}."
+            )
+
+    def _pause(self, waiting: Waiting) -> NoReturn:
+        raise _Pause(waiting)
+
+
+class _Pause(Exception):
+    def __init__(self, waiting: Waiting) -> None:
+        self.waiting = waiting
+
+
+class _Declined(Exception):
+    pass

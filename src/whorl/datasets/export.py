@@ -1,0 +1,68 @@
+"""Hand a dataset version out: a Parquet, CSV or NDJSON file, or a table of the company's own database."""
+
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from sqlalchemy import Boolean, Column, DateTime, Double, MetaData, Table, Text, create_engine, insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from whorl.datasets.build import rows_of
+from whorl.errors import SourceError
+from whorl.workspace import Workspace
+
+BATCH = 5_000
+
+
+def export_file(ws: Workspace, ref: str, path: Path) -> int:
+    """Write the rows to a file whose suffix names the format; returns how many. The file appears whole or not at all."""
+    rows, draft = rows_of(ws, ref), path.with_name(path.name + ".draft")
+    if path.suffix == ".parquet":
+        pq.write_table(rows, draft, compression="zstd")
+    elif path.suffix == ".csv":
+        pa.csv.write_csv(rows, draft)
+    elif path.suffix in (".ndjson", ".jsonl"):
+        with draft.open("wb") as file:
+            for batch in rows.to_batches(max_chunksize=BATCH):
+                file.write(msgspec.json.Encoder().encode_lines(batch.to_pylist()))
+    else:
+        raise SourceError(
+            f"No format is known for '{path.suffix}'.", where=str(path), hint="Use .parquet, .csv or .ndjson."
+        )
+    draft.replace(path)
+    return rows.num_rows
+
+
+def export_table(ws: Workspace, ref: str, url: str, table_name: str) -> int:
+    """Write the rows into a new table by one transaction; returns how many. An existing table is refused."""
+    rows = rows_of(ws, ref)
+    schema, _, name = table_name.rpartition(".")
+    table = Table(name, MetaData(), *(_column(field) for field in rows.schema), schema=schema or None)
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            table.create(connection)
+            for batch in rows.to_batches(max_chunksize=BATCH):
+                connection.execute(insert(table), batch.to_pylist())
+    except SQLAlchemyError as error:
+        raise SourceError(
+            f"The table could not be written: {getattr(error, 'orig', None) or error}.",
+            where=table_name,
+            hint="Whorl writes into a new table: drop the old one or choose another name.",
+        ) from error
+    finally:
+        engine.dispose()
+    return rows.num_rows
+
+
+def _column(field: pa.Field) -> Column[object]:
+    kind = field.type
+    if pa.types.is_boolean(kind):
+        return Column(field.name, Boolean)
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        return Column(field.name, Double)
+    if pa.types.is_timestamp(kind):
+        return Column(field.name, DateTime(timezone=True))
+    return Column(field.name, Text)

@@ -1,0 +1,65 @@
+"""The rows of a dataset version as one query over what was received by its as-of time.
+
+in: members(dataset, version, id, role, ...), examples as of T; out: one row a training row, with the features by their
+bare names. The same query gives the same rows later, whatever was received, corrected or compacted since.
+"""
+
+from datetime import datetime
+
+from whorl.spec import Spec
+from whorl.storage.engine import Steps
+from whorl.storage.tables import FEATURE
+
+# One row may stand for at most this many: a larger weight buys no accuracy, only variance.
+MAX_WEIGHT = 100.0
+
+
+def dataset_steps(
+    examples: str, members: str, spec: Spec, *, name: str, version: int, as_of: datetime
+) -> Steps:
+    """Steps ending in `dataset_rows`: id, time, label, label_time, weight, role, reason, probability, age_days, features."""
+    features = ", ".join(f'"{FEATURE}{feature}" AS "{feature}"' for feature in spec.features)
+    separator = ", " if features else ""
+    return (
+        Steps()
+        .add(
+            "version_members",
+            f"SELECT id, role, reason, probability FROM {members} WHERE dataset = '{name}' "
+            f"AND (version = {version} OR (version < {version} AND role <> 'open'))",
+        )
+        .add(
+            "member_examples",
+            f"SELECT e.*, m.role AS member_role, m.reason, m.probability, {_exploration(spec)} AS exploration "
+            f"FROM version_members m JOIN {examples} e ON e.id = m.id "
+            "WHERE m.role = 'open' OR e.status IN ('known', 'defaulted')",
+        )
+        .add("weighted_members", _window(spec, as_of))
+        .add(
+            "dataset_rows",
+            "SELECT id, time, CASE WHEN member_role = 'open' THEN NULL ELSE label END AS label, "
+            "CASE WHEN member_role = 'open' THEN NULL ELSE label_time END AS label_time, "
+            f"least(replay_weight * exploration / probability, {MAX_WEIGHT}) AS weight, "
+            "CASE WHEN member_role = 'open' THEN 'open' ELSE 'labelled' END AS role, "
+            f"reason, probability, age_days{separator}{features} FROM weighted_members ORDER BY time, id",
+        )
+    )
+
+
+def _exploration(spec: Spec) -> str:
+    """A row that was let through by chance stands for those whose truth the action hid."""
+    if not spec.schema.censored:
+        return "1.0"
+    return "CASE WHEN propensity > 0 AND NOT censored THEN 1 / propensity ELSE 1.0 END"
+
+
+def _window(spec: Spec, as_of: datetime) -> str:
+    if spec.train.window is None:
+        return "SELECT *, 1.0 AS replay_weight FROM member_examples"
+    start = f"(TIMESTAMPTZ '{as_of.isoformat()}' - INTERVAL {int(spec.train.window.seconds)} SECOND)"
+    ranked = f"row_number() OVER (PARTITION BY time < {start} ORDER BY md5(id || '{spec.train.seed}'), id)"
+    older = f"greatest(count(*) OVER (PARTITION BY time < {start}) / {max(spec.train.replay_rows, 1)}, 1.0)"
+    return (
+        f"SELECT * EXCLUDE (place), CASE WHEN time < {start} THEN older_weight ELSE 1.0 END AS replay_weight "
+        f"FROM (SELECT *, {ranked} AS place, {older} AS older_weight FROM member_examples) "
+        f"WHERE time >= {start} OR place <= {spec.train.replay_rows}"
+    )

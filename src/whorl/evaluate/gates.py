@@ -1,0 +1,280 @@
+"""The checks a challenger must pass. One function a check: numbers in, a Check with decision, message and interval out.
+
+'promote' passes, 'hold' asks for more rows, 'reject' is a no. What a verdict makes of them: `judge.py`.
+"""
+
+from collections.abc import Callable
+from math import isnan
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from whorl.evaluate.rows import JudgedRows
+from whorl.records import Check
+from whorl.spec import GateSpec, Spec
+from whorl.stats.error_budget import level_at
+from whorl.stats.estimate import Estimate
+from whorl.stats.interval import interval
+from whorl.stats.metric import METRICS, Metric
+from whorl.stats.needed_rows import needed_rows
+from whorl.stats.paired_difference import paired_difference
+from whorl.storage.tables import FEATURE
+
+Floats = npt.NDArray[np.float64]
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """Everything a gate may look at.
+
+    Args:
+        rows: Judged rows that both sides answered.
+        challenger: Its predictions, (n,) or (n, k).
+        champion: The champion's; None when there is none.
+        look: How many verdicts this holdout has given, this one included.
+        metric: Finds a metric by its name in the spec.
+        golden: Rows and challenger's predictions of a golden dataset by its name.
+        own: Runs the user's gate function.
+    """
+
+    spec: Spec
+    rows: JudgedRows
+    challenger: Floats
+    champion: Floats | None
+    look: int
+    metric: Callable[[str], Metric]
+    golden: Callable[[str], tuple[JudgedRows, Floats]]
+    own: Callable[[str, "Trial"], Check]
+    cost_usd: float | None = None
+    latency_ms: float | None = None
+
+    @property
+    def level(self) -> float:
+        """Two-sided level whose lower bound spends this look's part of the error budget."""
+        return level_at(self.look, self.spec.evaluate.error_budget)
+
+
+def run_gate(gate: GateSpec, trial: Trial) -> list[Check]:
+    """A gate's checks: one, or one a segment."""
+    return _GATES[gate.check](gate, trial)
+
+
+def better(gate: GateSpec, trial: Trial) -> list[Check]:
+    """The whole interval of the paired difference lies above the margin."""
+    return [_against_champion(gate, trial, bar=gate.margin, word="better")]
+
+
+def not_worse(gate: GateSpec, trial: Trial) -> list[Check]:
+    """The whole interval of the paired difference lies above minus the margin."""
+    return [_against_champion(gate, trial, bar=-gate.margin, word="not worse")]
+
+
+def no_segment_worse(gate: GateSpec, trial: Trial) -> list[Check]:
+    """In no slice of [schema] segments does the whole interval lie below minus the margin; slices share the error."""
+    if trial.champion is None:
+        return [_nothing_to_compare("no_segment_worse", trial)]
+    slices = list(_slices(gate, trial))
+    if not slices:
+        return [
+            Check(
+                check="no_segment_worse",
+                decision="promote",
+                message="No segment has enough rows to be judged.",
+            )
+        ]
+    level = 1 - (1 - trial.spec.evaluate.level) / len(slices)
+    checks: list[Check] = []
+    for name, chosen in slices:
+        found = _difference(gate, trial, level, chosen)
+        worse = found.high < -gate.margin
+        message = f"{name}: difference {_figures(found)}" + (" is worse" if worse else " is not worse")
+        checks.append(
+            _check("no_segment_worse", "reject" if worse else "promote", message, found, segment=name)
+        )
+    worst = [check for check in checks if check.decision == "reject"]
+    return worst or [min(checks, key=lambda check: check.value if check.value is not None else 0.0)]
+
+
+def calibrated(gate: GateSpec, trial: Trial) -> list[Check]:
+    """The calibration error's lower bound lies within the bound (0.05 unless said)."""
+    bound = gate.value if gate.value is not None else 0.05
+    found = _figure("calibration_error", trial)
+    short = _too_few(gate, "calibrated", trial)
+    if short:
+        return [short]
+    good = not found.low > bound
+    message = f"calibration error {_figures(found)} {'is within' if good else 'exceeds'} {bound:g}"
+    return [_check("calibrated", "promote" if good else "reject", message, found)]
+
+
+def minimum(gate: GateSpec, trial: Trial) -> list[Check]:
+    """The challenger's figure reaches the bound: by its whole interval it passes, by none of it it is rejected."""
+    short = _too_few(gate, "minimum", trial)
+    if short:
+        return [short]
+    metric = trial.metric(gate.metric or trial.spec.metric)
+    found, bound = _figure(metric.name, trial), gate.value or 0.0
+    low, high = (found.low, found.high) if metric.greater_is_better else (-found.high, -found.low)
+    bar = bound if metric.greater_is_better else -bound
+    decision, word = (
+        ("reject", "misses")
+        if high < bar
+        else ("promote", "reaches")
+        if low >= bar
+        else ("hold", "cannot be told from")
+    )
+    message = f"{metric.name} {_figures(found)} {word} {bound:g}"
+    check = _check("minimum", "hold", message, found)
+    return [msgspec.structs.replace(check, decision=decision)]
+
+
+def golden(gate: GateSpec, trial: Trial) -> list[Check]:
+    """Every golden row is answered right (regression: within [gates] value)."""
+    rows, predicted = trial.golden(gate.dataset or "")
+    if trial.spec.task == "regression":
+        wrong = np.abs(predicted - rows.truth) > (gate.value or 0.0)
+    elif predicted.ndim == 1:
+        wrong = (predicted >= 0.5) != (rows.truth > 0.5)
+    else:
+        wrong = predicted.argmax(axis=1) != rows.truth
+    ids = [rows.table["id"][int(place)].as_py() for place in np.flatnonzero(wrong)[:5]]
+    message = f"{int(wrong.sum())} of {len(rows)} golden rows wrong" + (
+        f", among them {', '.join(ids)}" if ids else ""
+    )
+    decision = "reject" if wrong.any() else "promote" if len(rows) else "hold"
+    return [
+        Check(check="golden", decision=decision, message=message, value=float(wrong.sum()), rows=len(rows))
+    ]
+
+
+def cost(gate: GateSpec, trial: Trial) -> list[Check]:
+    """A prediction costs at most the bound (USD a call)."""
+    return [_bound(gate, "cost", trial.cost_usd, "USD a call")]
+
+
+def latency(gate: GateSpec, trial: Trial) -> list[Check]:
+    """One row is answered within the bound (ms, 95th percentile of single-row predictions on this machine)."""
+    return [_bound(gate, "latency", trial.latency_ms, "ms")]
+
+
+def own_function(gate: GateSpec, trial: Trial) -> list[Check]:
+    """Your own gate: function(trial) -> Check."""
+    return [trial.own(gate.function or "", trial)]
+
+
+_GATES: dict[str, Callable[[GateSpec, Trial], list[Check]]] = {
+    "better": better,
+    "not_worse": not_worse,
+    "no_segment_worse": no_segment_worse,
+    "calibrated": calibrated,
+    "minimum": minimum,
+    "golden": golden,
+    "cost": cost,
+    "latency": latency,
+    "function": own_function,
+}
+
+
+def _against_champion(gate: GateSpec, trial: Trial, *, bar: float, word: str) -> Check:
+    if trial.champion is None:
+        return _nothing_to_compare(gate.check, trial)
+    short = _too_few(gate, gate.check, trial)
+    if short:
+        return short
+    found = _difference(gate, trial, trial.level, None)
+    name = gate.metric or trial.spec.metric
+    if found.low > bar or (word == "not worse" and found.low == bar == 0.0 == found.high):
+        return _check(
+            gate.check, "promote", f"{name} {word}: difference {_figures(found)} lies above {bar:g}", found
+        )
+    if found.high < bar:
+        return _check(gate.check, "reject", f"{name}: difference {_figures(found)} lies below {bar:g}", found)
+    needed = needed_rows(found, bar, level=trial.level)
+    more = f"; about {needed:,} more judged rows would tell" if needed else ""
+    reason = f"{name}: difference {_figures(found)} cannot be told from {bar:g}{more}"
+    return msgspec.structs.replace(_check(gate.check, "hold", reason, found), rows_needed=needed)
+
+
+def _difference(gate: GateSpec, trial: Trial, level: float, chosen: npt.NDArray[np.bool_] | None) -> Estimate:
+    metric, rows = trial.metric(gate.metric or trial.spec.metric), trial.rows
+    assert trial.champion is not None
+    part = np.ones(len(rows), dtype=np.bool_) if chosen is None else chosen
+    return paired_difference(
+        metric,
+        rows.truth[part],
+        trial.champion[part],
+        trial.challenger[part],
+        rows.weight[part],
+        level=level,
+        group=rows.group[part],
+    )
+
+
+def _figure(name: str, trial: Trial) -> Estimate:
+    rows = trial.rows
+    return interval(
+        METRICS.get(name) or trial.metric(name),
+        rows.truth, trial.challenger, rows.weight, level=trial.spec.evaluate.level, group=rows.group,
+    )  # fmt: skip
+
+
+def _slices(gate: GateSpec, trial: Trial) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+    found: list[tuple[str, npt.NDArray[np.bool_]]] = []
+    for segment in trial.spec.schema.segments:
+        values = np.array(trial.rows.table[FEATURE + segment].to_pylist(), dtype=object)
+        for value in sorted({str(v) for v in values if v is not None}):
+            chosen = np.array([str(v) == value for v in values], dtype=np.bool_)
+            if chosen.sum() >= gate.min_rows:
+                found.append((f"{segment} = {value}", chosen))
+    return found
+
+
+def _too_few(gate: GateSpec, name: str, trial: Trial) -> Check | None:
+    have, want = len(trial.rows), max(gate.min_rows, 1)
+    if have >= want:
+        return None
+    message = f"{have} judged rows, {want} are wanted: {want - have} more are needed"
+    return Check(check=name, decision="hold", message=message, rows=have, rows_needed=want - have)
+
+
+def _nothing_to_compare(name: str, trial: Trial) -> Check:
+    return Check(
+        check=name, decision="promote", message="there is no champion to compare with", rows=len(trial.rows)
+    )
+
+
+def _bound(gate: GateSpec, name: str, found: float | None, unit: str) -> Check:
+    limit = gate.value or 0.0
+    if found is None:
+        return Check(check=name, decision="hold", message=f"no {name} is known for the challenger")
+    good = found <= limit
+    message = f"{found:.4g} {unit}, {'within' if good else 'above'} {limit:g}"
+    return Check(
+        check=name, decision="promote" if good else "reject", message=message, value=found, high=limit
+    )
+
+
+def _check(name: str, decision: str, message: str, found: Estimate, segment: str | None = None) -> Check:
+    return msgspec.convert(
+        {
+            "check": name,
+            "decision": decision if not isnan(found.value) else "hold",
+            "message": message
+            if not isnan(found.value)
+            else "undefined on these rows (one class only, or none)",
+            "value": _number(found.value),
+            "low": _number(found.low),
+            "high": _number(found.high),
+            "rows": found.n,
+            "segment": segment,
+        },
+        Check,
+    )
+
+
+def _number(value: float) -> float | None:
+    return None if isnan(value) else value
+
+
+def _figures(found: Estimate) -> str:
+    return f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"

@@ -1,0 +1,175 @@
+"""Prove a challenger better, or not: both sides on the same rows that nobody trained on, and the gates' verdict.
+
+Returns a Verdict and records it. Never moves a pointer: see `release/`.
+"""
+
+from datetime import datetime
+from math import isnan
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from whorl.errors import NotFound
+from whorl.evaluate.gates import Trial, run_gate
+from whorl.evaluate.rows import JudgedRows, judged_rows, rows_with_truth
+from whorl.evaluate.sides import logged_champion, predictions_of
+from whorl.models.model import load_model
+from whorl.models.named_function import named_function
+from whorl.records import Check, Decision, ModelVersion, Verdict
+from whorl.spec import GateSpec, Spec
+from whorl.stats.estimate import Estimate
+from whorl.stats.interval import interval
+from whorl.stats.metric import METRICS, Metric, metrics_for
+from whorl.storage import dataset_versions, verdicts
+from whorl.workspace import Workspace
+
+Floats = npt.NDArray[np.float64]
+LATENCY_ROWS = 200
+_RANK: dict[Decision, int] = {"promote": 0, "hold": 1, "reject": 2}
+
+
+def judge(ws: Workspace, challenger: ModelVersion, cycle_id: str, as_of: datetime) -> Verdict:
+    """Compare a challenger with the champion and record the verdict: the worst decision of its checks."""
+    trial, notes = _trial(ws, challenger, as_of)
+    checks = [check for gate in ws.spec.gates for check in run_gate(gate, trial)]
+    worst = max(checks, key=lambda check: _RANK[check.decision], default=None)
+    champion = ws.registry.champion()
+    verdict = Verdict(
+        challenger=challenger.id,
+        champion=champion.id if champion else ws.spec.champion.version,
+        decision=worst.decision if worst else "promote",
+        reason=f"{worst.check}: {worst.message}" if worst else "No gate is declared.",
+        checks=checks,
+        metrics=_metrics(trial),
+        rows=len(trial.rows),
+        notes=notes,
+    )
+    verdicts.record(ws.ledger, ws.name, cycle_id, verdict, look=trial.look)
+    return verdict
+
+
+def metric_of(spec: Spec, name: str) -> Metric:
+    """A built-in metric, or the spec's own function as one."""
+    if ":" not in name:
+        return METRICS[name]
+    return Metric(name, named_function(name), spec.evaluate.greater_is_better)
+
+
+def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Trial, list[str]]:
+    rows = judged_rows(ws, as_of)
+    notes = [
+        *rows.notes,
+        *(f"{n:,} holdout rows left out: {why}." for why, n in sorted(rows.left_out.items())),
+    ]
+    said = predictions_of(ws, challenger, rows)
+    champion, note = _champion(ws, rows)
+    notes += note
+    answered = ~_missing(said) if champion is None else ~(_missing(said) | _missing(champion))
+    if not answered.all():
+        notes.append(f"{int((~answered).sum()):,} holdout rows left out: one side has no answer for them.")
+    trial = Trial(
+        spec=ws.spec,
+        rows=rows.take(answered),
+        challenger=said[answered],
+        champion=None if champion is None else champion[answered],
+        look=verdicts.count(ws.ledger, ws.name) + 1,
+        metric=lambda name: metric_of(ws.spec, name),
+        golden=lambda name: _golden(ws, challenger, name, as_of),
+        own=_own_gate,
+        cost_usd=_declared(ws.spec.gates, "cost", lambda: _mean_cost(rows)),
+        latency_ms=_declared(ws.spec.gates, "latency", lambda: _latency(ws, challenger, rows)),
+    )
+    return trial, notes
+
+
+def _champion(ws: Workspace, rows: JudgedRows) -> tuple[Floats | None, list[str]]:
+    version = ws.registry.champion()
+    if version is not None:
+        return predictions_of(ws, version, rows), []
+    said = logged_champion(ws, rows) if len(rows) else None
+    if said is None:
+        return None, ["There is no champion yet: only absolute gates decide."]
+    notes = ["The champion is judged by its logged scores."]
+    if ws.spec.champion.trained_through is None:
+        notes.append(
+            "[champion] trained_through is not declared: the champion may have been trained on these rows, which makes "
+            "it look better than it is."
+        )
+    return said, notes
+
+
+def _missing(predicted: Floats) -> npt.NDArray[np.bool_]:
+    return np.isnan(predicted if predicted.ndim == 1 else predicted.sum(axis=1))
+
+
+def _metrics(trial: Trial) -> dict[str, dict[str, Any]]:
+    """Every metric of both sides, with intervals; null where undefined."""
+    rows, level = trial.rows, trial.spec.evaluate.level
+    found: dict[str, dict[str, Any]] = {}
+    own = [] if ":" not in trial.spec.metric else [trial.metric(trial.spec.metric)]
+    for metric in [*metrics_for(trial.spec.task), *own] if len(rows) else []:
+        sides = {"challenger": trial.challenger, "champion": trial.champion}
+        found[metric.name] = {
+            side: _plain(interval(metric, rows.truth, said, rows.weight, level=level, group=rows.group))
+            for side, said in sides.items()
+            if said is not None
+        }
+    return found
+
+
+def _plain(found: Estimate) -> dict[str, float | int | None]:
+    figures = {"value": found.value, "low": found.low, "high": found.high}
+    return {name: None if isnan(value) else value for name, value in figures.items()} | {"n": found.n}
+
+
+def _golden(ws: Workspace, challenger: ModelVersion, name: str, as_of: datetime) -> tuple[JudgedRows, Floats]:
+    known = {d.name for d, _ in dataset_versions.versions(ws.ledger, ws.name)}
+    if name not in known:
+        raise NotFound(
+            f"There is no golden dataset '{name}'.",
+            where="evaluate.gates",
+            hint=f"Make it with `whorl dataset golden {name}`.",
+        )
+    members = (
+        f"id IN (SELECT id FROM {ws.lake.relation('members')} WHERE dataset = '{name}' AND role = 'golden')"
+    )
+    rows = rows_with_truth(ws, as_of, members)
+    return rows, predictions_of(ws, challenger, rows)
+
+
+def _own_gate(name: str, trial: Trial) -> Check:
+    answer = named_function(name)(trial)
+    if not isinstance(answer, Check):
+        raise NotFound(
+            f"{name} answered {type(answer).__name__}.",
+            where="evaluate.gates",
+            hint="It must return a whorl.Check.",
+        )
+    return answer
+
+
+def _declared(gates: list[GateSpec], check: str, measure: Any) -> float | None:
+    return measure() if any(gate.check == check for gate in gates) else None
+
+
+def _mean_cost(rows: JudgedRows) -> float | None:
+    cost = [value for value in rows.table["cost_usd"].to_pylist() if value is not None]
+    return float(np.mean(cost)) if cost else None
+
+
+def _latency(ws: Workspace, challenger: ModelVersion, rows: JudgedRows) -> float | None:
+    """95th percentile of the time for one row, in ms; None when the model cannot be run here."""
+    if not challenger.digest or not len(rows):
+        return None
+    model, features = (
+        load_model(ws.registry.path(challenger), challenger.digest, ws.spec),
+        rows.features(ws.spec),
+    )
+    times: list[float] = []
+    for place in range(min(LATENCY_ROWS, len(rows))):
+        start = perf_counter()
+        model.predict(features.slice(place, 1))
+        times.append((perf_counter() - start) * 1000)
+    return float(np.quantile(times, 0.95))

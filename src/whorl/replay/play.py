@@ -1,0 +1,240 @@
+"""One arm of a replay: a workspace in simulated time, in which rows and labels arrive when they did and cycles turn.
+
+The champion of the day scores each row of the next period; labels come in at their own times; at the period's end a
+cycle turns. Everything a cycle does is the product's own `cycle.turn`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whorl.clock import SimulatedClock
+from whorl.cycle import CycleReport, start, turn
+from whorl.errors import TooFewRows, WhorlError
+from whorl.group_hash import splits_of
+from whorl.models.model import Model, load_model
+from whorl.replay.history import History
+from whorl.spec import Spec
+from whorl.storage.tables import FEATURE, TableName
+from whorl.workspace import Workspace, open_workspace
+
+Floats = npt.NDArray[np.float64]
+Act = Callable[[pa.Table], pa.Table]
+
+
+class Played(msgspec.Struct, frozen=True):
+    """What an arm did: probability or value per row (in the order of the replayed rows), and its cycles."""
+
+    predicted: Floats
+    cycles: list[CycleReport]
+    failures: list[str]
+    initial_labels: int
+    labels_used: int
+    holdout_labels: int
+    rows_trained: int
+    seconds: float
+
+
+class Span(msgspec.Struct, frozen=True):
+    """What is played: [start, end) in periods of `every`."""
+
+    start: datetime
+    end: datetime
+    every: timedelta
+
+    def periods(self) -> list[tuple[datetime, datetime]]:
+        """Periods in order; the last one may be shorter."""
+        edges, edge = [], self.start
+        while edge < self.end:
+            edges.append((edge, min(edge + self.every, self.end)))
+            edge += self.every
+        return edges
+
+
+def play(
+    spec: Spec,
+    history: History,
+    span: Span,
+    root: Path,
+    *,
+    classes: tuple[str, ...],
+    seed: int,
+    retrain: bool = True,
+    act: Act | None = None,
+    beside: Path | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> Played:
+    """Play one arm in an empty directory.
+
+    Args:
+        classes: Multiclass: the order of columns in the answer.
+        retrain: False turns one cycle on the first day, and never again.
+        act: Turns scored rows into rows with an action and its propensity, as the company's own system would.
+        beside: Directory in which the spec's own functions are found.
+        progress: Called after each period.
+
+    Raises:
+        TooFewRows: No model can be trained on the first day.
+    """
+    began = perf_counter()
+    clock = SimulatedClock(span.start)
+    spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, seed=seed))
+    with open_workspace(spec, root, clock=clock, holdout_key=f"replay-{seed}", beside=beside) as ws:
+        arm = _Arm(ws, history, classes, act)
+        arm.receive_before(span.start)
+        arm.turn()
+        if ws.registry.champion() is None:
+            raise TooFewRows(
+                f"No model came out of the first day: {arm.why_no_champion()}",
+                where=span.start.isoformat(),
+                hint="Begin later (--from), or give more history.",
+            )
+        for first, last in span.periods():
+            arm.serve(first, last)
+            clock.move_to(last)
+            if retrain and last < span.end:
+                arm.receive_labels_before(last)
+                arm.turn()
+            progress()
+        return arm.played(perf_counter() - began, retrain=retrain)
+
+
+class _Arm:
+    def __init__(self, ws: Workspace, history: History, classes: tuple[str, ...], act: Act | None) -> None:
+        self.ws, self.history, self.classes, self.act = ws, history, classes, act
+        self.cycles: list[CycleReport] = []
+        self.failures: list[str] = []
+        self.predicted: list[Floats] = []
+        self.appended: dict[TableName, int] = {"predictions": 0, "labels": 0}
+        self.labels_from = 0
+        self.hidden: set[str] = set()
+        self.split = splits_of(ws.holdout_key, history.groups(), ws.spec.curate.holdout_share)
+
+    def receive_before(self, when: datetime) -> None:
+        """What had happened before the first day."""
+        first, last = self.history.prediction_range(None, when)
+        self._append_predictions(self.history.predictions.slice(first, last - first), first)
+        self.receive_labels_before(when)
+
+    def receive_labels_before(self, when: datetime) -> None:
+        """Labels that became known since the last call; none for rows whose action hid it."""
+        last = self.history.labels_before(when)
+        rows = self.history.labels.slice(self.labels_from, last - self.labels_from)
+        self.labels_from = last
+        if self.hidden and rows.num_rows:
+            known = pa.array([i not in self.hidden for i in rows["prediction_id"].to_pylist()])
+            rows = rows.filter(known)
+        self._append("labels", rows.append_column("received_at", rows["time"]))
+
+    def serve(self, first: datetime, last: datetime) -> None:
+        """Score a period's rows with the champion of the day and log them."""
+        begin, end = self.history.prediction_range(first, last)
+        rows = self.history.predictions.slice(begin, end - begin)
+        champion = self.ws.registry.champion()
+        assert champion is not None
+        model = load_model(
+            self.ws.registry.path(champion), champion.digest, self.ws.spec, beside=self.ws.beside
+        )
+        predicted = model.predict(_features(rows, self.ws.spec))
+        self.predicted.append(_in_order(predicted, model, self.classes))
+        rows = _answered(rows, predicted, model, champion.id)
+        if self.act is not None:
+            rows = self.act(rows)
+            censored = pc.is_in(rows["action"], value_set=pa.array(self.ws.spec.schema.censored, pa.string()))
+            self.hidden.update(rows.filter(censored)["id"].to_pylist())
+        self._append_predictions(rows, begin)
+
+    def turn(self) -> None:
+        """One cycle; a cycle that fails is told, and the champion stays, as in production."""
+        cycle_id = start(self.ws, "replay")
+        try:
+            self.cycles.append(turn(self.ws, cycle_id))
+        except WhorlError as error:
+            self.failures.append(f"{self.ws.clock.now().date()}: {error}")
+
+    def why_no_champion(self) -> str:
+        verdicts = [c.verdict.reason for c in self.cycles if c.verdict]
+        return "; ".join([*self.failures, *verdicts]) or "no cycle finished."
+
+    def played(self, seconds: float, *, retrain: bool) -> Played:
+        datasets = [c.dataset for c in self.cycles if c.dataset]
+        initial = datasets[0].labelled_rows
+        later = [c.cases.cases for c in self.cycles[1:] if c.cases]
+        holdout = self._holdout_labels() if retrain else 0
+        return Played(
+            predicted=np.concatenate(self.predicted),
+            cycles=self.cycles,
+            failures=self.failures,
+            initial_labels=initial,
+            labels_used=sum(later),
+            holdout_labels=holdout,
+            rows_trained=sum(d.rows for d in datasets),
+            seconds=seconds,
+        )
+
+    def _holdout_labels(self) -> int:
+        found = self.ws.engine.query(
+            f"SELECT count(*) AS n FROM {self.ws.examples(self.cycles[-1].as_of).name} "
+            "WHERE split = 'holdout' AND status = 'known'"
+        )
+        return int(found["n"][0].as_py())
+
+    def _append_predictions(self, rows: pa.Table, begin: int) -> None:
+        split = pa.array(self.split[begin : begin + rows.num_rows], pa.string())
+        self._append(
+            "predictions", rows.append_column("received_at", rows["time"]).append_column("split", split)
+        )
+
+    def _append(self, table: TableName, rows: pa.Table) -> None:
+        if not rows.num_rows:
+            return
+        day = pc.cast(rows["time"], pa.date32())
+        schema = self.ws.lake.schemas[table]
+        full = rows.append_column("day", day)
+        missing = [field for field in schema if field.name not in full.column_names]
+        for field in missing:
+            full = full.append_column(field, pa.nulls(full.num_rows, field.type))
+        self.appended[table] += 1
+        self.ws.lake.append(
+            table, full.select(schema.names).cast(schema), app=f"replay/{table}", version=self.appended[table]
+        )
+
+
+def _features(rows: pa.Table, spec: Spec) -> pa.Table:
+    names = list(spec.features)
+    return rows.select([FEATURE + name for name in names]).rename_columns(names)
+
+
+def _in_order(predicted: Floats, model: Model, classes: tuple[str, ...]) -> Floats:
+    if predicted.ndim == 1:
+        return predicted
+    known = [str(name) for name in model.manifest.classes or ()]
+    return np.stack(
+        [predicted[:, known.index(c)] if c in known else np.zeros(len(predicted)) for c in classes], axis=1
+    )
+
+
+def _answered(rows: pa.Table, predicted: Floats, model: Model, version: str) -> pa.Table:
+    """The rows with score, scores, output and model version as the champion would have logged them."""
+    n = rows.num_rows
+    answers = {"model_version": pa.array([version] * n, pa.string())}
+    if predicted.ndim == 1:
+        answers["score"] = pa.array(predicted)
+    else:
+        names = [str(name) for name in model.manifest.classes or ()]
+        best = predicted.argmax(axis=1)
+        offsets = pa.array(np.arange(n + 1, dtype=np.int32) * len(names))
+        answers["scores"] = pa.MapArray.from_arrays(offsets, pa.array(names * n), pa.array(predicted.ravel()))
+        answers["score"] = pa.array(predicted.max(axis=1))
+        answers["output"] = pa.array([names[place] for place in best], pa.string())
+    for name, values in answers.items():
+        place = rows.schema.get_field_index(name)
+        rows = rows.append_column(name, values) if place < 0 else rows.set_column(place, name, values)
+    return rows

@@ -1,0 +1,41 @@
+"""The policies a replay compares: the spec as it is, and three baselines made from it.
+
+A policy is a spec, so that every arm turns the very same cycle; only its knobs differ.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from whorl.spec import Duration, Spec
+
+Policy = Literal["flywheel", "static", "all", "random"]
+BASELINES: tuple[Policy, ...] = ("static", "all", "random")
+
+
+def policy_spec(spec: Spec, policy: Policy) -> Spec:
+    """The spec by which an arm turns.
+
+    flywheel: as declared, without waiting for people. static: trained once, never again. all: retrained each cycle on
+    every label known that day, released without gates: the common practice. random: the same with the flywheel's budget,
+    drawn at random.
+    """
+    replace = msgspec.structs.replace
+    released = replace(spec.release, via="registry", webhook=None)
+    unattended = replace(
+        spec,
+        automation="full",
+        release=released,
+        monitor=replace(spec.monitor, webhook=None, start_cycle=False),
+    )
+    if policy in ("flywheel", "static"):
+        return unattended
+    known_today = replace(spec.labels, delay="none", lag=Duration("0d"), horizon=None)
+    budget = spec.curate.budget if policy == "random" else None
+    at_random = replace(spec.curate, strategy="random", budget=budget, rules=[], half_life=None)
+    return replace(
+        unattended,
+        labels=known_today,
+        curate=at_random,
+        evaluate=replace(spec.evaluate, gates=[], time_forward=None),
+    )

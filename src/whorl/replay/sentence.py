@@ -1,0 +1,60 @@
+"""What a replay means, in words: ahead or not, of what, at what cost, and whether it is worth it."""
+
+from typing import Any
+
+WORDS = {
+    "static": "a model that is never retrained",
+    "all": "retraining on every known label",
+    "random": "the same number of labels drawn at random",
+}
+
+
+def sentence(report: dict[str, Any]) -> str:
+    """Two or three sentences for a person who decides whether to run this flywheel."""
+    arms, ours = report["arms"], report["arms"][report["flywheel"]]
+    found = ours["overall"][report["metric"]]
+    parts = [f"{report['metric']} of the flywheel: {_figures(found)}."]
+    parts += [_against(name, one, report) for name, one in report["comparisons"].items()]
+    share = _label_share(arms, ours)
+    if share is not None:
+        parts.append(
+            f"It used {ours['labels_used']:,} labels after the first day, {share:.0%} of what 'all' used."
+        )
+    parts.append(_worth(report))
+    return " ".join(parts)
+
+
+def _against(name: str, difference: dict[str, Any], report: dict[str, Any]) -> str:
+    what = WORDS.get(name, f"'{name}'")
+    low, high, value = difference["low"], difference["high"], difference["value"]
+    if value is None or low is None:
+        return f"Against {what} nothing can be said."
+    if low > 0:
+        return f"It beats {what} by {value:.4f} [{low:.4f}, {high:.4f}]."
+    if high < 0:
+        return f"It loses to {what} by {-value:.4f} [{-high:.4f}, {-low:.4f}]."
+    return f"It cannot be told from {what} ({value:+.4f} [{low:+.4f}, {high:+.4f}])."
+
+
+def _label_share(arms: dict[str, Any], ours: dict[str, Any]) -> float | None:
+    used = arms.get("all", {}).get("labels_used")
+    return ours["labels_used"] / used if used else None
+
+
+def _worth(report: dict[str, Any]) -> str:
+    static = report["comparisons"].get("static")
+    if static is None or static["low"] is None:
+        return ""
+    if static["low"] > 0:
+        return "On this history a flywheel is worth it."
+    if static["high"] < 0:
+        return "On this history a flywheel does harm: leave the model as it is, and look at labels and delays first."
+    return "On this history it is not worth it: the model that was never retrained did as well."
+
+
+def _figures(found: dict[str, Any]) -> str:
+    if found["value"] is None:
+        return "undefined"
+    if found["low"] is None:
+        return f"{found['value']:.4f}"
+    return f"{found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]"

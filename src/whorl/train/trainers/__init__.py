@@ -1,0 +1,1 @@
+"""Trainers, one a file; the contract is in `train/trainer.py`."""

@@ -1,0 +1,128 @@
+"""Where a flywheel lives: ledger, inbox, lake, engine and registry opened together, as the one handle stages receive.
+
+Opening is cheap and shared: several processes may open one workspace. Who flushes and who runs cycles is settled by
+`storage/lock.py`, not here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from whorl.clock import Clock, RealClock
+from whorl.errors import NotFound
+from whorl.examples.join import Examples
+from whorl.spec import Spec, spec_hash
+from whorl.storage import flywheels
+from whorl.storage.engine import Engine
+from whorl.storage.inbox import Inbox
+from whorl.storage.journal import Journal
+from whorl.storage.lake import Lake
+from whorl.storage.ledger.ledger import Ledger
+from whorl.storage.registry import Registry
+
+DEFAULT_ROOT = Path(".whorl")
+
+
+class Workspace:
+    """One flywheel's storage. Use as a context manager, or call `close`.
+
+    Args:
+        root: Directory of the lake, the model files and, when embedded, of the ledger.
+        ledger_url: SQLAlchemy URL; default is SQLite in `root`.
+        tracking_uri: An MLflow server; default is a SQLite store in `root`.
+        beside: Directory of the spec, where the functions that it names are looked for.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        ledger: Ledger,
+        spec: Spec,
+        *,
+        holdout_key: str,
+        clock: Clock,
+        tracking_uri: str | None = None,
+        beside: Path | None = None,
+    ) -> None:
+        self.root, self.ledger, self.spec, self.clock, self.beside = root, ledger, spec, clock, beside
+        self.name = spec.name
+        self.spec_hash = spec_hash(spec)
+        self.holdout_key = holdout_key
+        self._scratch = TemporaryDirectory(prefix="whorl-", ignore_cleanup_errors=True)
+        self.lake = Lake(root / "lake", spec.name, spec, ledger.uuid)
+        self.engine = Engine(Path(self._scratch.name))
+        self.inbox = Inbox(ledger)
+        self.journal = Journal(ledger)
+        self.registry = Registry(ledger, spec.name, root, clock)
+        self._examples: Examples | None = None
+
+    def examples(self, as_of: datetime) -> Examples:
+        """The examples as of a time; the last one asked for is kept, so that the steps of a cycle share it."""
+        if self._examples is None or self._examples.as_of != as_of:
+            if self._examples is not None:
+                self._examples.close()
+            self._examples = Examples(self.lake, self.engine, self.spec, as_of)
+        return self._examples
+
+    def place(self, *parts: str) -> Path:
+        """A directory of the workspace, made when it is not there."""
+        path = self.root.joinpath(*parts)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def close(self) -> None:
+        """Let go of every file and connection; what was accepted is on disk already."""
+        if self._examples is not None:
+            self._examples.close()
+        self.inbox.close()
+        self.engine.close()
+        self.ledger.close()
+        self._scratch.cleanup()
+
+    def __enter__(self) -> "Workspace":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_workspace(
+    spec: Spec,
+    root: str | Path = DEFAULT_ROOT,
+    *,
+    ledger_url: str | None = None,
+    clock: Clock | None = None,
+    tracking_uri: str | None = None,
+    holdout_key: str | None = None,
+    beside: Path | None = None,
+) -> Workspace:
+    """Open, and where needed create, the workspace of a flywheel; a changed spec becomes its next version."""
+    root = Path(root).absolute()
+    root.mkdir(parents=True, exist_ok=True)
+    clock = clock or RealClock()
+    ledger = Ledger.open(ledger_url or f"sqlite:///{root / 'ledger.db'}", clock)
+    key = flywheels.register(ledger, spec, holdout_key=holdout_key)
+    return Workspace(
+        root, ledger, spec, holdout_key=key, clock=clock, tracking_uri=tracking_uri, beside=beside
+    )
+
+
+@contextmanager
+def open_ledger(
+    root: str | Path = DEFAULT_ROOT, *, ledger_url: str | None = None, clock: Clock | None = None
+) -> Iterator[Ledger]:
+    """The ledger of an existing workspace, for what needs no flywheel's lake. Raises NotFound when there is none."""
+    root = Path(root).absolute()
+    if ledger_url is None and not (root / "ledger.db").exists():
+        raise NotFound(
+            "There is no workspace here.",
+            where=str(root),
+            hint="Start one with `whorl init` and `whorl serve`.",
+        )
+    ledger = Ledger.open(ledger_url or f"sqlite:///{root / 'ledger.db'}", clock or RealClock())
+    try:
+        yield ledger
+    finally:
+        ledger.close()
