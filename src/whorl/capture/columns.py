@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whorl.capture.values import text_of
+from whorl.errors import SchemaMismatch
 from whorl.group_hash import held_out
 from whorl.records import Feedback, Label, Prediction
 from whorl.spec import Spec
@@ -121,7 +122,14 @@ def _table(
         values = columns.get(field.name)
         if values is None:
             values = [getattr(record, field.name) for record in records]
-        arrays[field.name] = pa.chunked_array([pa.array(values, field.type)])
+        try:
+            arrays[field.name] = pa.chunked_array([pa.array(values, field.type)])
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise SchemaMismatch(
+                f"Captured values of '{field.name}' do not fit {field.type}: {error}.",
+                where="inbox",
+                hint="The spec has changed since they were captured: flush with the former one first.",
+            ) from error
     return with_day_and_split(schema, arrays, split)
 
 

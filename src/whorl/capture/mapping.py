@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -36,6 +36,7 @@ from whorl.errors import RecordError
 from whorl.records import Content, Feedback, Item, Label, Message, Prediction
 from whorl.spec import Spec
 
+Kind = Literal["predictions", "labels", "feedback"]
 Read = Callable[[Any, str], Any]
 T = TypeVar("T")
 
@@ -57,6 +58,13 @@ class Mapped(NamedTuple):
     prediction: Prediction | None = None
     label: Label | None = None
     feedback: Feedback | None = None
+
+    def by_kind(self) -> dict[Kind, Prediction | Label | Feedback]:
+        """Those that are there."""
+        parts: dict[Kind, Prediction | Label | Feedback | None] = {
+            "predictions": self.prediction, "labels": self.label, "feedback": self.feedback
+        }  # fmt: skip
+        return {kind: part for kind, part in parts.items() if part is not None}
 
 
 class Mapper:
@@ -84,10 +92,9 @@ class Mapper:
             (name, path, _READS[name], name in self.fields.declared)
             for name, path in self.fields.prediction.items()
         ]
-        by_key = spec.labels.on != ["id"]
-        self._id_needed_by_label = not by_key
+        self._by_keys = spec.labels.on != ["id"]
 
-    def map(self, kind: str, raw: Any, received_at: datetime, notes: Notes) -> Mapped:
+    def map(self, kind: Kind, raw: Any, received_at: datetime, notes: Notes) -> Mapped:
         """Map one record of a batch of `kind` (predictions, labels or feedback).
 
         Raises:
@@ -115,15 +122,14 @@ class Mapper:
         fields = self.fields
         known_id = self._identifier(fields.id, raw)
         answers: dict[str, Any] = {}
+        shapeless: dict[str, Any] = {}
         for name, path, read, declared in self._answers:
             value = path.get(raw)
-            if (
-                value is None
-                or value is ABSENT
-                or not (declared or name not in _SHAPED or isinstance(value, (list, dict)))
-            ):
+            if value is None or value is ABSENT:
                 continue
-            if (found := read(value, path.text)) is not None:
+            if name in _SHAPED and not declared and not isinstance(value, (list, dict)):
+                shapeless[name] = value
+            elif (found := read(value, path.text)) is not None:
                 answers[name] = found
         self._check_answers(answers)
         features = self._feature_values(raw, notes)
@@ -145,7 +151,7 @@ class Mapper:
             session=session,
             keys=self._named(fields.keys, raw, identifier),
             protected=self._named(fields.protected, raw, text_of),
-            extra=self._rest(fields.rest, raw),
+            extra={**self._rest(fields.rest, raw), **shapeless},
             **answers,
         )
 
@@ -233,6 +239,10 @@ class Mapper:
             raise refusal("label", "there is no label.", where, "[schema] label says where it is.")
         known_id = self._identifier(fields.id, raw)
         keys = self._named(fields.keys, raw, identifier)
+        if self._by_keys:
+            # The id in such a record is the label's own: its prediction is found by the keys.
+            own = self._make_label(raw, value, None, keys, raw, received_at, notes)
+            return msgspec.structs.replace(own, id=known_id)
         return self._make_label(raw, value, known_id, keys, raw, received_at, notes)
 
     def _label_value(self, raw: dict[str, Any]) -> Any:
@@ -275,7 +285,7 @@ class Mapper:
         )
 
     def _need_reference(self, known_id: str | None, keys: dict[str, str], where: str) -> None:
-        if known_id is None and self._id_needed_by_label:
+        if known_id is None and not self._by_keys:
             raise refusal("id", "there is no id of the prediction that this is the truth of.", where)
         missing = [key for key in self.spec.labels.on if key != "id" and key not in keys]
         if known_id is None and missing:

@@ -70,7 +70,11 @@ class Remainder:
                 self._cut(route)
 
     def of(self, record: dict[str, Any]) -> dict[str, Any]:
-        return _left(record, self._tree)
+        return left(record, self._tree)
+
+    def below(self, key: str) -> Any:
+        """What is taken of a top-level key: ABSENT nothing, None all of it, else the tree of places inside."""
+        return self._tree.get(key, ABSENT)
 
     def _cut(self, route: tuple[str, ...]) -> None:
         node = self._tree
@@ -92,17 +96,18 @@ def _routes(parts: list[str]) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _left(record: dict[str, Any], tree: dict[str, Any]) -> dict[str, Any]:
-    left: dict[str, Any] = {}
+def left(record: dict[str, Any], tree: dict[str, Any]) -> dict[str, Any]:
+    """A record without the places of a tree, as `Remainder.below` gives it."""
+    kept: dict[str, Any] = {}
     for key, value in record.items():
         if value is None:
             continue
         if key not in tree:
-            left[key] = value
+            kept[key] = value
             continue
         below = tree[key]
         if below is not None and not isinstance(value, dict):
-            left[key] = value
-        elif below is not None and (inner := _left(value, below)):
-            left[key] = inner
-    return left
+            kept[key] = value
+        elif below is not None and (inner := left(value, below)):
+            kept[key] = inner
+    return kept

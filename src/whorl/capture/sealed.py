@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from whorl.capture.values import MAX_RECORD_BYTES, refusal
+from whorl.errors import RecordError
 from whorl.records import Feedback, Label, Prediction
 
 Captured = Prediction | Label | Feedback
@@ -30,7 +31,7 @@ def seal(record: Captured) -> bytes:
     return sealed
 
 
-def too_large(size: int) -> Exception:
+def too_large(size: int) -> RecordError:
     """The refusal of a record of `size` bytes, or at least that."""
     hint = "Keep large content elsewhere, and log its URI in `content`."
     return refusal("size", f"it has {size:,} bytes; at most {MAX_RECORD_BYTES:,} are accepted.", hint=hint)

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from whorl.clock import as_utc
 from whorl.errors import RecordError
+from whorl.records import Refusal
 from whorl.spec import Spec
 
 MAX_ID_BYTES = 512
@@ -54,6 +55,13 @@ def not_finite(name: str) -> str:
 def refusal(reason: str, message: str, where: str = "", hint: str = "") -> RecordError:
     """A RecordError whose `facts["reason"]` becomes the refusal's code."""
     return RecordError(message, where=where, hint=hint, reason=reason)
+
+
+def refusal_of(error: RecordError, index: int) -> Refusal:
+    """A RecordError as a line of the answer."""
+    place = f"{error.where}: " if error.where else ""
+    code = str(error.facts.get("reason", error.code))
+    return Refusal(index=index, code=code, message=place + error.message, hint=error.hint)
 
 
 def shown(value: Any) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from whorl.records import Task
 from whorl.spec import Spec
-from whorl.storage.engine import Steps
+from whorl.storage.steps import Steps
 
 USABLE_STATUS = "('known', 'defaulted')"
 

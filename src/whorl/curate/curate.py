@@ -62,7 +62,7 @@ def _candidates(ws: Workspace, examples: str, as_of: datetime, since: datetime |
         f"(SELECT id FROM {members} WHERE role = 'golden')",
     )
     columns = ["*", *rule_columns(ws.spec)]
-    steps.add("candidates_with_rules", f"SELECT {', '.join(columns)} FROM candidates ORDER BY id")
+    steps = steps.add("candidates_with_rules", f"SELECT {', '.join(columns)} FROM candidates ORDER BY id")
     return ws.engine.query(steps.sql("candidates_with_rules"))
 
 
@@ -90,7 +90,7 @@ def _previous_champion(ws: Workspace) -> Any:
     version = ws.registry.previous()
     if version is None or ws.spec.task != "binary":
         return None
-    model = load_model(ws.registry.path(version), version.digest, ws.spec)
+    model = load_model(ws.registry.path(version), version.digest, ws.spec, beside=ws.beside)
     names = {FEATURE + name: name for name in ws.spec.features}
     return lambda rows: model.predict(rows.select(list(names)).rename_columns(list(names.values())))
 

@@ -32,7 +32,7 @@ def export_file(ws: Workspace, ref: str, path: Path) -> int:
             f"No format is known for '{path.suffix}'.", where=str(path), hint="Use .parquet, .csv or .ndjson."
         )
     draft.replace(path)
-    return rows.num_rows
+    return int(rows.num_rows)
 
 
 def export_table(ws: Workspace, ref: str, url: str, table_name: str) -> int:
@@ -54,7 +54,7 @@ def export_table(ws: Workspace, ref: str, url: str, table_name: str) -> int:
         ) from error
     finally:
         engine.dispose()
-    return rows.num_rows
+    return int(rows.num_rows)
 
 
 def _column(field: pa.Field) -> Column[object]:

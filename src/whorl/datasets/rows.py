@@ -7,7 +7,7 @@ bare names. The same query gives the same rows later, whatever was received, cor
 from datetime import datetime
 
 from whorl.spec import Spec
-from whorl.storage.engine import Steps
+from whorl.storage.steps import Steps
 from whorl.storage.tables import FEATURE
 
 # One row may stand for at most this many: a larger weight buys no accuracy, only variance.

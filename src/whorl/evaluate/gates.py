@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whorl.evaluate.rows import JudgedRows
-from whorl.records import Check
+from whorl.records import Check, Decision
 from whorl.spec import GateSpec, Spec
 from whorl.stats.error_budget import level_at
 from whorl.stats.estimate import Estimate
@@ -116,6 +116,7 @@ def minimum(gate: GateSpec, trial: Trial) -> list[Check]:
     found, bound = _figure(metric.name, trial), gate.value or 0.0
     low, high = (found.low, found.high) if metric.greater_is_better else (-found.high, -found.low)
     bar = bound if metric.greater_is_better else -bound
+    decision: Decision
     decision, word = (
         ("reject", "misses")
         if high < bar

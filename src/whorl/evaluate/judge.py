@@ -17,11 +17,12 @@ from whorl.evaluate.rows import JudgedRows, judged_rows, rows_with_truth
 from whorl.evaluate.sides import logged_champion, predictions_of
 from whorl.models.model import load_model
 from whorl.models.named_function import named_function
+from whorl.models.spec_metric import spec_metric
 from whorl.records import Check, Decision, ModelVersion, Verdict
-from whorl.spec import GateSpec, Spec
+from whorl.spec import GateSpec
 from whorl.stats.estimate import Estimate
 from whorl.stats.interval import interval
-from whorl.stats.metric import METRICS, Metric, metrics_for
+from whorl.stats.metric import metrics_for
 from whorl.storage import dataset_versions, verdicts
 from whorl.workspace import Workspace
 
@@ -50,13 +51,6 @@ def judge(ws: Workspace, challenger: ModelVersion, cycle_id: str, as_of: datetim
     return verdict
 
 
-def metric_of(spec: Spec, name: str) -> Metric:
-    """A built-in metric, or the spec's own function as one."""
-    if ":" not in name:
-        return METRICS[name]
-    return Metric(name, named_function(name), spec.evaluate.greater_is_better)
-
-
 def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Trial, list[str]]:
     rows = judged_rows(ws, as_of)
     notes = [
@@ -75,9 +69,9 @@ def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Tr
         challenger=said[answered],
         champion=None if champion is None else champion[answered],
         look=verdicts.count(ws.ledger, ws.name) + 1,
-        metric=lambda name: metric_of(ws.spec, name),
+        metric=lambda name: spec_metric(ws.spec, name, ws.beside),
         golden=lambda name: _golden(ws, challenger, name, as_of),
-        own=_own_gate,
+        own=lambda name, trial: _own_gate(ws, name, trial),
         cost_usd=_declared(ws.spec.gates, "cost", lambda: _mean_cost(rows)),
         latency_ms=_declared(ws.spec.gates, "latency", lambda: _latency(ws, challenger, rows)),
     )
@@ -139,8 +133,8 @@ def _golden(ws: Workspace, challenger: ModelVersion, name: str, as_of: datetime)
     return rows, predictions_of(ws, challenger, rows)
 
 
-def _own_gate(name: str, trial: Trial) -> Check:
-    answer = named_function(name)(trial)
+def _own_gate(ws: Workspace, name: str, trial: Trial) -> Check:
+    answer = named_function(name, where="evaluate.gates", beside=ws.beside)(trial)
     if not isinstance(answer, Check):
         raise NotFound(
             f"{name} answered {type(answer).__name__}.",
@@ -164,7 +158,7 @@ def _latency(ws: Workspace, challenger: ModelVersion, rows: JudgedRows) -> float
     if not challenger.digest or not len(rows):
         return None
     model, features = (
-        load_model(ws.registry.path(challenger), challenger.digest, ws.spec),
+        load_model(ws.registry.path(challenger), challenger.digest, ws.spec, beside=ws.beside),
         rows.features(ws.spec),
     )
     times: list[float] = []

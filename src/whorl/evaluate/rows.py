@@ -28,7 +28,7 @@ class JudgedRows(msgspec.Struct, frozen=True):
     notes: list[str]
 
     def __len__(self) -> int:
-        return self.table.num_rows
+        return int(self.table.num_rows)
 
     def features(self, spec: Spec) -> pa.Table:
         """Feature columns by their bare names, in the spec's order."""

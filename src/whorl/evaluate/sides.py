@@ -28,11 +28,11 @@ def predictions_of(ws: Workspace, version: ModelVersion, rows: JudgedRows) -> Fl
         return _handed_in(Path(version.uri), rows, ws.spec.task)
     if not version.digest:
         return _logged(version.uri, rows, ws.spec.task)
-    model = load_model(ws.registry.path(version), version.digest, ws.spec)
+    model = load_model(ws.registry.path(version), version.digest, ws.spec, beside=ws.beside)
     predicted = model.predict(rows.features(ws.spec))
     if ws.spec.task != "multiclass":
         return predicted
-    return _in_order(predicted, tuple(model.manifest.classes or ()), rows.classes)
+    return _in_order(predicted, tuple(str(name) for name in model.manifest.classes), rows.classes)
 
 
 def logged_champion(ws: Workspace, rows: JudgedRows) -> Floats | None:

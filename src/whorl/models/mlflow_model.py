@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +22,10 @@ FILE = "MLmodel"
 def load(folder: Path, manifest: Manifest, beside: Path | None = None) -> "MlflowScorer":
     """The scorer of a folder with an `MLmodel`. Raises ModelError with what MLflow said."""
     del beside
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import mlflow.pyfunc
-
+    pyfunc = _pyfunc()
     try:
         with _no_bytecode():
-            model = mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)
+            model = pyfunc.load_model(str(folder), suppress_warnings=True)
     except Exception as error:  # the model's own code may raise anything
         raise ModelError(
             f"MLflow cannot load it: {type(error).__name__}: {error}.",
@@ -72,6 +71,15 @@ def one_row(features: Mapping[str, Any], manifest: Manifest) -> pa.Table:
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise ModelError(f"Feature '{name}' has to be {kind}: {error}.", where="predict") from None
     return pa.table(columns)
+
+
+def _pyfunc() -> Any:
+    """MLflow's module: it would report its use, and warns about type hints of its own when it is imported."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(?s).*Any type hint is inferred as AnyType", UserWarning)
+        import mlflow.pyfunc
+    return mlflow.pyfunc
 
 
 @contextmanager

@@ -43,9 +43,10 @@ class Judged(msgspec.Struct, frozen=True):
         return slice(int(begin), int(end))
 
 
-def metrics_of(task: Task, own: Metric | None) -> list[Metric]:
-    """The reported metrics of a task, and the spec's own function."""
-    return [*(METRICS[name] for name in REPORTED[task]), *([own] if own else [])]
+def metrics_of(task: Task, deciding: Metric) -> list[Metric]:
+    """The reported metrics of a task, and the one that decides."""
+    names = [*REPORTED[task]]
+    return [*(METRICS[name] for name in names), *([deciding] if deciding.name not in names else [])]
 
 
 def arm_figures(

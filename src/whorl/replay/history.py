@@ -11,11 +11,11 @@ from whorl.clock import as_utc
 
 
 class History(msgspec.Struct, frozen=True):
-    """Mapped rows in the lake's columns, without received_at, day and split: the replay gives those.
+    """Rows as they came to the lake, at the times they came.
 
     Args:
-        predictions: Sorted by time, then id.
-        labels: Sorted by time, then id.
+        predictions: Rows of the lake's `predictions`, sorted by time, then id, received when they happened.
+        labels: Rows of the lake's `labels`, sorted the same way.
         data_hash: sha256 of where they came from.
         notes: What reading them found, for the report.
     """
@@ -29,14 +29,8 @@ class History(msgspec.Struct, frozen=True):
     def of(
         cls, predictions: pa.Table, labels: pa.Table, data_hash: str, notes: list[str] | None = None
     ) -> "History":
-        """Sort both and keep them."""
-        order = [("time", "ascending"), ("id", "ascending")]
-        return cls(
-            predictions.sort_by(order).combine_chunks(),
-            labels.sort_by(order).combine_chunks(),
-            data_hash,
-            notes or [],
-        )
+        """Sort both, and take each row as received at its own time."""
+        return cls(_in_order(predictions), _in_order(labels), data_hash, notes or [])
 
     def groups(self) -> list[str]:
         """What the holdout hash goes by, for each prediction."""
@@ -52,6 +46,11 @@ class History(msgspec.Struct, frozen=True):
     def labels_before(self, when: datetime) -> int:
         """How many labels were known before a time."""
         return int(np.searchsorted(_microseconds(self.labels), _us(when)))
+
+
+def _in_order(rows: pa.Table) -> pa.Table:
+    ordered = rows.sort_by([("time", "ascending"), ("id", "ascending")]).combine_chunks()
+    return ordered.set_column(ordered.schema.get_field_index("received_at"), "received_at", ordered["time"])
 
 
 def _microseconds(table: pa.Table) -> npt.NDArray[np.int64]:

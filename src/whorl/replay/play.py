@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 from whorl.clock import SimulatedClock
 from whorl.cycle import CycleReport, start, turn
 from whorl.errors import TooFewRows, WhorlError
-from whorl.group_hash import splits_of
 from whorl.models.model import Model, load_model
 from whorl.replay.history import History
 from whorl.spec import Spec
@@ -115,12 +114,11 @@ class _Arm:
         self.appended: dict[TableName, int] = {"predictions": 0, "labels": 0}
         self.labels_from = 0
         self.hidden: set[str] = set()
-        self.split = splits_of(ws.holdout_key, history.groups(), ws.spec.curate.holdout_share)
 
     def receive_before(self, when: datetime) -> None:
         """What had happened before the first day."""
         first, last = self.history.prediction_range(None, when)
-        self._append_predictions(self.history.predictions.slice(first, last - first), first)
+        self._append("predictions", self.history.predictions.slice(first, last - first))
         self.receive_labels_before(when)
 
     def receive_labels_before(self, when: datetime) -> None:
@@ -131,7 +129,7 @@ class _Arm:
         if self.hidden and rows.num_rows:
             known = pa.array([i not in self.hidden for i in rows["prediction_id"].to_pylist()])
             rows = rows.filter(known)
-        self._append("labels", rows.append_column("received_at", rows["time"]))
+        self._append("labels", rows)
 
     def serve(self, first: datetime, last: datetime) -> None:
         """Score a period's rows with the champion of the day and log them."""
@@ -149,7 +147,7 @@ class _Arm:
             rows = self.act(rows)
             censored = pc.is_in(rows["action"], value_set=pa.array(self.ws.spec.schema.censored, pa.string()))
             self.hidden.update(rows.filter(censored)["id"].to_pylist())
-        self._append_predictions(rows, begin)
+        self._append("predictions", rows)
 
     def turn(self) -> None:
         """One cycle; a cycle that fails is told, and the champion stays, as in production."""
@@ -186,25 +184,10 @@ class _Arm:
         )
         return int(found["n"][0].as_py())
 
-    def _append_predictions(self, rows: pa.Table, begin: int) -> None:
-        split = pa.array(self.split[begin : begin + rows.num_rows], pa.string())
-        self._append(
-            "predictions", rows.append_column("received_at", rows["time"]).append_column("split", split)
-        )
-
     def _append(self, table: TableName, rows: pa.Table) -> None:
-        if not rows.num_rows:
-            return
-        day = pc.cast(rows["time"], pa.date32())
-        schema = self.ws.lake.schemas[table]
-        full = rows.append_column("day", day)
-        missing = [field for field in schema if field.name not in full.column_names]
-        for field in missing:
-            full = full.append_column(field, pa.nulls(full.num_rows, field.type))
-        self.appended[table] += 1
-        self.ws.lake.append(
-            table, full.select(schema.names).cast(schema), app=f"replay/{table}", version=self.appended[table]
-        )
+        if rows.num_rows:
+            self.appended[table] += 1
+            self.ws.lake.append(table, rows, app=f"replay/{table}", version=self.appended[table])
 
 
 def _features(rows: pa.Table, spec: Spec) -> pa.Table:

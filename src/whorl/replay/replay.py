@@ -6,6 +6,7 @@ Returns the report as plain data; `report_page.py` draws it. Nothing of the user
 import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from whorl.clock import SimulatedClock
 from whorl.errors import TooFewRows
-from whorl.models.named_function import named_function
+from whorl.models.spec_metric import spec_metric
 from whorl.replay.figures import Judged, ahead, arm_figures, metrics_of, plain
 from whorl.replay.history import History
 from whorl.replay.play import Act, Played, Span, _Arm, play
@@ -23,7 +24,7 @@ from whorl.replay.policies import BASELINES, Policy, policy_spec
 from whorl.replay.sentence import sentence
 from whorl.spec import Spec, spec_hash
 from whorl.stats.arrays import codes
-from whorl.stats.metric import METRICS, Metric
+from whorl.stats.metric import Metric
 from whorl.workspace import open_workspace
 
 Progress = Callable[[str], None]
@@ -31,7 +32,7 @@ Progress = Callable[[str], None]
 
 def replay(
     specs: dict[str, Spec],
-    history: History,
+    read: Callable[[Spec, str], History],
     span: Span,
     *,
     baselines: tuple[Policy, ...] = BASELINES,
@@ -45,6 +46,7 @@ def replay(
 
     Args:
         specs: Name to spec; the first is the flywheel that the baselines are made from.
+        read: Maps the data by a spec and a holdout key.
         act: What the company's system does with a score, where the log does not say.
         truth: id and label of replayed rows, where more is known than labels ever told (simulated streams).
         progress: Told the arm's name after each period.
@@ -56,20 +58,21 @@ def replay(
         TooFewRows: Nothing to train on at the start, or nothing to judge.
     """
     (first, spec), *_ = specs.items()
+    key = f"replay-{seed}"
+    history = read(spec, key)
     with TemporaryDirectory(prefix="whorl-replay-", ignore_cleanup_errors=True) as place:
         judged, classes, coverage = _judged(spec, history, span, truth, Path(place) / "truth")
         arms: dict[str, Played] = {}
         for name, own in [*specs.items(), *((b, policy_spec(spec, b)) for b in baselines)]:
             policy: Spec = policy_spec(own, "flywheel") if name in specs else own
             arms[name] = play(
-                policy, history, span, Path(place) / name.replace("/", "_"),
-                classes=classes, seed=seed, retrain=name != "static", act=act, beside=beside,
-                progress=lambda name=name: progress(name),
+                policy, history if name == first or name not in specs else read(own, key), span,
+                Path(place) / name.replace("/", "_"), classes=classes, seed=seed, retrain=name != "static", act=act, beside=beside,
+                progress=partial(progress, name),
             )  # fmt: skip
     level = spec.evaluate.level
-    own_metric = _own_metric(spec)
-    metrics = metrics_of(spec.task, own_metric)
-    deciding = own_metric or METRICS[spec.metric]
+    deciding = spec_metric(spec, spec.metric, beside)
+    metrics = metrics_of(spec.task, deciding)
     report: dict[str, Any] = {
         "name": spec.name,
         "task": spec.task,
@@ -92,13 +95,6 @@ def replay(
         "seed": seed,
     }
     return report | {"meaning": sentence(report)}
-
-
-def _own_metric(spec: Spec) -> Metric | None:
-    name = spec.evaluate.metric
-    return (
-        Metric(name, named_function(name), spec.evaluate.greater_is_better) if name and ":" in name else None
-    )
 
 
 def _judged(

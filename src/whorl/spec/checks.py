@@ -123,6 +123,12 @@ def _train(spec: Spec) -> Iterator[Problem]:
             ("train", "command"),
             f"A command is given, but trainer is '{train.trainer}'. Set trainer = \"command\".",
         )
+    for position, name in enumerate(train.trusted):
+        if name not in features:
+            yield (
+                ("train", "trusted", str(position)),
+                f"'{name}' is not a feature. {did_you_mean(name, list(features))}",
+            )
     texts = [name for name, feature in features.items() if feature.type == "text"]
     if train.trainer == "linear-text" and not texts:
         yield ("train", "trainer"), "'linear-text' needs a feature of type \"text\"."

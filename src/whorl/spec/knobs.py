@@ -236,6 +236,12 @@ class TrainSpec(Knobs, frozen=True, kw_only=True):
     half_life: Annotated[
         Duration | None, knob("A row this much older weighs half in the fit; none: all alike.", "time")
     ] = None
+    trusted: Annotated[
+        list[str],
+        knob(
+            "Features that may tell the label by themselves or be missing when served: the leak check lets them pass."
+        ),
+    ] = []
     calibrate: Annotated[
         bool, knob("Recalibrate probabilities on mature rows when that lowers log loss.")
     ] = True
@@ -272,7 +278,7 @@ class EvaluateSpec(Knobs, frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0, lt=1)],
         knob("Chance of ever promoting by luck, spent over the looks at one holdout.", "probability"),
     ] = 0.05
-    window: Annotated[Duration | None, knob("Only holdout rows this young judge; none: all.", "time")] = None
+    window: Annotated[Duration | None, knob("Only holdout rows this young judge: what was true long ago says little about tomorrow.", "time")] = Duration("90d")
     time_forward: Annotated[
         Duration | None,
         knob(

@@ -123,11 +123,15 @@ def get(ledger: Ledger, flywheel: str, cycle_id: str) -> Cycle:
         return _found(conn, _of(flywheel, cycle_id), cycle_id)
 
 
-def listed(ledger: Ledger, flywheel: str | None = None, *, limit: int = 100) -> list[Cycle]:
-    """The last cycles, newest first; of one flywheel, or of all."""
+def listed(
+    ledger: Ledger, flywheel: str | None = None, *, limit: int = 100, before: int | None = None
+) -> list[Cycle]:
+    """The last cycles, newest first; of one flywheel, or of all. `before` a number gives those that follow it."""
     wanted = sa.select(cycles).order_by(cycles.c.created_at.desc(), cycles.c.number.desc()).limit(limit)
     if flywheel is not None:
         wanted = wanted.where(cycles.c.flywheel == flywheel)
+    if before is not None:
+        wanted = wanted.where(cycles.c.number < before)
     with ledger.read() as conn:
         return [_cycle(row) for row in conn.execute(wanted)]
 
@@ -238,7 +242,8 @@ def _found(conn: Connection, query: sa.Select[Any], cycle_id: str) -> Cycle:
 
 
 def _cycle(row: sa.Row[Any]) -> Cycle:
-    return msgspec.convert(row._asdict(), Cycle)
+    waiting = msgspec.convert(row.waiting_for, Waiting | None)
+    return Cycle(**{**row._mapping, "waiting_for": waiting})
 
 
 def _must_wait_for(cycle: Cycle, what: str) -> Waiting:

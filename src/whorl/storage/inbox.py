@@ -95,6 +95,8 @@ class Inbox:
             max_rows: Payloads are taken, oldest first, until they hold this many records; at least one is taken.
             max_bytes: The same for payload bytes.
         """
+        if not self._anything(flywheel, kind):
+            return None
         with self._ledger.write() as conn:
             slot = (inbox_slots.c.flywheel == flywheel) & (inbox_slots.c.kind == kind)
             insert_or_keep(conn, inbox_slots, {"flywheel": flywheel, "kind": kind, "last_batch": 0})
@@ -122,12 +124,7 @@ class Inbox:
 
     def depth(self, flywheel: str) -> Depth:
         """What waits for a flywheel, claimed rows included."""
-        totals = sa.select(
-            sa.func.sum(inbox.c.rows), sa.func.sum(inbox.c.bytes), sa.func.min(inbox.c.received_at)
-        )
-        with self._ledger.read() as conn:
-            rows, size, oldest = conn.execute(totals.where(inbox.c.flywheel == flywheel)).one()
-        return Depth(int(rows or 0), int(size or 0), oldest)
+        return depth_of(self._ledger, flywheel)
 
     def close(self) -> None:
         """Commit what waits and stop the writer; accepts nothing afterwards."""
@@ -183,6 +180,12 @@ class Inbox:
             capacity=self._capacity,
         )
 
+    def _anything(self, flywheel: str, kind: str) -> bool:
+        """Asked first, so that an idle flusher takes no write lock."""
+        waiting = sa.select(inbox.c.seq).where(inbox.c.flywheel == flywheel, inbox.c.kind == kind).limit(1)
+        with self._ledger.read() as conn:
+            return conn.execute(waiting).scalar() is not None
+
     def _unfinished(self, conn: Connection, flywheel: str, kind: str) -> int | None:
         claimed = sa.select(sa.func.min(inbox.c.batch)).where(
             inbox.c.flywheel == flywheel, inbox.c.kind == kind, inbox.c.batch.is_not(None)
@@ -216,3 +219,13 @@ class Inbox:
 
 def _in_batch(flywheel: str, kind: str, number: int) -> sa.ColumnElement[bool]:
     return (inbox.c.flywheel == flywheel) & (inbox.c.kind == kind) & (inbox.c.batch == number)
+
+
+def depth_of(ledger: Ledger, flywheel: str) -> Depth:
+    """What waits for a flywheel, claimed rows included; for those who only look."""
+    totals = sa.select(
+        sa.func.sum(inbox.c.rows), sa.func.sum(inbox.c.bytes), sa.func.min(inbox.c.received_at)
+    )
+    with ledger.read() as conn:
+        rows, size, oldest = conn.execute(totals.where(inbox.c.flywheel == flywheel)).one()
+    return Depth(int(rows or 0), int(size or 0), oldest)

@@ -102,7 +102,7 @@ def _read(plain: Any, kind: type[T], cycle_id: str, name: str) -> T:
         return msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:
         raise StorageError(
-            f"The result of step {name!r} cannot be read as {kind.__name__}: {error}.",
+            f"The result of step {name!r} cannot be read as {getattr(kind, '__name__', kind)}: {error}.",
             where=f"cycle {cycle_id}",
             hint="Cancel the cycle and start a new one.",
         ) from error

@@ -138,6 +138,8 @@ class _DatabaseLock:
         try:
             self._session.execute(sa.select(1))
         except DBAPIError:
+            # Closed for good: a session that reconnects would live without the lock.
+            self._session.close()
             return False
         return True
 

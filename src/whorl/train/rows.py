@@ -50,6 +50,10 @@ class TrainingRows:
         times: Floats = self.columns["time"].cast(pa.int64()).to_numpy() / 1e6
         return times
 
+    def classes_in(self, rows: npt.NDArray[np.bool_]) -> set[float]:
+        """Targets among some of the rows."""
+        return set(np.unique(self.target[rows]).tolist())
+
     def take(self, rows: Indices | npt.NDArray[np.bool_]) -> "TrainingRows":
         """Some of the rows, by position or by mask; their weights keep their proportions."""
         places = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
@@ -88,6 +92,25 @@ class DatasetRows:
         return youngest
 
 
+@dataclass(frozen=True)
+class LateRows:
+    """Labelled rows, then open ones, with what is known of how late their labels come.
+
+    Args:
+        columns: id, time, label and features.
+        label: (n,) class, or `label_delay.OPEN`.
+        weight: (n,) how much each stands for.
+        survival: (n, k) chance that a row of each class would still be open at this row's age.
+        share: (k,) of each class among them all, by estimate.
+    """
+
+    columns: pa.Table
+    label: Indices
+    weight: Floats
+    survival: Floats
+    share: Floats
+
+
 def read_rows(path: str | Path, spec: Spec, as_of: datetime) -> DatasetRows:
     """The rows of a dataset's Parquet file, ready to be trained on.
 
@@ -100,7 +123,7 @@ def read_rows(path: str | Path, spec: Spec, as_of: datetime) -> DatasetRows:
     labelled = table.filter(pc.field("role") == "labelled")
     still_open = table.filter(pc.field("role") == "open")
     classes = _classes(labelled["label"], spec.task)
-    _check_enough(labelled, classes, spec.task)
+    _check_enough(labelled, spec.task)
     age = _age_days(labelled, as_of)
     open_age = _age_days(still_open, as_of)
     weight = labelled["weight"].to_numpy() * _recency(age, spec)
@@ -131,7 +154,7 @@ def _classes(label: pa.ChunkedArray, task: Task) -> list[bool | str]:
     return sorted(pc.unique(label).to_pylist()) if task == "multiclass" else []
 
 
-def _check_enough(labelled: pa.Table, classes: list[bool | str], task: Task) -> None:
+def _check_enough(labelled: pa.Table, task: Task) -> None:
     rows = len(labelled)
     if rows < MINIMUM_ROWS:
         raise TooFewRows(

@@ -13,7 +13,8 @@ import msgspec
 
 from whorl.records import Task
 from whorl.spec import FeatureSpec, Spec
-from whorl.train.rows import TrainingRows
+from whorl.stats.arrays import Floats
+from whorl.train.rows import LateRows, TrainingRows
 
 
 class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,19 +47,27 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 Trainer: TypeAlias = Callable[[TrainingRows, Path, FitSettings], None]
 
+Estimator: TypeAlias = Callable[[LateRows, FitSettings], Floats]
+"""Chance (n, k) that each row, known or open, is of each class; see `delay_aware.py`."""
+
 TRAINERS: dict[str, str] = {
     "lightgbm": "whorl.train.trainers.lightgbm:train",
     "linear-text": "whorl.train.trainers.linear_text:train",
     "command": "whorl.train.trainers.command:train",
 }
+ESTIMATORS: dict[str, str] = {"lightgbm": "whorl.train.trainers.lightgbm_late:estimate"}
 FUNCTION = "whorl.train.trainers.function:train"
 
 
 def trainer_named(name: str) -> Trainer:
     """The trainer of this name; any other name is a function's ('package.module:function')."""
-    module, _, function = TRAINERS.get(name, FUNCTION).partition(":")
-    trainer: Trainer = getattr(import_module(module), function)
+    trainer: Trainer = _imported(TRAINERS.get(name, FUNCTION))
     return trainer
+
+
+def estimator_of(name: str) -> Estimator | None:
+    """How a trainer tells the chances of open rows by itself; None: by its fitted model, in rounds."""
+    return _imported(ESTIMATORS[name]) if name in ESTIMATORS else None
 
 
 def settings_of(
@@ -77,3 +86,8 @@ def settings_of(
         log=log,
         beside=beside,
     )
+
+
+def _imported(reference: str) -> Any:
+    module, _, function = reference.partition(":")
+    return getattr(import_module(module), function)

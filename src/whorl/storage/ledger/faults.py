@@ -15,7 +15,6 @@ _SQLITE = {
     "SQLITE_CORRUPT": ("The ledger is damaged ({error}).", "Restore it from a backup."),
     "SQLITE_CANTOPEN": ("The ledger cannot be opened.", "Check that the directory is there and writable."),
     "SQLITE_READONLY": ("The ledger cannot be written ({error}).", "Check who may write the file and its directory."),
-    "SQLITE_BUSY": ("Another process has been writing the ledger for {wait_s} s.", "Try again when it is done."),
 }  # fmt: skip
 # SQLSTATE classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRESQL = {
@@ -40,6 +39,8 @@ def explain(error: DBAPIError, where: str, wait_s: float) -> StorageError | None
     """
     original = error.orig
     name = getattr(original, "sqlite_errorname", None)
+    if str(name).startswith("SQLITE_BUSY"):
+        return busy(where, wait_s)
     if name is not None:
         table, code = _SQLITE, str(name)
     else:
@@ -49,7 +50,15 @@ def explain(error: DBAPIError, where: str, wait_s: float) -> StorageError | None
     for start, (message, hint) in table.items():
         if code.startswith(start):
             reason = " ".join(str(original).split())
-            return StorageError(
-                message.format(error=reason, wait_s=f"{wait_s:g}"), where=where, hint=hint, reason=code
-            )
+            return StorageError(message.format(error=reason), where=where, hint=hint, reason=code)
     return None
+
+
+def busy(where: str, wait_s: float) -> StorageError:
+    """The error of a writer whose turn did not come."""
+    return StorageError(
+        f"Somebody else has been writing the ledger for {wait_s:g} s.",
+        where=where,
+        hint="Try again when that is done.",
+        reason="busy",
+    )

@@ -4,6 +4,7 @@ SQLite: write-ahead log, full synchronisation, and every writer takes the write 
 transaction fails halfway because another one was faster. PostgreSQL: the same calls, by URL.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,7 @@ class Ledger:
         self.place = place_of(url)
         self.engine, self.clock, self.uuid = engine, clock, uuid
         self.embedded = engine.dialect.name == "sqlite"
+        self._writer = threading.Lock()
 
     @classmethod
     def open(cls, url: str, clock: Clock) -> "Ledger":
@@ -74,7 +76,7 @@ class Ledger:
             StorageError: Disk full, database gone, or another process wrote for more than 30 s. Constraint
                 violations come as SQLAlchemy's IntegrityError.
         """
-        with _transaction(self.engine, write=True) as conn:
+        with self._turn(), _transaction(self.engine, write=True) as conn:
             yield conn
 
     @contextmanager
@@ -89,6 +91,19 @@ class Ledger:
             conn = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             conn.detach()
             return conn
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite has one writer at a time: threads queue here, because waiting in SQLite is polling with naps."""
+        if not self.embedded:
+            yield
+            return
+        if not self._writer.acquire(timeout=_BUSY_S):
+            raise faults.busy(self.place, _BUSY_S)
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def close(self) -> None:
         """Close every connection of the pool."""

@@ -6,6 +6,7 @@
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -70,10 +71,8 @@ def _run(command: list[str], settings: FitSettings) -> None:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Kill whatever is left of the command's own process group, its leader included."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

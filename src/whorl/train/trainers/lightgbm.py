@@ -9,15 +9,16 @@ Source: Ke et al. (2017), NeurIPS 30:3146-3154.
 import re
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightgbm
 import numpy as np
+import pyarrow as pa
 
 from whorl.errors import TrainingFailed
 from whorl.models.lightgbm_model import FILE, column_names, matrix, threads
 from whorl.models.manifest import Manifest, write_manifest
-from whorl.stats.arrays import Floats
+from whorl.stats.arrays import Floats, Indices
 from whorl.train.levels import common_levels
 from whorl.train.rows import TrainingRows
 from whorl.train.trainer import FitSettings
@@ -34,23 +35,10 @@ def train(rows: TrainingRows, out: Path, settings: FitSettings) -> None:
     Raises:
         TrainingFailed: LightGBM refuses the parameters or the rows, or no feature is left.
     """
-    names = [name for name, feature in settings.features.items() if feature.type != "text"]
-    if not names:
-        raise TrainingFailed(
-            "There is no feature but text.", where="train.trainer", hint='Use "linear-text".'
-        )
-    levels = {
-        name: common_levels(rows.columns[name], rows.weight)
-        for name in names
-        if settings.features[name].type == "category"
-    }
-    params = _params(rows, settings)
-    trees = next((int(params.pop(key)) for key in _TREES if key in params), None)
-    data = _Data(
-        rows, matrix(rows.columns, names, levels), names, [names.index(name) for name in levels], params
-    )
+    grid = grid_of(rows.columns, rows.weight, settings)
+    params, trees = params_for(len(rows), settings)
     try:
-        booster = data.fit(None, trees or _best_number(data))
+        booster = _fit(rows, grid, params, trees or _best_number(rows, grid, params))
     except lightgbm.basic.LightGBMError as error:
         raise TrainingFailed(
             f"LightGBM says: {error}.",
@@ -58,91 +46,88 @@ def train(rows: TrainingRows, out: Path, settings: FitSettings) -> None:
             hint="Correct [train] params, or leave them out.",
         ) from error
     # The number of threads is part of the text; the trees do not depend on it, so the digest must not either.
-    text = re.sub(
-        r"^\[num_threads: \d+\]$", "[num_threads: 0]", booster.model_to_string(), flags=re.MULTILINE
-    )
+    text = re.sub(r"(?m)^\[num_threads: \d+\]$", "[num_threads: 0]", booster.model_to_string())
     (out / FILE).write_text(text, encoding="utf-8")
     manifest = Manifest(
         format="lightgbm",
         task=settings.task,
-        features={name: settings.features[name].type for name in names},
+        features={name: settings.features[name].type for name in grid.names},
         classes=settings.classes,
-        levels=levels,
+        levels=grid.levels,
         made_with={"lightgbm": version("lightgbm")},
     )
     write_manifest(out, manifest)
 
 
-class _Data:
-    """The rows as LightGBM sees them."""
+class Grid(NamedTuple):
+    """Rows as LightGBM reads them: names, levels of the categories, values (n, d)."""
 
-    def __init__(
-        self,
-        rows: TrainingRows,
-        values: Floats,
-        names: list[str],
-        categories: list[int],
-        params: dict[str, Any],
-    ) -> None:
-        self.rows, self.values, self.names, self.categories, self.params = (
-            rows,
-            values,
-            names,
-            categories,
-            params,
-        )
+    names: list[str]
+    levels: dict[str, list[str | None]]
+    values: Floats
 
-    def fit(self, places: Any, trees: int, judges: Any = None) -> lightgbm.Booster:
-        """Trees on some rows (None: all); with `judges`, stopped where these rows' loss is least."""
-        data = self._dataset(places)
-        stop = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if judges is not None else []
-        valid = [self._dataset(judges, data)] if judges is not None else None
-        return lightgbm.train(dict(self.params), data, trees, valid_sets=valid, callbacks=stop)
-
-    def _dataset(self, places: Any, reference: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
-        some = slice(None) if places is None else places
+    def dataset(
+        self, target: Floats, weight: Floats | None, params: dict[str, Any], rows: Indices | None = None
+    ) -> lightgbm.Dataset:
+        """All rows, or some by position."""
+        some = slice(None) if rows is None else rows
         return lightgbm.Dataset(
             self.values[some],
-            self.rows.target[some],
-            weight=self.rows.weight[some],
+            target[some],
+            weight=None if weight is None else weight[some],
             feature_name=column_names(self.names),
-            categorical_feature=self.categories,
-            params=dict(self.params),
-            reference=reference,
+            categorical_feature=[self.names.index(name) for name in self.levels],
+            params=dict(params),
         )
 
 
-def _best_number(data: _Data) -> int:
-    """Trees at the least loss on the youngest rows, fitted on the older ones; a plain number when they are few."""
-    rows = data.rows
-    border = np.quantile(rows.seconds, 1 - _YOUNGEST)
-    young = rows.seconds > border
-    if young.sum() < _LEAST_JUDGES or not _same_classes(rows.target[young], rows.target[~young], data.params):
-        return _PLAIN_TREES
-    return max(data.fit(np.flatnonzero(~young), _MOST_TREES, np.flatnonzero(young)).best_iteration, 1)
+def grid_of(columns: pa.Table, weight: Floats, settings: FitSettings) -> Grid:
+    """The features that LightGBM takes. Raises TrainingFailed when there are none."""
+    names = [name for name, feature in settings.features.items() if feature.type != "text"]
+    if not names:
+        raise TrainingFailed(
+            "There is no feature but text.", where="train.trainer", hint='Use "linear-text".'
+        )
+    categories = [name for name in names if settings.features[name].type == "category"]
+    levels = {name: common_levels(columns[name], weight) for name in categories}
+    return Grid(names, levels, matrix(columns, names, levels))
 
 
-def _same_classes(young: Floats, old: Floats, params: dict[str, Any]) -> bool:
-    if params["objective"] != "binary":
-        return True
-    return len(np.unique(young)) == len(np.unique(old)) == 2
-
-
-def _params(rows: TrainingRows, settings: FitSettings) -> dict[str, Any]:
-    few = len(rows) < 100_000
+def params_for(rows: int, settings: FitSettings) -> tuple[dict[str, Any], int | None]:
+    """LightGBM's parameters for so many rows, the user's last, and the number of trees if the user named one."""
+    few = rows < 50_000
     params: dict[str, Any] = {
         "objective": settings.task,
         "learning_rate": 0.05 if few else 0.1,
-        "num_leaves": 31,
+        "num_leaves": 15 if few else 31,
+        "feature_fraction": 0.6,
         "min_data_in_leaf": 20,
-        "min_data_per_group": int(np.clip(len(rows) // 100, 10, 100)),
-        "feature_fraction": 0.8,
+        "min_data_per_group": int(np.clip(rows // 100, 10, 100)),
         "verbosity": -1,
         "seed": settings.seed,
-        "num_threads": threads(len(rows)),
+        "num_threads": threads(rows),
         "deterministic": True,
         "force_col_wise": True,
     }
     if settings.task == "multiclass":
         params["num_class"] = len(settings.classes)
-    return {**params, **settings.params}
+    params.update(settings.params)
+    named = [int(params.pop(key)) for key in _TREES if key in params]
+    return params, named[0] if named else None
+
+
+def _fit(rows: TrainingRows, grid: Grid, params: dict[str, Any], trees: int) -> lightgbm.Booster:
+    return lightgbm.train(dict(params), grid.dataset(rows.target, rows.weight, params), trees)
+
+
+def _best_number(rows: TrainingRows, grid: Grid, params: dict[str, Any]) -> int:
+    """Trees at the least loss on the youngest rows, fitted on the older ones; a plain number when they are few."""
+    young = rows.seconds > np.quantile(rows.seconds, 1 - _YOUNGEST)
+    both = young.sum() >= _LEAST_JUDGES and not young.all()
+    if not both or (rows.classes_in(young) != rows.classes_in(~young) and params["objective"] == "binary"):
+        return _PLAIN_TREES
+    old = grid.dataset(rows.target, rows.weight, params, np.flatnonzero(~young))
+    judges = grid.dataset(rows.target, rows.weight, params, np.flatnonzero(young)).set_reference(old)
+    stop: list[Any] = [lightgbm.early_stopping(_PATIENCE, verbose=False)]
+    found = lightgbm.train(dict(params), old, _MOST_TREES, valid_sets=[judges], callbacks=stop)
+    return max(found.best_iteration, 1)

@@ -1,0 +1,54 @@
+"""The HTTP application over a Service: routes, the one error shape, and OpenAPI 3.1 as JSON at /schema.
+
+No page here loads scripts from anywhere: the description is JSON only.
+"""
+
+from importlib.metadata import version
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from whorl.api.body import MAX_BODY_BYTES
+from whorl.api.capture import CaptureRoutes
+from whorl.api.cycles import CycleRoutes
+from whorl.api.failures import HANDLERS
+from whorl.api.flywheels import FlywheelRoutes, HealthRoutes
+from whorl.api.found import FoundRoutes
+from whorl.api.local_only import local_only
+from whorl.api.models import ModelRoutes
+from whorl.api.predict import PredictRoutes
+from whorl.serve.runner import Wheel
+from whorl.serve.service import Service
+
+
+def make_app(service: Service) -> Litestar:
+    """The application; it starts and stops nothing of the service."""
+
+    def the_service() -> Service:
+        return service
+
+    def the_wheel(name: str) -> Wheel:
+        return service.wheel(name)
+
+    return Litestar(
+        route_handlers=[
+            HealthRoutes, FlywheelRoutes, CaptureRoutes, PredictRoutes, CycleRoutes, ModelRoutes, FoundRoutes
+        ],
+        dependencies={
+            "service": Provide(the_service, sync_to_thread=False),
+            "wheel": Provide(the_wheel, sync_to_thread=False),
+        },
+        exception_handlers=HANDLERS,
+        guards=[local_only],
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=OpenAPIConfig(
+            title="Whorl",
+            version=version("whorl"),
+            description="A data flywheel: log what your model said, log the truth, let it learn.",
+            path="/schema",
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+        ),
+        logging_config=None,
+    )  # fmt: skip

@@ -1,0 +1,84 @@
+"""Routes about cycles: list, look, start, answer. Whoever runs cycles goes on from what is written here."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Controller, get, post
+
+from whorl.api.failures import FAILURES
+from whorl.api.pages import Limit, Page, page
+from whorl.cycle import start
+from whorl.records import Record
+from whorl.serve.runner import Wheel
+from whorl.storage import cycles
+from whorl.storage.cycles import Cycle, Submission, Submitted
+from whorl.storage.journal import Step
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class Decided(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who decides, and why; both go into the audit trail."""
+
+    by: Name
+    reason: str = ""
+
+
+class HandedIn(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a cycle waits for: where the model or its scores are, or the version that serves now."""
+
+    kind: Submitted
+    uri: Annotated[str, msgspec.Meta(max_length=4096)]
+    by: Name = "api"
+
+
+class CycleShown(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """A cycle with what its steps gave and what was handed in for it."""
+
+    cycle: Cycle
+    steps: list[Step]
+    submissions: list[Submission]
+
+
+class CycleRoutes(Controller):
+    path = "/v1/flywheels/{name:str}/cycles"
+    tags = ("cycles",)
+
+    @get("/", sync_to_thread=True, summary="Cycles, newest first", responses=FAILURES)
+    def listed(self, wheel: Wheel, limit: Limit = 50, before: int | None = None) -> Page[Cycle]:
+        found = cycles.listed(wheel.ws.ledger, wheel.name, limit=limit + 1, before=before)
+        return page(found, limit, lambda cycle: cycle.number)
+
+    @get("/{cycle_id:str}", sync_to_thread=True, summary="One cycle with its steps", responses=FAILURES)
+    def shown(self, wheel: Wheel, cycle_id: str) -> CycleShown:
+        ledger = wheel.ws.ledger
+        return CycleShown(
+            cycle=cycles.get(ledger, wheel.name, cycle_id),
+            steps=wheel.ws.journal.done(cycle_id),
+            submissions=cycles.submissions_for(ledger, wheel.name, cycle_id),
+        )
+
+    @post("/", status_code=202, sync_to_thread=True, summary="Start a cycle", responses=FAILURES)
+    def start(self, wheel: Wheel) -> Cycle:
+        return cycles.get(wheel.ws.ledger, wheel.name, start(wheel.ws, "manual"))
+
+    @post("/{cycle_id:str}/approve", status_code=202, sync_to_thread=True,
+          summary="Say yes to what a cycle waits to do", responses=FAILURES)  # fmt: skip
+    def approve(self, wheel: Wheel, cycle_id: str, data: Decided) -> Cycle:
+        return _decide(wheel, cycle_id, "approve", data)
+
+    @post("/{cycle_id:str}/reject", status_code=202, sync_to_thread=True,
+          summary="Say no: the cycle ends", responses=FAILURES)  # fmt: skip
+    def reject(self, wheel: Wheel, cycle_id: str, data: Decided) -> Cycle:
+        return _decide(wheel, cycle_id, "reject", data)
+
+    @post("/{cycle_id:str}/submit", status_code=202, sync_to_thread=True,
+          summary="Hand in a model, its scores, or the confirmation of a release", responses=FAILURES)  # fmt: skip
+    def submit(self, wheel: Wheel, cycle_id: str, data: HandedIn) -> Cycle:
+        cycles.submit(wheel.ws.ledger, wheel.name, cycle_id, data.kind, data.uri, data.by)
+        return cycles.get(wheel.ws.ledger, wheel.name, cycle_id)
+
+
+def _decide(wheel: Wheel, cycle_id: str, decision: Literal["approve", "reject"], said: Decided) -> Cycle:
+    cycles.decide(wheel.ws.ledger, wheel.name, cycle_id, decision, said.by, said.reason)
+    return cycles.get(wheel.ws.ledger, wheel.name, cycle_id)

@@ -1,0 +1,140 @@
+"""Every refusal over HTTP, in one shape: `{"error": {"code", "message", "where", "hint"}}`.
+
+This is the only place that knows HTTP status codes of errors.
+"""
+
+import logging
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import ExceptionHandlersMap
+
+from whorl.errors import WhorlError
+from whorl.records import Record, Refusal
+
+log = logging.getLogger("whorl.api")
+
+RETRY_AFTER_S = 5
+STATUS: dict[str, int] = {
+    "spec": 400,
+    "rule": 400,
+    "record": 422,
+    "source": 422,
+    "not_found": 404,
+    "state": 409,
+    "truth": 409,
+    "leak": 409,
+    "too_few_rows": 409,
+    "release": 409,
+    "held": 409,
+    "model": 503,
+    "digest": 503,
+    "storage": 503,
+    "inbox_full": 503,
+    "version": 503,
+}
+HTTP_CODES = {
+    400: "request",
+    403: "forbidden",
+    404: "not_found",
+    405: "method",
+    413: "too_large",
+    415: "media_type",
+}
+
+
+class Fault(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """What is wrong, where, and what to do next."""
+
+    code: str
+    message: str
+    where: str = ""
+    hint: str = ""
+
+
+class Failure(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """Every answer that is not a success."""
+
+    error: Fault
+
+
+class AllRefused(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """No record of a batch was accepted."""
+
+    error: Fault
+    refused: list[Refusal]
+    notes: list[str]
+
+
+FAILURES = {
+    status: ResponseSpec(data_container=Failure, description=what, generate_examples=False)
+    for status, what in {
+        400: "The request cannot be read.",
+        404: "There is no such thing.",
+        409: "It is not in a state that allows this.",
+        422: "The records are refused.",
+        503: "Not now; see the hint and Retry-After.",
+    }.items()
+}
+
+
+class BodyError(WhorlError):
+    """A request's body cannot be taken; `status` says how HTTP calls that."""
+
+    code = "request"
+
+    def __init__(self, status: int, message: str, *, where: str = "body", hint: str = "") -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.status = status
+        self.headers = {"Accept-Encoding": "gzip, zstd"} if status == 415 else {}
+
+
+def failed(status: int, fault: Fault, headers: dict[str, str] | None = None) -> Response[Failure]:
+    """The answer."""
+    return Response(Failure(error=fault), status_code=status, media_type="application/json", headers=headers)
+
+
+def _whorl_error(request: Request[Any, Any, Any], error: WhorlError) -> Response[Failure]:
+    if isinstance(error, BodyError):
+        code = HTTP_CODES.get(error.status, error.code)
+        return failed(error.status, Fault(**{**error.as_dict(), "code": code}), error.headers)
+    status = STATUS.get(error.code, 500)
+    if status == 500:
+        log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+    return failed(status, Fault(**error.as_dict()), headers)
+
+
+def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Failure]:
+    status, where, message = error.status_code, request.url.path, error.detail
+    if isinstance(error, ValidationException) and isinstance(error.extra, list) and error.extra:
+        first: Any = error.extra[0]
+        where = str(first.get("key", where))
+        message = str(first.get("message", message))
+    hint = {
+        404: "The routes are listed at /schema.",
+        405: f"Allowed: {(error.headers or {}).get('Allow', 'see /schema')}.",
+    }.get(status, "")
+    code = HTTP_CODES.get(status, "request" if status < 500 else "internal")
+    headers = {str(k): str(v) for k, v in (error.headers or {}).items()}
+    return failed(status, Fault(code=code, message=message, where=where, hint=hint), headers)
+
+
+def _defect(request: Request[Any, Any, Any], error: Exception) -> Response[Failure]:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    fault = Fault(
+        code="internal",
+        message=f"Something is wrong inside Whorl ({type(error).__name__}).",
+        where=f"{request.method} {request.url.path}",
+        hint="The server's log has the details.",
+    )
+    return failed(500, fault)
+
+
+HANDLERS: ExceptionHandlersMap = {
+    WhorlError: _whorl_error,
+    HTTPException: _http_error,
+    Exception: _defect,
+}

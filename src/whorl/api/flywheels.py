@@ -1,0 +1,41 @@
+"""Routes about the flywheels themselves, and about this process."""
+
+import sqlalchemy as sa
+from litestar import Controller, get
+
+from whorl.api.failures import FAILURES
+from whorl.errors import StorageError
+from whorl.monitor.overview import Overview, overview
+from whorl.serve.runner import Wheel
+from whorl.serve.service import Service
+
+
+class FlywheelRoutes(Controller):
+    path = "/v1/flywheels"
+    tags = ("flywheels",)
+
+    @get("/", sync_to_thread=True, summary="What turns, what is stuck, who is needed: every flywheel")
+    def every(self, service: Service) -> list[Overview]:
+        return [overview(service.ledger, name) for name in service.wheels]
+
+    @get("/{name:str}", sync_to_thread=True, summary="The same for one flywheel", responses=FAILURES)
+    def one(self, wheel: Wheel) -> Overview:
+        return overview(wheel.ws.ledger, wheel.name)
+
+
+class HealthRoutes(Controller):
+    tags = ("process",)
+
+    @get("/healthz", sync_to_thread=False, summary="The process answers")
+    def alive(self) -> dict[str, str]:
+        return {"status": "alive"}
+
+    @get("/readyz", sync_to_thread=True, summary="The ledger answers and the tasks run", responses=FAILURES)
+    def ready(self, service: Service) -> dict[str, str]:
+        with service.ledger.read() as conn:
+            conn.execute(sa.select(1))
+        if not service.ready:
+            raise StorageError(
+                "The background tasks do not run.", hint="Look at the server's log; restart it."
+            )
+        return {"status": "ready"}

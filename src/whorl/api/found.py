@@ -1,0 +1,96 @@
+"""Routes that list what the flywheel found and made: cases, datasets, findings."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Controller, get
+
+from whorl.api.failures import FAILURES, BodyError
+from whorl.api.pages import Limit, Page, page
+from whorl.records import DatasetVersion, Record
+from whorl.serve.runner import Wheel
+from whorl.storage import dataset_versions, findings
+from whorl.storage.findings import Raised
+
+
+class CaseShown(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """A chosen row: why, by which policy, and with which probability."""
+
+    cycle_id: str
+    id: str
+    time: datetime
+    reason: str
+    reasons: list[str]
+    severity: float
+    segment: str | None
+    policy: str
+    probability: float
+    status: str
+    score: float | None
+    output: str | None
+    label: Any
+    model_version: str | None
+
+
+class FoundRoutes(Controller):
+    path = "/v1/flywheels/{name:str}"
+
+    @get("/cases", sync_to_thread=True, tags=["cases"], responses=FAILURES,
+         summary="Cases of a cycle (default: the last one that has any), most severe first")  # fmt: skip
+    def cases(
+        self, wheel: Wheel, limit: Limit = 50, before: str | None = None, cycle: str | None = None
+    ) -> Page[CaseShown]:
+        found = _cases(wheel, cycle, before, limit + 1)
+        return page(found, limit, lambda case: f"{case.severity!r}:{case.id}")
+
+    @get("/datasets", sync_to_thread=True, tags=["datasets"], responses=FAILURES,
+         summary="Dataset versions, newest first")  # fmt: skip
+    def datasets(self, wheel: Wheel, limit: Limit = 50, before: str | None = None) -> Page[DatasetVersion]:
+        made = [dataset for dataset, _ in dataset_versions.versions(wheel.ws.ledger, wheel.name)]
+        made.sort(key=_newest_first, reverse=True)
+        if before is not None:
+            at = {dataset.id: place for place, dataset in enumerate(made)}.get(before)
+            if at is None:
+                raise BodyError(400, f"There is no dataset {before!r}.", where="before")
+            made = made[at + 1 :]
+        return page(made[: limit + 1], limit, lambda dataset: dataset.id)
+
+    @get("/findings", sync_to_thread=True, tags=["findings"], responses=FAILURES,
+         summary="Findings, newest first")  # fmt: skip
+    def findings(self, wheel: Wheel, limit: Limit = 50, before: int | None = None) -> Page[Raised]:
+        found = findings.listed(wheel.ws.ledger, wheel.name, limit=limit + 1, before=before)
+        return page(found, limit, lambda raised: raised.id)
+
+
+def _newest_first(dataset: DatasetVersion) -> tuple[datetime, str, int]:
+    return dataset.as_of, dataset.name, dataset.version
+
+
+def _cases(wheel: Wheel, cycle: str | None, before: str | None, limit: int) -> list[CaseShown]:
+    relation = wheel.ws.lake.relation("cases")
+    of_cycle = (
+        "?" if cycle else f"(SELECT cycle_id FROM {relation} ORDER BY as_of DESC, cycle_id DESC LIMIT 1)"
+    )
+    where = [f"cycle_id = {of_cycle}"]
+    params: list[Any] = [cycle] if cycle else []
+    if before is not None:
+        severity, last_id = _key(before)
+        where.append("(severity < ? OR (severity = ? AND id > ?))")
+        params += [severity, severity, last_id]
+    columns = ", ".join(CaseShown.__struct_fields__)
+    sql = f"SELECT {columns} FROM {relation} WHERE {' AND '.join(where)} ORDER BY severity DESC, id LIMIT {limit}"
+    return [msgspec.convert(row, CaseShown) for row in wheel.ws.engine.query(sql, params).to_pylist()]
+
+
+def _key(before: str) -> tuple[float, str]:
+    severity, _, last_id = before.partition(":")
+    try:
+        return float(severity), last_id
+    except ValueError:
+        raise BodyError(
+            400,
+            f"{before!r} is no place in this list.",
+            where="before",
+            hint="Send `next` of the page before.",
+        ) from None

@@ -1,0 +1,56 @@
+"""Without API keys only this machine is served: the address is loopback, and a browser cannot be talked into calling.
+
+A page from elsewhere can make a browser send requests to 127.0.0.1 (its Origin gives it away), or reach it under a
+name of its own (the Host gives that away). API keys will take the place of this.
+"""
+
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import PermissionDeniedException
+from litestar.handlers.base import BaseRouteHandler
+
+from whorl.errors import StateError
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine only.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "db.example.com")]
+    [True, True, True, False, False]
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_address(host: str) -> None:
+    """Raise StateError for an address that other machines can reach."""
+    if not is_loopback(host):
+        raise StateError(
+            f"Whorl will not listen on {host}: there are no API keys yet, so everybody who reaches it could write.",
+            where="--host",
+            hint="Listen on 127.0.0.1, and put a proxy that checks who calls in front of it.",
+        )
+
+
+def local_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Guard of every route: raise PermissionDeniedException for what a strange page made a browser send."""
+    host = connection.headers.get("host", "")
+    if not is_loopback(_hostname(host)):
+        raise PermissionDeniedException(f"Host {host!r} is not this machine.")
+    origin = connection.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != host:
+        raise PermissionDeniedException(f"Origin {origin!r} may not call this server.")
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,50 @@
+"""Routes about model versions. Moving the champion is one ledger transaction: what serves follows within a second."""
+
+from typing import Literal
+
+from litestar import Controller, get, post
+
+from whorl.api.cycles import Decided
+from whorl.api.failures import FAILURES
+from whorl.api.pages import Limit, Page, page
+from whorl.records import ModelVersion, Record, Release
+from whorl.release.release import promote, rollback
+from whorl.serve.runner import Wheel
+
+
+class ModelShown(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """A version, what it is now, and whether it answers in this process."""
+
+    model: ModelVersion
+    alias: Literal["champion", "challenger"] | None
+    answers_here: bool
+
+
+class ModelRoutes(Controller):
+    path = "/v1/flywheels/{name:str}/models"
+    tags = ("models",)
+
+    @get("/", sync_to_thread=True, summary="Model versions, newest first", responses=FAILURES)
+    def listed(self, wheel: Wheel, limit: Limit = 50, before: int | None = None) -> Page[ModelShown]:
+        registry, loaded = wheel.ws.registry, wheel.champion.loaded
+        champion, challenger = registry.champion(), registry.challenger()
+        found = [v for v in reversed(registry.versions()) if before is None or v.version < before]
+        shown = [
+            ModelShown(
+                model=version,
+                alias="champion" if version == champion else "challenger" if version == challenger else None,
+                answers_here=version.id == loaded,
+            )
+            for version in found[: limit + 1]
+        ]
+        return page(shown, limit, lambda s: s.model.version)
+
+    @post("/{version:str}/promote", status_code=200, sync_to_thread=True,
+          summary="Make a version champion, whatever the gates said", responses=FAILURES)  # fmt: skip
+    def promote(self, wheel: Wheel, version: str, data: Decided) -> Release:
+        return promote(wheel.ws, version, by=data.by, reason=data.reason)
+
+    @post("/rollback", status_code=200, sync_to_thread=True,
+          summary="Bring back the champion before this one", responses=FAILURES)  # fmt: skip
+    def rollback(self, wheel: Wheel, data: Decided) -> Release:
+        return rollback(wheel.ws, by=data.by, reason=data.reason)

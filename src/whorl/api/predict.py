@@ -1,0 +1,147 @@
+"""The route that answers: the champion scores records in the company's own shape, and what it said is logged.
+
+Logged means on disk before the answer goes out, with the version that gave it.
+"""
+
+from datetime import datetime
+from time import perf_counter
+from typing import Any, cast
+from uuid import uuid4
+
+import msgspec
+import pyarrow as pa
+from litestar import Controller, Request, Response, post
+from litestar.concurrency import sync_to_thread
+from litestar.openapi.datastructures import ResponseSpec
+
+from whorl.api.body import Batch, read_body, records
+from whorl.api.capture import RecordsOperation, all_refused
+from whorl.api.failures import FAILURES, AllRefused
+from whorl.capture.mapping import Mapped, Mapper
+from whorl.capture.paths import ABSENT
+from whorl.capture.sealed import pack, seal
+from whorl.capture.values import Notes, refusal, refusal_of
+from whorl.errors import RecordError
+from whorl.models.model import Model
+from whorl.records import Accepted, Prediction, Record, Refusal
+from whorl.serve.champion import Serving
+from whorl.serve.runner import Wheel
+from whorl.stats.arrays import Floats
+from whorl.storage.tables import FEATURE, feature_fields
+from whorl.workspace import Workspace
+
+
+class Answer(Record, frozen=True, kw_only=True):
+    """What the model says of one record: `score` (binary: P(positive); regression: the number), or the class as
+    `output` with a probability for each in `scores`."""
+
+    id: str
+    model_version: str
+    score: float | None = None
+    scores: dict[str, float] | None = None
+    output: str | None = None
+
+
+class Answers(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """Answers in the order of the accepted records."""
+
+    answers: list[Answer]
+    refused: list[Refusal]
+    notes: list[str]
+
+
+class PredictRoutes(Controller):
+    path = "/v1/flywheels/{name:str}"
+    tags = ("predict",)
+
+    @post(
+        "/predict",
+        status_code=200,
+        operation_class=RecordsOperation,
+        summary="Ask the champion; its answer is logged",
+        responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
+    )
+    async def predict(self, request: Request[Any, Any, Any], wheel: Wheel) -> Answer | Answers:
+        body, headers = await read_body(request), request.headers
+        media_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
+        answer = await sync_to_thread(_answer, wheel, body, media_type, encoding)
+        return cast(Answers, answer)
+
+
+def _answer(
+    wheel: Wheel, body: bytes, media_type: str, encoding: str
+) -> Answer | Answers | Response[AllRefused]:
+    batch = records(body, media_type, encoding)
+    serving = wheel.champion.serving()
+    notes = Notes()
+    mapped, refused = _mapped(wheel.ws, batch, notes)
+    if refused and not mapped:
+        return all_refused(Accepted(accepted=0, refused=refused, notes=notes.lines()))
+    answers = _logged(wheel.ws, serving, mapped) if mapped else []
+    if batch.single:
+        return answers[0]
+    return Answers(answers=answers, refused=refused, notes=notes.lines())
+
+
+def _mapped(ws: Workspace, batch: Batch, notes: Notes) -> tuple[list[Mapped], list[Refusal]]:
+    mapper, now = Mapper(ws.spec), ws.clock.now()
+    good: list[Mapped] = []
+    refused = list(batch.refused)
+    for place, raw in zip(batch.places, batch.raws, strict=True):
+        try:
+            mapped = mapper.map("predictions", _completed(raw, mapper, now), now, notes)
+            if mapped.prediction is None or not mapped.prediction.features:
+                hint = f"Features: {', '.join(ws.spec.features)}."
+                raise refusal("feature", "it has none of the declared features.", hint=hint)
+        except RecordError as error:
+            refused.append(refusal_of(error, place))
+        else:
+            good.append(mapped)
+    return good, sorted(refused, key=lambda r: r.index)
+
+
+def _completed(raw: Any, mapper: Mapper, now: datetime) -> Any:
+    """The record, with an id and a time where it has none."""
+    if not isinstance(raw, dict):
+        return raw
+    given = {mapper.fields.id: uuid4().hex, mapper.fields.time: now.isoformat()}
+    missing = {path.text: value for path, value in given.items() if path.get(raw) in (None, ABSENT)}
+    return {**raw, **missing}
+
+
+def _logged(ws: Workspace, serving: Serving, mapped: list[Mapped]) -> list[Answer]:
+    asked = [m.prediction for m in mapped if m.prediction is not None]
+    began = perf_counter()
+    scores = _scores(ws, serving.model, asked)
+    latency_ms = (perf_counter() - began) * 1000 / len(asked)
+    told = [_told(serving, prediction.id, scores[row]) for row, prediction in enumerate(asked)]
+    answered = [
+        msgspec.structs.replace(
+            prediction, score=answer.score, scores=answer.scores, output=answer.output,
+            model_version=answer.model_version, latency_ms=latency_ms,
+        )
+        for prediction, answer in zip(asked, told, strict=True)
+    ]  # fmt: skip
+    now = ws.clock.now()
+    ws.inbox.accept(ws.name, "predictions", pack(map(seal, answered)), len(answered), now)
+    if labels := [m.label for m in mapped if m.label is not None]:
+        ws.inbox.accept(ws.name, "labels", pack(map(seal, labels)), len(labels), now)
+    return told
+
+
+def _scores(ws: Workspace, model: Model, asked: list[Prediction]) -> Floats:
+    """(n,) or (n, k); one row goes past Arrow, which costs more than the model."""
+    if len(asked) == 1:
+        return model.predict_row(asked[0].features)
+    fields = [(field.name.removeprefix(FEATURE), field.type) for field in feature_fields(ws.spec)]
+    columns = {name: pa.array([p.features.get(name) for p in asked], kind) for name, kind in fields}
+    return model.predict(pa.table(columns))
+
+
+def _told(serving: Serving, id: str, row: Any) -> Answer:
+    version, manifest = serving.version.id, serving.model.manifest
+    if manifest.task != "multiclass":
+        return Answer(id=id, model_version=version, score=float(row))
+    scores = {str(name): float(p) for name, p in zip(manifest.classes, row, strict=True)}
+    best = max(scores, key=scores.__getitem__)
+    return Answer(id=id, model_version=version, scores=scores, output=best)

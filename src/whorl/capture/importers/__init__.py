@@ -1,0 +1,1 @@
+"""Ways in for what exists already: files and SQL queries."""

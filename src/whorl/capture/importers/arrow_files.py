@@ -1,0 +1,63 @@
+"""Parquet and Arrow IPC (file or stream) as chunks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from whorl.capture.importers.chunks import Chunk
+from whorl.errors import SourceError
+
+CHUNK_ROWS = 131_072
+
+
+def parquet_chunks(path: Path) -> Iterator[Chunk]:
+    """Raises SourceError for what is no whole Parquet file."""
+    with _translated(path, "Parquet"), pq.ParquetFile(path) as file:
+        total, done = file.metadata.num_rows, 0
+        if total == 0:
+            yield Chunk(share=1.0, table=file.schema_arrow.empty_table())
+        for batch in file.iter_batches(batch_size=CHUNK_ROWS):
+            done += batch.num_rows
+            yield _chunk(batch, done, done / total)
+
+
+def arrow_chunks(path: Path, *, stream: bool) -> Iterator[Chunk]:
+    """Raises SourceError for what is no whole Arrow file."""
+    with _translated(path, "Arrow"), pa.memory_map(str(path)) as file:
+        size = max(path.stat().st_size, 1)
+        if stream:
+            reader: Any = pa.ipc.open_stream(file)
+            batches = iter(reader)
+        else:
+            reader = pa.ipc.open_file(file)
+            batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
+        done = 0
+        for batch in batches:
+            for start in range(0, batch.num_rows, CHUNK_ROWS):
+                part = batch.slice(start, CHUNK_ROWS)
+                done += part.num_rows
+                yield _chunk(part, done, min(file.tell() / size, 1.0))
+        if done == 0:
+            yield Chunk(share=1.0, table=reader.schema.empty_table())
+
+
+def _chunk(batch: pa.RecordBatch, done: int, share: float) -> Chunk:
+    numbers = range(done - batch.num_rows + 1, done + 1)
+    return Chunk(share=share, table=pa.Table.from_batches([batch]), numbers=numbers)
+
+
+@contextmanager
+def _translated(path: Path, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(
+            f"This is not a whole {kind} file: {error}.",
+            where=str(path),
+            hint="Is it truncated? Write it again; rows that were taken in stay, and are not doubled.",
+        ) from error

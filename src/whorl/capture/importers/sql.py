@@ -1,0 +1,224 @@
+"""`whorl ingest --sql URL --query ... --watermark COLUMN`: rows of any database, streamed, each exactly once.
+
+A chunk of rows goes into the inbox in the very ledger transaction that moves the watermark, so both stay or neither; from
+there the flusher moves it on. Rows come in the watermark's order. Rows that share the last value seen are read again next
+time (a late one may have joined them) and known by a digest of their content: none is lost, none doubled, and one that
+was changed comes again. What no watermark can see: rows that appear later with a smaller value, and rows without one.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from whorl.capture.accept import seal_all
+from whorl.capture.bulk import Bulk, Rows
+from whorl.capture.importers.report import IngestReport, Rejects
+from whorl.capture.mapping import Kind, Mapper
+from whorl.capture.sealed import pack
+from whorl.capture.values import Notes
+from whorl.errors import SourceError, did_you_mean
+from whorl.spec import Spec
+from whorl.storage import watermarks
+from whorl.storage.ledger.ledger import place_of
+from whorl.workspace import Workspace
+
+CHUNK_ROWS = 20_000
+_VALUES: dict[str, Any] = {
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "decimal": Decimal,
+    "int": int,
+    "float": float,
+    "str": str,
+}
+
+
+class Watermark(msgspec.Struct, frozen=True):
+    """How far a query has been read: the largest value, and which rows have it."""
+
+    kind: str
+    value: str
+    seen: set[str]
+
+    def bound(self) -> Any:
+        """The value as the database gave it."""
+        return _VALUES[self.kind](self.value)
+
+
+def ingest_sql(
+    ws: Workspace, url: str, query: str, watermark: str | None = None, kind: Kind | None = None
+) -> IngestReport:
+    """Read a query into the inbox; call `flush` (or let the server do it) to move it to the lake.
+
+    Args:
+        url: SQLAlchemy URL of the database.
+        query: A SELECT; column names are the paths of [schema], and may hold dots.
+        watermark: Column that only grows, such as a time of change; only rows from its last value on are read.
+            Without it every run reads all rows again.
+        kind: What the rows are; None: predictions, with the truth that lies in them.
+
+    Raises:
+        SourceError: The database cannot be read. Chunks before the fault stay, and the next run goes on after them.
+    """
+    engine = _engine(url)
+    where = place_of(engine.url)
+    source = _source(where, query, watermark, kind)
+    notes, mapper, now = Notes(), Mapper(ws.spec), ws.clock.now()
+    with ws.ledger.read() as conn:
+        found = watermarks.get(conn, ws.name, source) if watermark else None
+    mark = None if found is None else msgspec.convert(found, Watermark)
+    accepted = labels = row_number = again = 0
+    try:
+        with Rejects(ws.place("rejects") / f"sql-{source[-12:]}.rejects.ndjson") as rejects:
+            for rows in _chunks(engine, where, query, watermark, mark):
+                fresh, mark, skipped = _after(rows, watermark, mark, where)
+                again += skipped
+                numbered = list(enumerate(fresh, start=row_number + 1))
+                row_number += len(fresh)
+                sealed, refused = seal_all(mapper, kind or "predictions", numbered, now, notes)
+                with ws.ledger.write() as conn:
+                    for name, records in sealed.items():
+                        ws.inbox.keep(conn, ws.name, name, pack(records), len(records), now)
+                    if mark is not None:
+                        watermarks.put(conn, ws.name, source, msgspec.to_builtins(mark), now)
+                rejects.add(refused)
+                accepted += len(fresh) - len(refused)
+                labels += len(sealed.get("labels", []))
+    finally:
+        engine.dispose()
+    if watermark is None:
+        notes["Without a watermark every run reads all rows again."] += 1
+    if again:
+        notes["{n} row(s) with the last watermark were known already."] += again
+    return IngestReport(
+        source=where, accepted=accepted, refused=rejects.count, labels=labels, rejects=rejects.first,
+        rejects_path=rejects.path, notes=notes.lines(),
+    )  # fmt: skip
+
+
+def read_query(
+    url: str,
+    query: str,
+    spec: Spec,
+    holdout_key: str,
+    received_at: datetime,
+    notes: Notes,
+    kind: Kind | None = None,
+) -> Iterator[Rows]:
+    """A query's result as rows of the lake, chunk by chunk; nothing is kept, and refusals are numbered from 1.
+
+    Raises:
+        SourceError: The database cannot be read.
+    """
+    engine, bulk, done = _engine(url), Bulk(spec, holdout_key), 0
+    try:
+        for rows in _chunks(engine, place_of(engine.url), query, None, None):
+            numbered = list(enumerate(rows, start=done + 1))
+            done += len(rows)
+            yield bulk.rows_of(kind or "predictions", numbered, received_at, notes)
+    finally:
+        engine.dispose()
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return sa.create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise SourceError(
+            f"This database cannot be opened: {error}.",
+            where="--sql",
+            hint="Use a SQLAlchemy URL such as postgresql://user@host/database, and install its driver.",
+        ) from None
+
+
+def _source(where: str, query: str, watermark: str | None, kind: str | None) -> str:
+    """The name under which a query's watermark is kept: another query, column or kind starts anew."""
+    text = "\n".join([" ".join(query.split()), watermark or "", kind or ""])
+    return f"{where}#{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _chunks(
+    engine: sa.Engine, where: str, query: str, watermark: str | None, mark: Watermark | None
+) -> Iterator[list[dict[str, Any]]]:
+    text = query.strip().rstrip(";")
+    parameters: dict[str, Any] = {}
+    statement = text
+    if watermark is not None:
+        column = engine.dialect.identifier_preparer.quote_identifier(watermark)
+        newer = f"{column} IS NOT NULL"
+        if mark is not None:
+            newer = f"{column} >= :whorl_watermark"
+            parameters["whorl_watermark"] = mark.bound()
+        statement = f"SELECT * FROM ({text}\n) AS source WHERE {newer} ORDER BY {column}"
+    try:
+        with engine.connect() as conn:
+            options = {"stream_results": True, "yield_per": CHUNK_ROWS}
+            result = conn.execution_options(**options).execute(sa.text(_escaped(statement)), parameters)
+            if watermark is not None and watermark not in result.keys():  # noqa: SIM118 - columns, not rows
+                raise SourceError(
+                    f"The query has no column '{watermark}'.", where=where,
+                    hint=did_you_mean(watermark, list(result.keys())),
+                )  # fmt: skip
+            for part in result.mappings().partitions():
+                yield [dict(row) for row in part]
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        raise SourceError(
+            f"The query failed: {str(cause).strip()}.",
+            where=where,
+            hint="Try the query in the database's own client.",
+        ) from error
+
+
+def _escaped(statement: str) -> str:
+    """Colons in the user's SQL (casts, times) are not parameters; ours is."""
+    return statement.replace(":", "\\:").replace("\\:whorl_watermark", ":whorl_watermark")
+
+
+def _after(
+    rows: list[dict[str, Any]], column: str | None, mark: Watermark | None, where: str
+) -> tuple[list[dict[str, Any]], Watermark | None, int]:
+    """The rows that were not read before, where the watermark stands after them, and how many were known."""
+    if column is None:
+        return rows, None, 0
+    fresh = []
+    for row in rows:
+        value = row[column]
+        kind, text = _as_text(value, where, column)
+        if mark is None or (kind, text) != (mark.kind, mark.value):
+            mark = Watermark(kind, text, set())
+        digest = _digest(row)
+        if digest in mark.seen:
+            continue
+        mark.seen.add(digest)
+        fresh.append(row)
+    return fresh, mark, len(rows) - len(fresh)
+
+
+def _as_text(value: Any, where: str, column: str) -> tuple[str, str]:
+    if isinstance(value, datetime):
+        return "datetime", (value.astimezone(UTC) if value.tzinfo else value).isoformat()
+    if isinstance(value, date):
+        return "date", value.isoformat()
+    kind = {int: "int", float: "float", str: "str", Decimal: "decimal"}.get(type(value))
+    if kind is None:
+        raise SourceError(
+            f"Column '{column}' cannot be a watermark: it holds {type(value).__name__} {value!r}.",
+            where=where,
+            hint="Use a time or a number that only grows.",
+        )
+    return kind, str(value)
+
+
+def _digest(row: dict[str, Any]) -> str:
+    content = msgspec.json.encode({name: str(value) for name, value in row.items()}, order="sorted")
+    return hashlib.blake2b(content, digest_size=9).hexdigest()

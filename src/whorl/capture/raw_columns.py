@@ -1,0 +1,202 @@
+"""A table of raw records as columns by path, and what has been read of it so far: which rows are still sure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whorl.capture import lanes
+from whorl.capture.columns import encoded
+from whorl.capture.mapping import AHEAD
+from whorl.capture.paths import ABSENT, Path, Remainder, left
+from whorl.capture.values import ZONELESS, Notes
+from whorl.storage.tables import TEXT, TIME
+
+
+def normal(table: pa.Table) -> pa.Table:
+    """The same values in fewer types: no dictionaries, no large or view types, times in microseconds, floats of 64 bits."""
+    columns = [_normal(column.combine_chunks()) for column in table.columns]
+    return pa.table(columns, names=table.column_names)
+
+
+class Columns:
+    """A normal table, by path."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.rows = table.num_rows
+        self._columns: dict[str, pa.Array] = {
+            name: column.combine_chunks()
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        }
+
+    def find(self, path: Path) -> pa.Array | None:
+        """The first column that a path leads to."""
+        return next(iter(self.all([path])), None)
+
+    def all(self, paths: Sequence[Path]) -> list[pa.Array]:
+        """Every column that one of the paths leads to, in the order in which the record path asks."""
+        found = (self._along(route) for path in paths for route in path.routes)
+        return [column for column in found if column is not None]
+
+    def small(self, size: int) -> pa.Array:
+        """True where the texts of a row have less than `size` bytes together."""
+        total = pa.array(np.zeros(self.rows, dtype=np.int64))
+        for column in self._columns.values():
+            if pa.types.is_string(column.type) and column.nbytes >= size:
+                total = pc.add(total, pc.binary_length(column).cast(pa.int64()).fill_null(0))
+        return pc.less(total, size)
+
+    def extra(self, remainder: Remainder, only: set[str] | None = None) -> pa.Array | None:
+        """What was not read as JSON text, a row each; null where nothing is left.
+
+        Args:
+            only: The top-level columns that count; all of them when None.
+        """
+        pieces = []
+        for name, column in self._columns.items():
+            taken = remainder.below(name)
+            if taken is not None and (only is None or name in only):
+                pieces.append(_pieces(name, column, None if taken is ABSENT else taken))
+        if not pieces:
+            return None
+        joined = pc.utf8_rtrim(pc.binary_join_element_wise(*pieces, ""), ",")
+        empty = pc.equal(joined, "")
+        return pc.if_else(empty, pa.scalar(None, TEXT), pc.binary_join_element_wise("{", joined, "}", ""))
+
+    def _along(self, route: tuple[str, ...]) -> pa.Array | None:
+        column = self._columns.get(route[0])
+        for key in route[1:]:
+            if column is None or not pa.types.is_struct(column.type) or column.type.get_field_index(key) < 0:
+                return None
+            column = _normal(pc.struct_field(column, key))
+        return column
+
+
+class Reading:
+    """Reads columns by lanes, and keeps which rows every lane was sure of."""
+
+    def __init__(self, columns: Columns, received_at: datetime) -> None:
+        self.columns = columns
+        self._received_at = received_at
+        self._sure = pa.array(np.ones(columns.rows, dtype=bool))
+        self._noted: list[tuple[str, pa.Array]] = []
+
+    def read(
+        self, paths: Sequence[Path], lane: lanes.Read, *, needed: bool = False, note: str | None = None
+    ) -> pa.Array | None:
+        """The values of a column; None when it is not there.
+
+        Args:
+            needed: Rows without a value are not sure.
+            note: Counted for the rows that the lane notes.
+        """
+        columns = self.columns.all(paths)
+        if not columns:
+            if needed:
+                self.doubt_all()
+            return None
+        values, sure, noted = lane(columns[0])
+        self.only_where(sure)
+        if len(columns) > 1:
+            self.only_where(pc.is_valid(columns[0]))
+        if needed:
+            self.only_where(pc.is_valid(values))
+        if note is not None:
+            self._noted.append((note, noted))
+        return values
+
+    def time(self, path: Path, *, needed: bool = False) -> pa.Array | None:
+        latest = self._received_at + AHEAD
+        return self.read([path], lambda column: lanes.instants(column, latest), needed=needed, note=ZONELESS)
+
+    def map_of(self, named: dict[str, pa.Array | None]) -> pa.Array | None:
+        """Columns as one map column; rows that lack one of them are not sure."""
+        found = {name: column for name, column in named.items() if column is not None}
+        if not found:
+            return None
+        for column in found.values():
+            self.only_where(pc.is_valid(column))
+        rows, size = self.columns.rows, len(found)
+        order = np.arange(rows * size).reshape(size, rows).T.ravel()
+        items = pa.concat_arrays([column.fill_null("") for column in found.values()]).take(pa.array(order))
+        names = pa.array(list(found)).take(pa.array(np.tile(np.arange(size), rows)))
+        return pa.MapArray.from_arrays(pa.array(np.arange(rows + 1) * size, pa.int32()), names, items)
+
+    def only_where(self, mask: pa.Array) -> None:
+        """Doubt the other rows."""
+        self._sure = pc.and_(self._sure, mask)
+
+    def doubt_all(self) -> None:
+        self._sure = pa.array(np.zeros(self.columns.rows, dtype=bool))
+
+    def received(self) -> pa.Array:
+        return pa.repeat(pa.scalar(self._received_at, TIME), self.columns.rows)
+
+    def sure_part(self, values: dict[str, pa.Array | None], where: pa.Array | None = None) -> dict[str, Any]:
+        """The columns that are there, of the rows that are sure and where `where` holds."""
+        mask = self._sure if where is None else pc.and_(self._sure, where)
+        kept = {name: column for name, column in values.items() if column is not None}
+        return {name: pa.chunked_array([column.filter(mask)]) for name, column in kept.items()}
+
+    def doubtful(self) -> pa.Array:
+        """Places of the rows that some lane was not sure of."""
+        return pa.array(np.flatnonzero(~self._sure.to_numpy(zero_copy_only=False)))
+
+    def notes(self) -> Notes:
+        """Notes of the sure rows; the others earn theirs one by one."""
+        notes = Notes()
+        for note, mask in self._noted:
+            if count := pc.and_(self._sure, mask).true_count:
+                notes[note] += count
+        return notes
+
+
+def _normal(column: pa.Array) -> pa.Array:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _normal(column.dictionary_decode())
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return column.cast(TEXT)
+    if pa.types.is_null(kind):
+        return column.cast(TEXT)
+    if pa.types.is_float16(kind) or pa.types.is_float32(kind):
+        return column.cast(pa.float64())
+    if pa.types.is_timestamp(kind):
+        return _microseconds(column)
+    return column
+
+
+def _microseconds(column: pa.Array) -> pa.Array:
+    """Times in microseconds; as text when some lie outside the years 1 to 9999, which no record can hold."""
+    factor = {"s": 1_000_000, "ms": 1_000}.get(column.type.unit, 1)
+    low, high = -62_135_596_800_000_000 // factor, 253_402_300_799_999_999 // factor
+    ticks = pc.min_max(column.cast(pa.int64())).as_py()
+    if (
+        column.type.unit != "ns"
+        and ticks["min"] is not None
+        and not (low <= ticks["min"] and ticks["max"] <= high)
+    ):
+        return column.cast(pa.timestamp(column.type.unit)).cast(TEXT)
+    return column.cast(pa.timestamp("us", column.type.tz), safe=False)
+
+
+def _pieces(name: str, column: pa.Array, taken: dict[str, Any] | None) -> pa.Array:
+    """`"name":value,` a row; empty where there is none. `taken` is the tree of places that were read inside."""
+    head = encoded(name) + ":"
+
+    def piece(value: Any) -> str:
+        if value is None:
+            return ""
+        if taken is not None and isinstance(value, dict):
+            value = left(value, taken)
+            return f"{head}{encoded(value)}," if value else ""
+        return f"{head}{encoded(value)},"
+
+    if pa.types.is_nested(column.type):
+        return pa.array([piece(value) for value in column.to_pylist(maps_as_pydicts="lossy")], TEXT)
+    distinct = column.dictionary_encode()
+    texts = pa.array([piece(value) for value in distinct.dictionary.to_pylist()], TEXT)
+    return texts.take(distinct.indices).fill_null("")

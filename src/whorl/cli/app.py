@@ -1,0 +1,43 @@
+"""The root of the command line, and what turns an error into a message and an exit code.
+
+Exit codes: 0 done, 2 wrong usage, 3 an error of Whorl's (said on standard error); `gate` has its own, see `gate.py`.
+"""
+
+import sys
+
+import typer
+
+from whorl.cli import cases, cycle, data, dataset, gate, model, setup, status
+
+app = typer.Typer(
+    name="whorl",
+    help="A data flywheel: your deployed model gets better by its own use.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("init")(setup.init)
+app.add_typer(setup.spec_app, name="spec")
+app.command("serve")(setup.serve)
+app.command("ingest")(data.ingest)
+app.command("replay")(data.replay)
+app.command("status")(status.status)
+app.command("gate")(gate.gate)
+app.add_typer(cycle.app, name="cycle")
+app.add_typer(cases.app, name="cases")
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(model.app, name="model")
+
+
+def main() -> None:
+    """Run the command line."""
+    from whorl.errors import WhorlError
+
+    try:
+        app()
+    except WhorlError as error:
+        typer.echo(f"whorl: {error}", err=True)
+        sys.exit(3)
+    except BrokenPipeError:
+        sys.exit(0)

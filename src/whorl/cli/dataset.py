@@ -1,0 +1,164 @@
+"""`whorl dataset`: versions of what is trained on; edge-case and golden sets; export."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whorl.cli.terminal import (
+    DEFAULT_SPEC,
+    AsJson,
+    Root,
+    SpecPath,
+    opened,
+    print_facts,
+    print_json,
+    print_table,
+)
+
+app = typer.Typer(
+    help="Datasets: versions, differences, edge cases, golden rows, export.", no_args_is_help=True
+)
+Ref = Annotated[str, typer.Argument(help="name@version, or a name for its newest version.")]
+
+
+@app.command("list")
+def list_(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False) -> None:
+    """Every version of every dataset."""
+    from whorl.storage import dataset_versions
+
+    with opened(spec, workspace) as flywheel:
+        found = dataset_versions.versions(flywheel.workspace.ledger, flywheel.workspace.name)
+    if as_json:
+        print_json([dataset for dataset, _ in found])
+        return
+    rows = [
+        (f"{d.name}@{d.version}", d.rows, d.labelled_rows, d.as_of, d.content_hash[:12]) for d, _ in found
+    ]
+    print_table(
+        ("dataset", "rows", "labelled", "as of", "content hash"),
+        rows,
+        empty="No dataset yet: whorl cycle run",
+    )
+
+
+@app.command("show")
+def show(
+    ref: Ref = "training",
+    check: Annotated[
+        bool, typer.Option("--rebuild", help="Query the rows again and compare the content hash.")
+    ] = False,
+    spec: SpecPath = DEFAULT_SPEC,
+    workspace: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """One version and its manifest."""
+    from whorl.datasets.build import rebuild
+    from whorl.storage import dataset_versions
+
+    with opened(spec, workspace) as flywheel:
+        ws = flywheel.workspace
+        dataset, manifest = dataset_versions.get(ws.ledger, ws.name, ref)
+        rebuilt = rebuild(ws, dataset.id) if check else None
+    if as_json:
+        print_json({"dataset": dataset, "manifest": manifest, "rebuilt_hash": rebuilt})
+    else:
+        print_facts(
+            {
+                "dataset": dataset.id,
+                "rows": dataset.rows,
+                "labelled": dataset.labelled_rows,
+                "as of": dataset.as_of,
+                "file": dataset.path,
+                "content hash": dataset.content_hash,
+                "rebuilt": None
+                if rebuilt is None
+                else ("the same rows" if rebuilt == dataset.content_hash else f"DIFFERENT: {rebuilt}"),
+                "spec": manifest.spec_hash,
+                "counts": [f"{name} {count:,}" for name, count in manifest.counts.items()],
+                "tables": [f"{name} v{version}" for name, version in manifest.table_versions.items()],
+            }
+        )
+    if rebuilt is not None and rebuilt != dataset.content_hash:
+        raise typer.Exit(1)
+
+
+@app.command("diff")
+def diff(
+    old: Ref, new: Ref, spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False
+) -> None:
+    """Rows that came, went, or have another label."""
+    from whorl.datasets.compare import difference
+
+    with opened(spec, workspace) as flywheel:
+        found = difference(flywheel.workspace, old, new)
+    if as_json:
+        print_json(found)
+        return
+    counts = {
+        "added": found.added,
+        "removed": found.removed,
+        "relabelled": found.relabelled,
+        "unchanged": found.unchanged,
+    }
+    print_table(
+        ("", "rows", "such as"), [(name, n, found.examples.get(name, [])[:5]) for name, n in counts.items()]
+    )
+
+
+@app.command("export")
+def export(
+    ref: Ref,
+    to: Annotated[Path | None, typer.Option("--to", help="File: .parquet, .csv or .ndjson.")] = None,
+    sql: Annotated[str | None, typer.Option("--sql", help="URL of a database.")] = None,
+    table: Annotated[str | None, typer.Option("--table", help="New table in that database.")] = None,
+    spec: SpecPath = DEFAULT_SPEC,
+    workspace: Root = None,
+) -> None:
+    """Hand the rows out, as a file or as a table."""
+    from whorl.datasets.export import export_file, export_table
+
+    if (to is None) == (sql is None) or (sql is None) != (table is None):
+        raise typer.BadParameter("Give --to FILE, or --sql URL and --table NAME.")
+    with opened(spec, workspace) as flywheel:
+        if to is not None:
+            rows = export_file(flywheel.workspace, ref, to)
+        else:
+            rows = export_table(flywheel.workspace, ref, sql or "", table or "")
+    typer.echo(f"{rows:,} rows written to {to or table}.")
+
+
+@app.command("edge")
+def edge(
+    reason: Annotated[str, typer.Argument(help="Reason of the cases, such as 'missed'.")],
+    spec: SpecPath = DEFAULT_SPEC,
+    workspace: Root = None,
+) -> None:
+    """Make a set of all cases of a reason."""
+    from whorl.datasets.named import make_edge_set
+
+    with opened(spec, workspace) as flywheel:
+        made = make_edge_set(flywheel.workspace, reason, flywheel.workspace.clock.now())
+    typer.echo(f"{made.name}@{made.version}: {made.rows:,} rows.")
+
+
+@app.command("golden")
+def golden(
+    name: Annotated[str, typer.Argument(help="Name of the set.")],
+    where: Annotated[str | None, typer.Option("--where", help="Rule that chooses labelled rows.")] = None,
+    ids: Annotated[Path | None, typer.Option("--ids", help="File with one prediction id a line.")] = None,
+    spec: SpecPath = DEFAULT_SPEC,
+    workspace: Root = None,
+) -> None:
+    """Fix rows that every challenger must get right; they are never trained on from now."""
+    from whorl.datasets.named import make_golden_set
+
+    if (where is None) == (ids is None):
+        raise typer.BadParameter("Give --where or --ids.")
+    chosen = ids.read_text(encoding="utf-8").split() if ids else None
+    with opened(spec, workspace) as flywheel:
+        ws = flywheel.workspace
+        made = make_golden_set(ws, name, ws.clock.now(), where=where, ids=chosen)
+    typer.echo(
+        f'{made.name}: {made.rows:,} rows. Check it with a gate: check = "golden", dataset = "{made.name}"'
+    )

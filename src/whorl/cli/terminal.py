@@ -1,0 +1,127 @@
+"""What commands share: their options, how a flywheel is opened, and how results are printed.
+
+Results go to standard output, as tables for people or as JSON with --json; everything else goes to standard error.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from whorl.flywheel import Flywheel
+    from whorl.storage.ledger.ledger import Ledger
+
+SpecPath = Annotated[Path, typer.Option("--spec", "-s", help="The flywheel's spec.", envvar="WHORL_SPEC")]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        help="Workspace directory; default: .whorl beside the spec.",
+        envvar="WHORL_WORKSPACE",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+By = Annotated[str | None, typer.Option("--by", help="Who acts; default: you.", envvar="WHORL_USER")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the audit trail.")]
+DEFAULT_SPEC = Path("flywheel.toml")
+
+
+@contextmanager
+def opened(spec: Path, root: Path | None) -> Iterator["Flywheel"]:
+    """The flywheel of a spec."""
+    from whorl.flywheel import open_flywheel
+
+    with open_flywheel(spec, workspace=root) as flywheel:
+        yield flywheel
+
+
+@contextmanager
+def opened_ledger(spec: Path, root: Path | None) -> Iterator["Ledger"]:
+    """The ledger alone, for what must not touch the lake."""
+    from whorl.workspace import DEFAULT_ROOT, open_ledger
+
+    place = root or spec.absolute().parent / DEFAULT_ROOT
+    with open_ledger(place, ledger_url=os.environ.get("WHORL_LEDGER")) as ledger:
+        yield ledger
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, indented."""
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    title: str | None = None,
+    empty: str = "Nothing yet.",
+) -> None:
+    """A table for people; a sentence when there is nothing."""
+    if not rows:
+        typer.echo(empty)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for row in rows:
+        table.add_row(*(shown(value) for value in row))
+    Console().print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Names and values, one a line; empty ones are left out."""
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        if value not in (None, "", [], {}):
+            typer.echo(f"{name:<{width}}  {shown(value)}")
+
+
+def shown(value: Any) -> str:
+    """A value as people read it."""
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(shown(one) for one in value)
+    return str(value)
+
+
+@contextmanager
+def progress(description: str, total: float = 1.0) -> Iterator[Any]:
+    """A progress bar on standard error; yields a function of the amount done so far. Silent when nobody looks."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=total)
+
+        def done(amount: float, text: str | None = None) -> None:
+            bar.update(task, completed=amount, description=text or description)
+
+        yield done

@@ -1,0 +1,90 @@
+"""How much of the truth is known, and how late it comes: what to look at before believing any number.
+
+in: examples(label, status, age_days, delay_days); out: one JSON-able dict. An undefined figure is None beside a reason.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from whorl.records import Task
+from whorl.storage.engine import Engine
+
+# Ages in days; the last bucket is open.
+AGES = (0, 1, 3, 7, 14, 30, 60, 90, 180, 365)
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+def coverage(engine: Engine, examples: str, as_of: datetime, task: Task) -> dict[str, Any]:
+    """Share labelled by age, and delays by class.
+
+    Returns:
+        `as_of`; `predictions` and, of them, the counts `known`, `defaulted`, `open`, `censored`, `expired`;
+        `known_share`; `by_age`: list of {from_days, to_days, predictions, known, share}; `delays`: by class (one group
+        'all' unless the task has classes) {labels, p10, p50, p90, max} in days, over labels that really came. Delays
+        below 0 are labels with a time before their prediction's. `reason` says why a figure is None.
+    """
+    by_status = engine.query(f"SELECT status, count(*) AS n FROM {examples} GROUP BY status").to_pylist()
+    status = {row["status"]: row["n"] for row in by_status}
+    total = sum(status.values())
+    return {
+        "as_of": as_of.isoformat(),
+        "predictions": total,
+        **{name: status.get(name, 0) for name in ("known", "defaulted", "open", "censored", "expired")},
+        **_share("known_share", status.get("known", 0), total, "There are no predictions."),
+        "by_age": _by_age(engine, examples),
+        "delays": _delays(engine, examples, by_class=task in ("binary", "multiclass")),
+    }
+
+
+def _by_age(engine: Engine, examples: str) -> list[dict[str, Any]]:
+    # A prediction dated after the as-of time counts as new.
+    bucket = f"greatest(len(list_filter({list(AGES)}, lambda age: age <= age_days)), 1)"
+    rows = engine.query(
+        f"SELECT {bucket} AS bucket, count(*) AS n, count(*) FILTER (status = 'known') AS known "
+        f"FROM {examples} GROUP BY bucket"
+    ).to_pylist()
+    found = {row["bucket"]: row for row in rows}
+    empty = {"n": 0, "known": 0}
+    return [
+        {
+            "from_days": start,
+            "to_days": end,
+            "predictions": found.get(number, empty)["n"],
+            "known": found.get(number, empty)["known"],
+            **_share(
+                "share",
+                found.get(number, empty)["known"],
+                found.get(number, empty)["n"],
+                "No prediction is this old.",
+            ),
+        }
+        for number, (start, end) in enumerate(zip(AGES, (*AGES[1:], None), strict=True), start=1)
+    ]
+
+
+def _delays(engine: Engine, examples: str, *, by_class: bool) -> dict[str, Any]:
+    group = "label::VARCHAR" if by_class else "'all'"
+    rows = engine.query(
+        f"SELECT {group} AS class, count(*) AS labels, quantile_cont(delay_days, {list(QUANTILES)}) AS quantiles, "
+        f"max(delay_days) AS longest FROM {examples} WHERE status = 'known' GROUP BY class ORDER BY class"
+    ).to_pylist()
+    if not rows:
+        return {
+            "all": {
+                "labels": 0,
+                **dict.fromkeys(("p10", "p50", "p90", "max")),
+                "reason": "No label came yet.",
+            }
+        }
+    return {
+        row["class"]: {
+            "labels": row["labels"],
+            **dict(zip(("p10", "p50", "p90"), row["quantiles"], strict=True)),
+            "max": row["longest"],
+        }
+        for row in rows
+    }
+
+
+def _share(name: str, part: int, whole: int, reason: str) -> dict[str, Any]:
+    return {name: part / whole} if whole else {name: None, "reason": reason}

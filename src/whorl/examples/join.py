@@ -1,0 +1,129 @@
+"""The examples of a flywheel as of a time: joined once, then asked as often as needed.
+
+The join itself is SQL, in `steps.py`; what its columns mean is in `columns.py`.
+"""
+
+from datetime import datetime
+from functools import cached_property
+from itertools import count
+from typing import Any
+
+import pyarrow as pa
+
+from whorl.clock import as_utc
+from whorl.examples.columns import STATUSES
+from whorl.examples.coverage import coverage
+from whorl.examples.steps import add_label_steps, example_steps
+from whorl.spec import Spec
+from whorl.storage.engine import Engine, Steps
+from whorl.storage.lake import Lake
+
+_numbers = count(1)
+
+
+class Examples:
+    """Predictions with their truth, as it was known at `as_of`.
+
+    The lake's files are listed when this is made: rows appended afterwards are not seen, even if received earlier.
+    The join runs at the first question, into a temporary table of the engine; `close` drops it.
+    """
+
+    def __init__(self, lake: Lake, engine: Engine, spec: Spec, as_of: datetime) -> None:
+        self.as_of = as_utc(as_of)
+        self._engine, self._spec = engine, spec
+        self._predictions, self._labels = lake.relation("predictions"), lake.relation("labels")
+        self._table = f"examples_{next(_numbers)}"
+
+    def steps(self) -> Steps:
+        """The join, ending in `examples`."""
+        return example_steps(self._spec, self.as_of, self._predictions, self._labels)
+
+    @cached_property
+    def name(self) -> str:
+        """The engine's table that holds the examples; its columns are those of `example_schema`."""
+        self._engine.create(self._table, self.steps().sql("examples"))
+        return self._table
+
+    def select(
+        self,
+        columns: str = "*",
+        where: str | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+    ) -> pa.Table:
+        """Rows of the examples. The arguments are SQL of the product's own, or what `check_sql` has passed."""
+        sql = f"SELECT {columns} FROM {self.name}"
+        if where is not None:
+            sql += f" WHERE {where}"
+        if order is not None:
+            sql += f" ORDER BY {order}"
+        if limit is not None:
+            sql += f" LIMIT {limit}"
+        return self._engine.query(sql)
+
+    def counts(self) -> dict[str, int]:
+        """How many predictions of each status and split, and what became of the labels.
+
+        Keys: `predictions`, `train.<status>`, `holdout.<status>` for each status; `labels` received by `as_of`, and of
+        them `labels.unmatched` (their prediction is not there yet), `labels.ambiguous` (several fit and the cardinality
+        is 'one'), `labels.late` (after the window); `labels.corrected`: predictions whose value was changed by a later
+        label.
+        """
+        found = {f"{split}.{status}": 0 for split in ("train", "holdout") for status in STATUSES}
+        rows = self._engine.query(
+            f"SELECT split || '.' || status AS key, count(*) AS rows FROM {self.name} GROUP BY key"
+        )
+        found |= dict(zip(rows["key"].to_pylist(), rows["rows"].to_pylist(), strict=True))
+        labels = self._engine.query(self._fates().sql("label_counts")).to_pylist()[0]
+        return {"predictions": sum(found.values()), **found, **labels}
+
+    def coverage(self) -> dict[str, Any]:
+        """How much of the truth is known and how late it comes; see `coverage.py`."""
+        return coverage(self._engine, self.name, self.as_of, self._spec.task)
+
+    def unmatched(self, limit: int = 100) -> pa.Table:
+        """Labels that wait for their prediction, the longest waiting first."""
+        return self._engine.query(
+            self._fates().sql(f"SELECT * FROM unmatched_labels ORDER BY received_at, id LIMIT {limit}")
+        )
+
+    def ambiguous(self, limit: int = 100) -> pa.Table:
+        """Labels that fit several predictions, whose ids are in `candidates`; the last received first."""
+        return self._engine.query(
+            self._fates().sql(f"SELECT * FROM ambiguous_labels ORDER BY received_at DESC, id LIMIT {limit}")
+        )
+
+    def close(self) -> None:
+        """Drop the temporary table."""
+        self._engine.drop(self._table)
+
+    def _fates(self) -> Steps:
+        """What became of each label, over the predictions that the examples hold."""
+        steps = Steps().add("completed_predictions", f"SELECT * FROM {self.name}", inline=True)
+        label = "id, time, received_at, prediction_id, value, source"
+        return (
+            add_label_steps(steps, self._spec, self.as_of, self._labels)
+            .add(
+                "unmatched_labels",
+                f"SELECT {label} FROM received_labels l ANTI JOIN label_matches m\n"
+                "ON l.id = m.id AND l.received_at = m.received_at AND l.time = m.time",
+            )
+            .add(
+                "ambiguous_labels",
+                f"SELECT {label}, list(DISTINCT matched_id ORDER BY matched_id) AS candidates\n"
+                "FROM label_matches WHERE matches > 1 GROUP BY ALL",
+            )
+            .add(
+                "corrected_labels",
+                "SELECT matched_id FROM matched_labels GROUP BY matched_id HAVING min(value) <> max(value)",
+            )
+            .add(
+                "label_counts",
+                "SELECT (SELECT count(*) FROM received_labels) AS labels,\n"
+                '  (SELECT count(*) FROM unmatched_labels) AS "labels.unmatched",\n'
+                '  (SELECT count(*) FROM ambiguous_labels) AS "labels.ambiguous",\n'
+                "  (SELECT count(*) FROM label_matches WHERE matches = 1) -\n"
+                '  (SELECT count(*) FROM matched_labels) AS "labels.late",\n'
+                '  (SELECT count(*) FROM corrected_labels) AS "labels.corrected"',
+            )
+        )

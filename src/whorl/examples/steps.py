@@ -1,0 +1,198 @@
+"""Predictions joined with their labels as of a time T: what was received by T counts, and nothing later.
+
+The steps below are the whole join, as SQL; `Examples` (in `join.py`) runs them once and answers questions. A label
+finds its prediction by id, or by business keys within a time; the last one received wins; what has none is open,
+censored by its action, expired, or takes the default that its spec declares.
+"""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from whorl.examples.columns import KEY, example_schema, label_keys, prediction_columns
+from whorl.spec import Spec
+from whorl.storage.sql_types import quoted, sql_type, text_literal
+from whorl.storage.steps import Steps
+from whorl.storage.tables import label_type
+
+LABEL_COLUMNS = "id, prediction_id, time, received_at, value, source"
+# Which of several labels counts: the last received, then the later one; the rest only makes the order total.
+LAST_RECEIVED = "received_at DESC, time DESC, id DESC, value DESC, source DESC"
+
+
+def example_steps(spec: Spec, as_of: datetime, predictions: str, labels: str) -> Steps:
+    """Steps ending in `examples`, whose columns are those of `example_schema`.
+
+    Args:
+        as_of: T. Rows received after it do not exist.
+        predictions: Table expression of the lake's predictions; `labels`: of its labels.
+    """
+    steps = (
+        Steps()
+        .add(
+            "received_predictions",
+            f"SELECT {_prediction_columns(spec)} FROM {predictions} WHERE received_at <= {_instant(as_of)}",
+            "what had been received by T",
+            inline=True,
+        )
+        .add(
+            "repeated_ids",
+            "SELECT id FROM received_predictions GROUP BY id HAVING count(*) > 1",
+            "records that complete each other are rare; only they are merged",
+        )
+        .add(
+            "completed_predictions",
+            "SELECT * FROM received_predictions ANTI JOIN repeated_ids USING (id)\n"
+            f"UNION ALL\nSELECT {_first_values(spec)}\n"
+            "FROM received_predictions SEMI JOIN repeated_ids USING (id) GROUP BY id",
+            "one row an id: the first value received of each column",
+            inline=True,
+        )
+    )
+    steps = add_label_steps(steps, spec, as_of, labels)
+    return steps.add("outcomes", _outcomes(spec, as_of), "whether the truth is known").add(
+        "examples", _examples(spec, as_of), "the declared default where no news is news"
+    )
+
+
+def add_label_steps(steps: Steps, spec: Spec, as_of: datetime, labels: str) -> Steps:
+    """Steps from `received_labels` to `last_labels`, over an earlier step `completed_predictions`."""
+    return (
+        steps.add(
+            "received_labels",
+            f"SELECT {LABEL_COLUMNS}{_extracted_keys(spec)} FROM {labels} WHERE received_at <= {_instant(as_of)}",
+            "what had been received by T",
+            inline=True,
+        )
+        .add(
+            "label_matches",
+            _label_matches(spec),
+            "each label with each prediction that it may be the truth of",
+            inline=True,
+        )
+        .add(
+            "matched_labels",
+            f"SELECT * FROM label_matches WHERE matches = 1{_in_window(spec)}",
+            "neither ambiguous nor too late",
+            inline=True,
+        )
+        .add(
+            "last_labels",
+            "SELECT * FROM matched_labels\n"
+            f"QUALIFY row_number() OVER (PARTITION BY matched_id ORDER BY {LAST_RECEIVED}) = 1",
+            "corrections: the last one received wins",
+        )
+    )
+
+
+def _prediction_columns(spec: Spec) -> str:
+    return ", ".join(map(quoted, prediction_columns(spec))) + _extracted_keys(spec)
+
+
+def _extracted_keys(spec: Spec) -> str:
+    return "".join(f", keys[{text_literal(name)}] AS {quoted(KEY + name)}" for name in label_keys(spec))
+
+
+def _first_values(spec: Spec) -> str:
+    names = [*prediction_columns(spec), *(KEY + name for name in label_keys(spec))]
+    return ",\n  ".join("id" if name == "id" else _first_value(quoted(name)) for name in names)
+
+
+def _first_value(column: str) -> str:
+    # Several records may carry one instant; the value itself then settles the order, so that it is always the same.
+    tie = "scores::VARCHAR" if column == '"scores"' else column
+    return f"first({column} ORDER BY received_at, time, {tie}) FILTER ({column} IS NOT NULL) AS {column}"
+
+
+def _label_matches(spec: Spec) -> str:
+    keys = label_keys(spec)
+    by_id = (
+        "SELECT l.*, p.id AS matched_id, p.time AS matched_time, 1 AS matches\n"
+        "FROM received_labels l JOIN completed_predictions p ON p.id = l.prediction_id"
+    )
+    if not keys:
+        return by_id
+    equal = " AND ".join(f"p.{quoted(KEY + key)} = l.{quoted(KEY + key)}" for key in keys)
+    one_label = ", ".join(
+        f"l.{name}" for name in ("id", "received_at", "time", *(quoted(KEY + k) for k in keys))
+    )
+    matches = (
+        f"count(DISTINCT p.id) OVER (PARTITION BY {one_label})" if spec.labels.cardinality == "one" else "1"
+    )
+    latest = f"\nQUALIFY row_number() OVER (PARTITION BY {one_label} ORDER BY p.time DESC, p.id DESC) = 1"
+    return (
+        f"{by_id}\nUNION ALL\nSELECT l.*, p.id, p.time, {matches}\n"
+        f"FROM received_labels l JOIN completed_predictions p ON l.prediction_id IS NULL AND {equal}\n"
+        f"  AND l.time BETWEEN p.time AND p.time + {_interval(spec.labels.within.span)}"
+        f"{latest if spec.labels.cardinality == 'latest' else ''}"
+    )
+
+
+def _in_window(spec: Spec) -> str:
+    if spec.labels.window is None:
+        return ""
+    return f" AND time <= matched_time + {_interval(spec.labels.window.span)}"
+
+
+def _outcomes(spec: Spec, as_of: datetime) -> str:
+    hidden = ", ".join(map(text_literal, spec.schema.censored))
+    censored = f"coalesce(action IN ({hidden}), false)" if hidden else "false"
+    default, window = spec.labels.default_after, spec.labels.window
+    elapsed, passed = "", ""
+    if default is not None:
+        elapsed = f"\n    WHEN p.time + {_interval(default.after.span)} <= {_instant(as_of)} THEN 'defaulted'"
+    if window is not None:
+        passed = f"\n    WHEN p.time + {_interval(window.span)} < {_instant(as_of)} THEN 'expired'"
+    return (
+        "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source,\n"
+        f"  {censored} AS censored,\n"
+        "  CASE\n    WHEN l.matched_id IS NOT NULL THEN 'known'\n    WHEN censored THEN 'censored'"
+        f"{elapsed}{passed}\n    ELSE 'open'\n  END AS status\n"
+        "FROM completed_predictions p LEFT JOIN last_labels l ON l.matched_id = p.id"
+    )
+
+
+def _examples(spec: Spec, as_of: datetime) -> str:
+    made = {
+        "label": "value",
+        "label_time": "value_time",
+        "label_received_at": "value_received_at",
+        "label_source": "value_source",
+        "defaulted": "status = 'defaulted'",
+        "age_days": f"(epoch({_instant(as_of)}) - epoch(time)) / 86400",
+        "delay_days": "(epoch(value_time) - epoch(time)) / 86400",
+    }
+    default = spec.labels.default_after
+    if default is not None:
+        due = f"time + {_interval(default.after.span)}"
+        made |= {
+            "label": _or_default(made["label"], _default_value(spec, default.value)),
+            "label_time": _or_default(made["label_time"], due),
+            "label_received_at": _or_default(made["label_received_at"], due),
+            "label_source": _or_default(made["label_source"], "'default'"),
+            "delay_days": _or_default(made["delay_days"], f"{default.after.days}::DOUBLE"),
+        }
+    return (
+        "SELECT "
+        + ",\n  ".join(
+            f"{made[name]} AS {name}" if name in made else quoted(name) for name in example_schema(spec).names
+        )
+        + "\nFROM outcomes"
+    )
+
+
+def _or_default(value: str, default: str) -> str:
+    return f"CASE WHEN status = 'defaulted' THEN {default} ELSE {value} END"
+
+
+def _default_value(spec: Spec, value: Any) -> str:
+    text = value if spec.task == "multiclass" and isinstance(value, str) else json.dumps(value)
+    return f"{text_literal(text)}::{sql_type(label_type(spec.task))}"
+
+
+def _instant(when: datetime) -> str:
+    return f"TIMESTAMPTZ '{when.isoformat()}'"
+
+
+def _interval(span: timedelta) -> str:
+    return f"INTERVAL '{span.total_seconds():.15g}' SECOND"

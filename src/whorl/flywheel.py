@@ -1,0 +1,218 @@
+"""The embedded face: one flywheel in this process, with the verbs that a server offers too.
+
+`whorl.open("fraud.toml")` needs no server and no network. Logging returns once the record is on disk; cycles run in
+the caller's thread.
+"""
+
+import getpass
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from whorl.capture.accept import accept
+from whorl.capture.flush import flush
+from whorl.clock import Clock
+from whorl.cycle import CycleReport, start, turn
+from whorl.errors import NotFound, RecordError, StateError
+from whorl.models.model import Model, load_model
+from whorl.monitor.overview import Overview, overview
+from whorl.records import Accepted, Release
+from whorl.release.release import promote, rollback
+from whorl.spec import Spec, load_spec
+from whorl.storage import cycles
+from whorl.storage.lock import hold
+from whorl.workspace import DEFAULT_ROOT, Workspace, open_workspace
+
+LOCK = "turning"
+
+
+class Flywheel:
+    """One flywheel's verbs. Use as a context manager, or call `close`."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self.workspace = ws
+        self._model: tuple[str, Model] | None = None
+
+    def log_prediction(self, record: Mapping[str, Any]) -> None:
+        """Log a model call in your own shape; returns once it is on disk. Raises RecordError when it is refused."""
+        _all_accepted(self.log_predictions([record]))
+
+    def log_predictions(self, records: Sequence[Mapping[str, Any]]) -> Accepted:
+        """Log many; the refused ones are named in the answer, the others are kept."""
+        return accept(self.workspace, "predictions", records)
+
+    def label(self, id: str, value: Any, *, time: str | None = None, source: str | None = None) -> None:
+        """The truth about a prediction; a later one corrects an earlier one."""
+        record = {
+            "prediction_id": id,
+            "value": value,
+            "time": time or self.workspace.clock.now(),
+            "source": source,
+        }
+        _all_accepted(accept(self.workspace, "labels", [record], native=True))
+
+    def log_labels(self, records: Sequence[Mapping[str, Any]]) -> Accepted:
+        """Labels in your own shape."""
+        return accept(self.workspace, "labels", records)
+
+    def feedback(self, id: str, name: str, value: Any = None, **fields: Any) -> None:
+        """A signal about a prediction: `feedback("txn_1", "thumbs", 1)`. Fields are those of `whorl.Feedback`."""
+        record = {
+            "prediction_id": id,
+            "name": name,
+            "value": value,
+            "time": self.workspace.clock.now(),
+            **fields,
+        }
+        _all_accepted(accept(self.workspace, "feedback", [record], native=True))
+
+    def predict(self, features: Mapping[str, Any], *, id: str | None = None) -> dict[str, Any]:
+        """The champion's answer; logged when an id is given.
+
+        Returns:
+            {"score"} for binary and regression, {"output", "scores"} for multiclass, and {"model_version"}.
+
+        Raises:
+            NotFound: No champion yet.
+        """
+        version, model = self._champion()
+        answer = {**model_answer(model, features), "model_version": version}
+        if id is not None:
+            record = {"id": id, "time": self.workspace.clock.now(), "features": dict(features), **answer}
+            _all_accepted(accept(self.workspace, "predictions", [record], native=True))
+        return answer
+
+    def flush(self) -> int:
+        """Move what was logged into the lake; returns how many records. A cycle does this by itself."""
+        with hold(self.workspace.root, self.workspace.ledger, LOCK):
+            return flush(self.workspace)
+
+    def run_cycle(self) -> CycleReport:
+        """Turn the wheel: go on with the unfinished cycle, or start one.
+
+        Raises:
+            WorkspaceHeld: A server runs this workspace and turns it by itself.
+        """
+        ws = self.workspace
+        with hold(ws.root, ws.ledger, LOCK):
+            unfinished = cycles.unfinished(ws.ledger, ws.name)
+            return turn(ws, unfinished.id if unfinished else start(ws, "manual"))
+
+    def approve(self, cycle_id: str | None = None, *, by: str | None = None, reason: str = "") -> None:
+        """Say yes to a waiting cycle; the next `run_cycle`, or the server, goes on."""
+        self._decide("approve", cycle_id, by, reason)
+
+    def reject(self, cycle_id: str | None = None, *, by: str | None = None, reason: str = "") -> None:
+        """Say no to a waiting cycle."""
+        self._decide("reject", cycle_id, by, reason)
+
+    def submit(
+        self, kind: cycles.Submitted, uri: str, cycle_id: str | None = None, *, by: str | None = None
+    ) -> None:
+        """Hand in what a cycle waits for: a model, scores, or the confirmation of a release."""
+        ws = self.workspace
+        cycles.submit(ws.ledger, ws.name, cycle_id or self._unfinished(), kind, uri, by or whoami())
+
+    def cancel(self, cycle_id: str | None = None) -> None:
+        """Give up an unfinished cycle; nothing is released."""
+        cycles.move(self.workspace.ledger, self.workspace.name, cycle_id or self._unfinished(), "cancelled")
+
+    def promote(self, version: str | int, *, by: str | None = None, reason: str = "by hand") -> Release:
+        """Make a version champion, whatever the gates said."""
+        return promote(self.workspace, str(version), by=by or whoami(), reason=reason)
+
+    def rollback(self, *, by: str | None = None, reason: str = "by hand") -> Release:
+        """Bring back the champion before this one."""
+        return rollback(self.workspace, by=by or whoami(), reason=reason)
+
+    def status(self) -> Overview:
+        """What turns, what is stuck and why, who is needed."""
+        return overview(self.workspace.ledger, self.workspace.name)
+
+    def close(self) -> None:
+        """Let go of files and connections; nothing that was accepted is lost."""
+        self.workspace.close()
+
+    def __enter__(self) -> "Flywheel":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _decide(self, decision: Any, cycle_id: str | None, by: str | None, reason: str) -> None:
+        ws = self.workspace
+        cycles.decide(ws.ledger, ws.name, cycle_id or self._unfinished(), decision, by or whoami(), reason)
+
+    def _unfinished(self) -> str:
+        unfinished = cycles.unfinished(self.workspace.ledger, self.workspace.name)
+        if unfinished is None:
+            raise StateError("No cycle is unfinished.", where=self.workspace.name)
+        return unfinished.id
+
+    def _champion(self) -> tuple[str, Model]:
+        version = self.workspace.registry.champion()
+        if version is None:
+            raise NotFound(
+                "There is no champion yet.",
+                where=self.workspace.name,
+                hint="Run a cycle, or promote a version.",
+            )
+        if self._model is None or self._model[0] != version.id:
+            ws = self.workspace
+            self._model = (
+                version.id,
+                load_model(ws.registry.path(version), version.digest, ws.spec, beside=ws.beside),
+            )
+        return self._model
+
+
+def open_flywheel(
+    spec: str | Path | Spec,
+    *,
+    workspace: str | Path | None = None,
+    ledger_url: str | None = None,
+    clock: Clock | None = None,
+    tracking_uri: str | None = None,
+) -> Flywheel:
+    """Open a flywheel in this process.
+
+    Args:
+        spec: Path of flywheel.toml, or a Spec.
+        workspace: Directory; default is $WHORL_WORKSPACE, else `.whorl` beside the spec.
+        ledger_url: Default is $WHORL_LEDGER, else SQLite in the workspace.
+        tracking_uri: Default is $MLFLOW_TRACKING_URI, else an MLflow store in the workspace.
+    """
+    path = None if isinstance(spec, Spec) else Path(spec)
+    loaded = spec if isinstance(spec, Spec) else load_spec(spec)
+    beside = path.absolute().parent if path else Path.cwd()
+    return Flywheel(
+        open_workspace(
+            loaded,
+            workspace or os.environ.get("WHORL_WORKSPACE") or beside / DEFAULT_ROOT,
+            ledger_url=ledger_url or os.environ.get("WHORL_LEDGER"),
+            clock=clock,
+            tracking_uri=tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"),
+            beside=beside,
+        )
+    )
+
+
+def model_answer(model: Model, features: Mapping[str, Any]) -> dict[str, Any]:
+    """One row's answer as it is logged and returned."""
+    predicted = model.predict_row(features)[0]
+    if model.manifest.task != "multiclass":
+        return {"score": float(predicted)}
+    scores = {str(name): float(p) for name, p in zip(model.manifest.classes, predicted, strict=True)}
+    return {"output": max(scores, key=scores.__getitem__), "scores": scores}
+
+
+def whoami() -> str:
+    """Who acts, for the audit trail, when nobody says."""
+    return os.environ.get("WHORL_USER") or getpass.getuser()
+
+
+def _all_accepted(answer: Accepted) -> None:
+    if answer.refused:
+        refusal = answer.refused[0]
+        raise RecordError(refusal.message, hint=refusal.hint, reason=refusal.code)

@@ -1,0 +1,16 @@
+"""A metric as a spec names it: built in, or 'package.module:function' of the user's, e.g. money."""
+
+from pathlib import Path
+
+from whorl.models.named_function import named_function
+from whorl.spec import Spec
+from whorl.stats.metric import Metric, metric_named
+
+
+def spec_metric(spec: Spec, name: str, beside: Path | None) -> Metric:
+    """The metric of this name. Raises NotFound or SpecError."""
+    if ":" not in name:
+        return metric_named(name)
+    return Metric(
+        name, named_function(name, where="evaluate.metric", beside=beside), spec.evaluate.greater_is_better
+    )

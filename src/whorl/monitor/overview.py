@@ -1,0 +1,83 @@
+"""One screen about a flywheel: what turns, what is stuck and why, who is needed. Reads the ledger only."""
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import func, select
+
+from whorl.records import Finding, Record, Waiting
+from whorl.storage import cycles
+from whorl.storage.inbox import depth_of
+from whorl.storage.ledger import tables
+from whorl.storage.ledger.ledger import Ledger
+
+
+class Overview(Record, frozen=True, kw_only=True):
+    """`needs` says in words what somebody has to do; empty when nobody is needed."""
+
+    flywheel: str
+    champion: str | None
+    champion_since: datetime | None
+    versions: int
+    datasets: int
+    cycle: str | None
+    cycle_state: str | None
+    cycle_step: str | None
+    cycle_as_of: datetime | None
+    waiting: Waiting | None
+    error: str | None
+    inbox_rows: int
+    inbox_oldest: datetime | None
+    findings: list[Finding]
+    needs: list[str]
+
+
+def overview(ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
+    """The state of one flywheel. Raises NotFound when the ledger does not know it."""
+    last = next(iter(cycles.listed(ledger, name, limit=1)), None)
+    depth = depth_of(ledger, name)
+    with ledger.read() as connection:
+        pointer = connection.execute(
+            select(tables.pointers).where(
+                tables.pointers.c.flywheel == name, tables.pointers.c.alias == "champion"
+            )
+        ).one_or_none()
+        counts = [
+            connection.scalar(select(func.count()).select_from(table).where(table.c.flywheel == name)) or 0
+            for table in (tables.model_versions, tables.dataset_versions)
+        ]
+        bodies = connection.scalars(
+            select(tables.findings.c.body)
+            .where(tables.findings.c.flywheel == name)
+            .order_by(tables.findings.c.id.desc())
+            .limit(findings)
+        ).all()
+    error = last.error["message"] if last and last.error else None
+    return Overview(
+        flywheel=name,
+        champion=pointer.model_id if pointer else None,
+        champion_since=pointer.changed_at if pointer else None,
+        versions=counts[0],
+        datasets=counts[1],
+        cycle=last.id if last else None,
+        cycle_state=last.state if last else None,
+        cycle_step=last.step if last else None,
+        cycle_as_of=last.as_of if last else None,
+        waiting=last.waiting_for if last else None,
+        error=error,
+        inbox_rows=depth.rows,
+        inbox_oldest=depth.oldest,
+        findings=[msgspec.convert(body, Finding) for body in bodies],
+        needs=_needs(last, error),
+    )
+
+
+def _needs(last: cycles.Cycle | None, error: str | None) -> list[str]:
+    if last is None:
+        return ["No cycle has run yet: `whorl cycle run`, or `whorl serve` with a [cadence]."]
+    if last.waiting_for is not None:
+        what = last.waiting_for
+        return [f"Cycle {last.id} waits for {what.what} ({what.where}): {what.hint}"]
+    if last.state == "failed":
+        return [f"Cycle {last.id} failed: {error}"]
+    return []

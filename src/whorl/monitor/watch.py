@@ -1,0 +1,116 @@
+"""Look at the champion's quality and at the data; what is wrong becomes a finding, kept, logged and sent.
+
+A finding may start a cycle (`[monitor] start_cycle`): see `serve/`. It never moves a pointer.
+"""
+
+import logging
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import insert, select
+
+from whorl.monitor.quality import PeriodQuality, quality, watched_metric
+from whorl.records import Finding
+from whorl.storage.ledger.tables import findings as table
+from whorl.storage.outbox import Outbox
+from whorl.workspace import Workspace
+
+log = logging.getLogger("whorl.monitor")
+MANY_UNMATCHED = 0.2
+
+
+def watch(ws: Workspace, as_of: datetime) -> list[Finding]:
+    """New findings as of a time; one that was raised within `[monitor] cooldown` is not raised again."""
+    found = [*_decay(ws, quality(ws, as_of)), *_data(ws, as_of)]
+    return [finding for finding in found if _raise(ws, finding)]
+
+
+def _decay(ws: Workspace, periods: list[PeriodQuality]) -> list[Finding]:
+    monitor, metric = ws.spec.monitor, watched_metric(ws)
+    judged = [p for p in periods if p.value is not None and p.low is not None and p.high is not None]
+    if not judged:
+        return []
+    last, first = judged[-1], judged[0]
+    best, worst_of_first = (last.high, first.low) if metric.greater_is_better else (last.low, first.high)
+    assert best is not None
+    assert worst_of_first is not None
+    sign = 1.0 if metric.greater_is_better else -1.0
+    facts = {
+        "metric": metric.name,
+        "period": last.start.isoformat(),
+        "low": last.low,
+        "high": last.high,
+        "rows": last.rows,
+    }
+    figures = f"{metric.name} {last.value:.4f} [{last.low:.4f}, {last.high:.4f}] since {last.start.date()}"
+    found: list[Finding] = []
+    if monitor.threshold is not None and sign * (best - monitor.threshold) < 0:
+        found.append(
+            Finding(kind="below_threshold", severity="critical", message=f"{figures} lies beyond {monitor.threshold:g}.",
+                    value=last.value, threshold=monitor.threshold, facts=facts)
+        )  # fmt: skip
+    lost = sign * (worst_of_first - best)
+    if monitor.decay is not None and len(judged) > 1 and lost > monitor.decay:
+        found.append(
+            Finding(kind="decay", severity="warning", message=f"{figures}; at least {lost:.4f} worse than at first.",
+                    value=last.value, threshold=monitor.decay, facts=facts)
+        )  # fmt: skip
+    return found
+
+
+def _data(ws: Workspace, as_of: datetime) -> list[Finding]:
+    """Labels that find no prediction, or too many, and a truth that never varies."""
+    counts = ws.examples(as_of).counts()
+    found: list[Finding] = []
+    known, unmatched = counts["labels"] - counts["labels.unmatched"], counts["labels.unmatched"]
+    if unmatched and unmatched > MANY_UNMATCHED * (known + unmatched):
+        found.append(
+            Finding(kind="unmatched_labels", severity="warning", value=float(unmatched),
+                    message=f"{unmatched:,} labels match no prediction ({known:,} do). Check [labels] on and the ids.")
+        )  # fmt: skip
+    ambiguous = counts["labels.ambiguous"]
+    if ambiguous:
+        found.append(
+            Finding(kind="ambiguous_labels", severity="warning", value=float(ambiguous),
+                    message=f"{ambiguous:,} labels match several predictions and were not joined. See [labels] cardinality.")
+        )  # fmt: skip
+    if ws.spec.task in ("binary", "multiclass") and _one_class(ws, as_of):
+        found.append(
+            Finding(
+                kind="one_class",
+                severity="critical",
+                message="Every label so far is of one class: nothing can be learnt.",
+            )
+        )
+    return found
+
+
+def _one_class(ws: Workspace, as_of: datetime) -> bool:
+    row = ws.engine.query(
+        f"SELECT count(DISTINCT label) AS classes, count(*) AS n FROM {ws.examples(as_of).name} WHERE label IS NOT NULL"
+    ).to_pylist()[0]
+    return bool(row["n"] >= ws.spec.monitor.min_rows and row["classes"] == 1)
+
+
+def _raise(ws: Workspace, finding: Finding) -> bool:
+    now = ws.clock.now()
+    with ws.ledger.write() as connection:
+        last = connection.scalar(
+            select(table.c.at)
+            .where(table.c.flywheel == ws.name, table.c.kind == finding.kind)
+            .order_by(table.c.at.desc())
+            .limit(1)
+        )
+        if last is not None and now - last < ws.spec.monitor.cooldown.span:
+            return False
+        body = msgspec.to_builtins(finding)
+        connection.execute(
+            insert(table).values(
+                flywheel=ws.name, kind=finding.kind, severity=finding.severity, body=body, at=now
+            )
+        )
+        if ws.spec.monitor.webhook is not None:
+            message = {"event": "finding", "flywheel": ws.name, "at": now.isoformat(), "finding": body}
+            Outbox(ws.ledger).put(connection, ws.name, ws.spec.monitor.webhook, message)
+    log.warning("%s: %s: %s", ws.name, finding.kind, finding.message)
+    return True

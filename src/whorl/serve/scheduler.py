@@ -1,0 +1,113 @@
+"""What a flywheel's server should do now. Pure: told the time and what the ledger says, it names the tasks that are due.
+
+Who looks at the ledger is in `seen.py`, who runs the tasks in `runner.py`. A task that failed comes again, each time
+after a longer wait; one that is running is not named twice, because the runner says when it began.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+from whorl.spec import Spec
+from whorl.storage.cycles import Cycle
+
+What = Literal["flush", "load", "turn", "start", "watch", "deliver", "mirror", "maintain"]
+
+FLUSH_EVERY = timedelta(seconds=1)
+FLUSH_ROWS = 10_000
+WATCH_EVERY = timedelta(hours=1)
+MAINTAIN_EVERY = timedelta(minutes=15)
+FIRST_RETRY = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(minutes=5)
+
+
+class Task(NamedTuple):
+    """One thing to do: `argument` is the cycle to turn, or why one is started."""
+
+    what: What
+    argument: str = ""
+
+
+class Seen(NamedTuple):
+    """What the ledger says of one flywheel, and which model answers in this process.
+
+    `answered`: what the waiting cycle needs has come. `decayed_at`: newest finding that the champion got worse, None
+    when there is none or the spec does not act on it. `serves`: predictions are asked for here.
+    """
+
+    registered_at: datetime
+    waiting_rows: int = 0
+    last: Cycle | None = None
+    answered: bool = False
+    decayed_at: datetime | None = None
+    champion: str | None = None
+    loaded: str | None = None
+    serves: bool = False
+    mirrored: bool = True
+    deliveries: bool = False
+
+
+class Scheduler:
+    """The timetable of one flywheel."""
+
+    def __init__(self, spec: Spec, started_at: datetime) -> None:
+        self._cadence = spec.cadence.every
+        self._began: dict[What, datetime] = {"watch": started_at, "maintain": started_at}
+        self._running: set[What] = set()
+        self._failures: dict[What, int] = {}
+        self._not_before: dict[What, datetime] = {}
+
+    def due(self, now: datetime, seen: Seen) -> list[Task]:
+        """What should begin now; of what a cycle needs, one task at most."""
+        wanted = [*self._storage(now, seen), *self._cycle(now, seen), *self._outside(seen)]
+        return [task for task in wanted if self._may_begin(task.what, now)]
+
+    def begun(self, task: Task, now: datetime) -> None:
+        """It runs from now on."""
+        self._running.add(task.what)
+        self._began[task.what] = now
+
+    def ended(self, task: Task, now: datetime, *, well: bool) -> timedelta:
+        """It has ended; returns how long to wait before it may begin again."""
+        self._running.discard(task.what)
+        if well:
+            self._failures.pop(task.what, None)
+            self._not_before.pop(task.what, None)
+            return timedelta(0)
+        failures = self._failures[task.what] = self._failures.get(task.what, 0) + 1
+        wait = min(LONGEST_WAIT, FIRST_RETRY * (1 << min(failures - 1, 30)))
+        self._not_before[task.what] = now + wait
+        return wait
+
+    def _may_begin(self, what: What, now: datetime) -> bool:
+        return what not in self._running and now >= self._not_before.get(what, now)
+
+    def _storage(self, now: datetime, seen: Seen) -> list[Task]:
+        tasks: list[Task] = []
+        rested = now - self._began.get("flush", seen.registered_at) >= FLUSH_EVERY
+        if seen.waiting_rows >= FLUSH_ROWS or (seen.waiting_rows and rested):
+            tasks.append(Task("flush"))
+        if now - self._began["maintain"] >= MAINTAIN_EVERY:
+            tasks.append(Task("maintain"))
+        if seen.serves and seen.champion != seen.loaded:
+            tasks.append(Task("load"))
+        return tasks
+
+    def _cycle(self, now: datetime, seen: Seen) -> list[Task]:
+        last = seen.last
+        if self._running & {"turn", "start", "watch"}:
+            return []
+        if last is not None and (last.state == "running" or (last.state == "waiting" and seen.answered)):
+            return [Task("turn", last.id)]
+        if last is not None and last.state == "waiting":
+            return []
+        started = last.created_at if last is not None else seen.registered_at
+        if self._cadence is not None and now - started >= self._cadence.span:
+            return [Task("start", "cadence")]
+        if seen.decayed_at is not None and (last is None or seen.decayed_at > last.updated_at):
+            return [Task("start", "finding")]
+        return [Task("watch")] if now - self._began["watch"] >= WATCH_EVERY else []
+
+    @staticmethod
+    def _outside(seen: Seen) -> list[Task]:
+        tasks = [] if seen.mirrored else [Task("mirror")]
+        return [*tasks, Task("deliver")] if seen.deliveries else tasks

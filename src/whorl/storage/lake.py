@@ -1,0 +1,235 @@
+"""The lake: one flywheel's captured and chosen rows as Delta tables, partitioned by day.
+
+Appends happen exactly once: each names an application and its batch number, which Delta records in the same commit as
+the rows. Columns and types come from the spec (`tables.py`); what does not fit is refused before a byte is written
+(`fit.py`). Delta is read here for its list of files only: rows are read by the engine, as SQL over `relation`.
+Any Delta reader (Spark, Trino, Polars, DuckDB) can read the same folders.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
+
+from whorl.errors import StorageError
+from whorl.spec import Spec
+from whorl.storage.fit import fit_rows, fit_stored
+from whorl.storage.sql_types import empty_relation, quoted, sql_type, text_literal
+from whorl.storage.tables import TABLES, TableName, lake_schemas
+
+ATTEMPTS = 8
+# Characters in a path that the Delta or the Parquet reader takes for something else.
+UNREADABLE = "[]%\\="
+# Files that compaction replaced are kept this long, for readers that listed them before.
+RETENTION = timedelta(days=1)
+_CONFIGURATION = {
+    "delta.deletedFileRetentionDuration": "interval 1 days",
+    "delta.logRetentionDuration": "interval 7 days",
+}
+
+
+class Lake:
+    """One flywheel's tables.
+
+    Args:
+        root: Directory, or an object-store URI (`s3://...`), under which each flywheel has its folder.
+        flywheel: Its name.
+        spec: Decides columns and types.
+        ledger_uuid: Part of every application id, so that another ledger's batch numbers are never taken for ours.
+        storage_options: Credentials and settings of the object store, as `deltalake` takes them. DuckDB must then be
+            able to read the URIs as well.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        flywheel: str,
+        spec: Spec,
+        ledger_uuid: str,
+        storage_options: dict[str, str] | None = None,
+    ) -> None:
+        self.location = f"{str(root).rstrip('/')}/{flywheel}"
+        self._local = "://" not in self.location
+        self._schemas = lake_schemas(spec)
+        self._ledger_uuid = ledger_uuid
+        self._storage_options = storage_options
+        if self._local and any(character in self.location for character in UNREADABLE):
+            raise StorageError(
+                f"The path has one of the characters {' '.join(UNREADABLE)}, which table readers misread.",
+                where=self.location,
+                hint="Put the workspace into another directory.",
+            )
+
+    def append(self, table: TableName, rows: pa.Table, app: str, version: int) -> bool:
+        """Append rows once, however often it is called with the same `app` and `version`.
+
+        Args:
+            rows: Columns of the table, in any order; nullable ones may be left out.
+            app: Who writes, such as `inbox/predictions/0`; its versions only grow.
+            version: Number of this batch; at or below the last one written, nothing happens.
+
+        Returns:
+            Whether rows were written by this call.
+
+        Raises:
+            SchemaMismatch: Rows do not fit; nothing was written.
+            StorageError: The table cannot be written.
+        """
+        rows = fit_rows(table, rows, self._schemas[table])
+        name = f"{self._ledger_uuid}/{app}"
+        with self._translated(table):
+            for _ in range(ATTEMPTS):
+                # The write goes on from this very handle: a commit of the same batch after it is a conflict.
+                delta = self._open(table) or self._create(table)
+                written = delta.transaction_version(name)
+                if written is not None and written >= version:
+                    return False
+                try:
+                    self._write(table, delta, rows, Transaction(name, version))
+                except (CommitFailedError, SchemaMismatchError):
+                    continue  # Another writer was first: look again at what is there.
+                return True
+        raise StorageError(
+            f"{ATTEMPTS} attempts to append lost against other writers.",
+            where=self._at(table),
+            hint="Try again.",
+        )
+
+    def version(self, table: TableName) -> int:
+        """The table's Delta version; -1 when nothing was written yet."""
+        with self._translated(table):
+            delta = self._open(table)
+            return -1 if delta is None else int(delta.version())
+
+    def files(self, table: TableName) -> list[str]:
+        """Paths (or URIs) of the Parquet files that hold the current rows, sorted."""
+        with self._translated(table):
+            delta = self._open(table)
+            return [] if delta is None else self._files(delta)
+
+    def relation(self, table: TableName) -> str:
+        """SQL table expression of the current rows, with the spec's columns and types.
+
+        A table that is empty, or older than some of the spec's columns, reads as if it had them. The files are those of
+        this moment: what is appended later is not seen. Raises SchemaMismatch when values would be lost.
+        """
+        schema = self._schemas[table]
+        with self._translated(table):
+            delta = self._open(table)
+            files = [] if delta is None else self._files(delta)
+            if delta is None or not files:
+                return empty_relation(schema)
+            stored = _arrow_schema(delta)
+        fit_stored(table, stored, schema)
+        columns = ", ".join(_column(field, stored) for field in schema)
+        listed = ", ".join(text_literal(_no_glob(file)) for file in files)
+        return (
+            f"(SELECT {columns} FROM read_parquet([{listed}], union_by_name = true, "
+            "hive_partitioning = true, hive_types = {'day': DATE}))"
+        )
+
+    def maintain(self, keep: timedelta = RETENTION) -> dict[TableName, int]:
+        """Merge small files, remove what nobody reads any more, shorten the logs; safe beside readers and appends.
+
+        Args:
+            keep: Files replaced longer ago than this are removed, by the machine's clock.
+
+        Returns:
+            Files merged away, by table.
+        """
+        merged: dict[TableName, int] = {}
+        for table in TABLES:
+            with self._translated(table):
+                delta = self._open(table)
+                if delta is None:
+                    continue
+                merged[table] = int(delta.optimize.compact()["numFilesRemoved"])
+                hours = int(keep.total_seconds() // 3600)
+                delta.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False)
+                delta.create_checkpoint()
+                delta.cleanup_metadata()
+        return merged
+
+    def _at(self, table: TableName) -> str:
+        return f"{self.location}/{table}"
+
+    def _open(self, table: TableName) -> DeltaTable | None:
+        try:
+            return DeltaTable(self._at(table), storage_options=self._storage_options)
+        except TableNotFoundError:
+            return None
+
+    def _create(self, table: TableName) -> DeltaTable:
+        return DeltaTable.create(
+            self._at(table),
+            self._schemas[table],
+            mode="ignore",
+            partition_by=["day"],
+            configuration=_CONFIGURATION,
+            storage_options=self._storage_options,
+        )
+
+    def _write(self, table: TableName, delta: DeltaTable, rows: pa.Table, transaction: Transaction) -> None:
+        stored = _arrow_schema(delta)
+        whole = fit_stored(table, stored, self._schemas[table])
+        if any(whole.field(field.name).type != field.type for field in stored):
+            self._widen(delta, pa.schema([whole.field(name) for name in stored.names]))
+        write_deltalake(
+            delta,
+            fit_rows(table, rows, whole),
+            mode="append",
+            schema_mode="merge" if len(whole) > len(stored) else None,
+            commit_properties=CommitProperties(app_transactions=[transaction]),
+        )
+
+    def _widen(self, delta: DeltaTable, schema: pa.Schema) -> None:
+        """Rewrite the table with wider column types, in one commit; Delta cannot change a type in place."""
+        batches = delta.to_pyarrow_dataset().scanner(columns=schema.names).to_reader()
+        wide = pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in batches))
+        write_deltalake(delta, wide, mode="overwrite", schema_mode="overwrite")
+
+    def _files(self, delta: DeltaTable) -> list[str]:
+        uris = sorted(delta.file_uris())
+        # Local paths come percent-encoded.
+        return [unquote(uri.removeprefix("file://")) for uri in uris] if self._local else uris
+
+    @contextmanager
+    def _translated(self, table: TableName) -> Iterator[None]:
+        try:
+            yield
+        except (DeltaError, OSError) as error:
+            raise StorageError(
+                f"The table cannot be read or written: {error}.",
+                where=self._at(table),
+                hint="Look at the disk's space and rights, then try again.",
+            ) from error
+
+
+def _arrow_schema(delta: DeltaTable) -> pa.Schema:
+    """The stored columns; lists and maps as pyarrow names them, so that equal types compare equal."""
+    return pa.schema([_plain(field) for field in pa.schema(delta.schema().to_arrow())])
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    kind = field.type
+    if pa.types.is_map(kind):
+        kind = pa.map_(kind.key_type, kind.item_type)
+    elif pa.types.is_list(kind):
+        kind = pa.list_(kind.value_type)
+    return pa.field(field.name, kind, nullable=field.nullable)
+
+
+def _column(field: pa.Field, stored: pa.Schema) -> str:
+    name, kind = quoted(field.name), sql_type(field.type)
+    if field.name not in stored.names:
+        return f"NULL::{kind} AS {name}"
+    return name if stored.field(field.name).type == field.type else f"{name}::{kind} AS {name}"
+
+
+def _no_glob(path: str) -> str:
+    return path.replace("*", "[*]").replace("?", "[?]")
