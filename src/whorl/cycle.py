@@ -15,6 +15,7 @@ import msgspec
 from whorl.capture.flush import flush
 from whorl.curate.curate import curate
 from whorl.datasets.build import TRAINING, build
+from whorl.datasets.named import declared_golden_set
 from whorl.errors import StateError, WhorlError
 from whorl.evaluate.judge import judge
 from whorl.monitor.watch import watch
@@ -31,7 +32,8 @@ from whorl.records import (
 )
 from whorl.release.release import confirm, release
 from whorl.storage import cycles, dataset_versions
-from whorl.train.fit import adopt, fit
+from whorl.train.external import adopt
+from whorl.train.fit import fit
 from whorl.workspace import Workspace
 
 T = TypeVar("T")
@@ -117,6 +119,7 @@ class _Turn:
         self._step("curate", lambda: curate(self.ws, self.cycle.id, self.cycle.as_of, since), CaseSet)
 
     def datasets(self) -> None:
+        self._step("golden", lambda: declared_golden_set(self.ws, self.cycle.as_of), DatasetVersion | None)
         self._step("datasets", lambda: build(self.ws, self.cycle.id, self.done["curate"]), DatasetVersion)
 
     def train(self) -> None:
@@ -124,13 +127,17 @@ class _Turn:
             self._await_decision("training")
         dataset = self.done["datasets"]
         if self.ws.spec.train.trainer != "external":
-            self._step("train", lambda: fit(self.ws, dataset, self.cycle.id), ModelVersion)
+            self._step("train", lambda: self._fitted(dataset), ModelVersion)
             return
-        offer = self._step("offer", lambda: fit(self.ws, dataset, self.cycle.id), Waiting)
+        offer = self._step("offer", lambda: self._fitted(dataset), Waiting)
         submission = cycles.submission(self.ws.ledger, self.ws.name, self.cycle.id, ("model", "scores"))
         if submission is None:
             self._pause(offer)
-        self._step("train", lambda: adopt(self.ws, dataset, self.cycle.id, submission), ModelVersion)
+        self._step(
+            "train",
+            lambda: adopt(self.ws, dataset, self.cycle.id, submission, beside=self.ws.beside),
+            ModelVersion,
+        )
 
     def evaluate(self) -> None:
         challenger = self.done["train"]
@@ -184,6 +191,9 @@ class _Turn:
         result: T = self.ws.journal.step(self.cycle.id, name, begun, kind)
         self.done[name] = result
         return result
+
+    def _fitted(self, dataset: DatasetVersion) -> Any:
+        return fit(self.ws, dataset, self.cycle.id, beside=self.ws.beside)
 
     def _await_decision(self, before: str) -> None:
         """Go on when a person has said yes to this step, stop for good when no, wait when nobody has."""

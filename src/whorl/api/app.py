@@ -4,8 +4,9 @@ No page here loads scripts from anywhere: the description is JSON only.
 """
 
 from importlib.metadata import version
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Response, Router
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -13,7 +14,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from whorl.api.body import MAX_BODY_BYTES
 from whorl.api.capture import CaptureRoutes
 from whorl.api.cycles import CycleRoutes
-from whorl.api.failures import HANDLERS
+from whorl.api.failures import HANDLERS, no_route
 from whorl.api.flywheels import FlywheelRoutes, HealthRoutes
 from whorl.api.found import FoundRoutes
 from whorl.api.local_only import local_only
@@ -21,6 +22,11 @@ from whorl.api.models import ModelRoutes
 from whorl.api.predict import PredictRoutes
 from whorl.serve.runner import Wheel
 from whorl.serve.service import Service
+
+
+def _in_our_shape(response: Response[Any]) -> Response[Any]:
+    """The framework answers unknown paths below /schema with a page of its own."""
+    return no_route("/schema") if response.status_code == 404 else response
 
 
 def make_app(service: Service) -> Litestar:
@@ -47,7 +53,9 @@ def make_app(service: Service) -> Litestar:
             title="Whorl",
             version=version("whorl"),
             description="A data flywheel: log what your model said, log the truth, let it learn.",
-            path="/schema",
+            openapi_router=Router(
+                "/schema", route_handlers=[], include_in_schema=False, after_request=_in_our_shape
+            ),
             render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
         ),
         logging_config=None,

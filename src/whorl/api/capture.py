@@ -71,9 +71,8 @@ def _take(
 def all_refused(answer: Accepted) -> Response[AllRefused]:
     """422, with the first refusal as the error and all of them beside it."""
     first = answer.refused[0]
-    several = f" The other {len(answer.refused) - 1} were refused too." if len(answer.refused) > 1 else ""
-    fault = Fault(
-        code="record", message=first.message + several, where=f"record {first.index}", hint=first.hint
-    )
+    several = f" ({len(answer.refused)} records were refused.)" if len(answer.refused) > 1 else ""
+    where = f"records[{first.index}]"
+    fault = Fault(code="record", message=first.message + several, where=where, hint=first.hint)
     body = AllRefused(error=fault, refused=answer.refused, notes=answer.notes)
     return Response(body, status_code=422, media_type="application/json")

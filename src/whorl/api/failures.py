@@ -96,6 +96,12 @@ def failed(status: int, fault: Fault, headers: dict[str, str] | None = None) -> 
     return Response(Failure(error=fault), status_code=status, media_type="application/json", headers=headers)
 
 
+def no_route(path: str) -> Response[Failure]:
+    """404 for a path that is none of ours."""
+    hint = "The routes are listed at /schema."
+    return failed(404, Fault(code="not_found", message="There is no such route.", where=path, hint=hint))
+
+
 def _whorl_error(request: Request[Any, Any, Any], error: WhorlError) -> Response[Failure]:
     if isinstance(error, BodyError):
         code = HTTP_CODES.get(error.status, error.code)
@@ -111,14 +117,15 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
     status, where, message = error.status_code, request.url.path, error.detail
     if isinstance(error, ValidationException) and isinstance(error.extra, list) and error.extra:
         first: Any = error.extra[0]
-        where = str(first.get("key", where))
-        message = str(first.get("message", message))
-    hint = {
-        404: "The routes are listed at /schema.",
-        405: f"Allowed: {(error.headers or {}).get('Allow', 'see /schema')}.",
-    }.get(status, "")
+        where, message = str(first.get("key", where)), str(first.get("message", message))
+        if where == "data":
+            # The framework calls the body so, and says no more than this when there is none.
+            where, message = "body", "The body is missing." if message == "'data'" else message
+    if status == 404:
+        return no_route(where)
+    hint = "The routes and their methods are listed at /schema." if status == 405 else ""
     code = HTTP_CODES.get(status, "request" if status < 500 else "internal")
-    headers = {str(k): str(v) for k, v in (error.headers or {}).items()}
+    headers = {str(name): str(value) for name, value in (error.headers or {}).items()}
     return failed(status, Fault(code=code, message=message, where=where, hint=hint), headers)
 
 

@@ -4,11 +4,11 @@ Rows that are plainly right go by the lanes; every other row goes through the Ma
 every refusal. So a clean extract of millions takes seconds, and a dirty row costs what it costs.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -171,20 +171,25 @@ class Bulk:
             return None
         if name in _TEXTS:
             return reading.read([path], lanes.texts)
-        values = reading.read([path], lanes.whole_numbers if name in _COUNTS else lanes.numbers)
-        if values is None:
-            return None
-        low, high = 0.0, np.inf
-        if name == "score":
-            high = 1.0 if self._spec.task in ("binary", "multiclass") else np.inf
-            low = 0.0 if high == 1.0 else -np.inf
-        elif name == "propensity":
-            low, high = np.nextafter(0.0, 1.0), 1.0
-        good = pc.and_(pc.greater_equal(values, low), pc.less_equal(values, high))
-        if values.type == pa.float64():
-            good = pc.and_(good, pc.is_finite(values))
-        reading.only_where(good.fill_null(True))
+        if name in _COUNTS:
+            counts = reading.read([path], lanes.whole_numbers)
+            if counts is not None:
+                reading.only_where(pc.greater_equal(counts, 0).fill_null(True))
+            return counts
+        values = reading.read([path], lanes.numbers)
+        if values is not None:
+            low, high = self._range_of(name)
+            inside = pc.and_(pc.greater_equal(values, low), pc.less_equal(values, high))
+            reading.only_where(pc.and_(inside, pc.is_finite(values)).fill_null(True))
         return values
+
+    def _range_of(self, name: str) -> tuple[float, float]:
+        """Least and greatest value of a number in the answer."""
+        if name == "propensity":
+            return math.ulp(0.0), 1.0
+        if name == "score":
+            return (0.0, 1.0) if self._spec.task in ("binary", "multiclass") else (-math.inf, math.inf)
+        return 0.0, math.inf
 
     def _one_by_one(
         self,

@@ -65,6 +65,22 @@ def make_golden_set(
     return _make(ws, name, found, as_of)
 
 
+def declared_golden_set(ws: Workspace, as_of: datetime) -> DatasetVersion | None:
+    """Fix the rows of `[curate.golden]` from the holdout, once there are any; None when there is nothing to do."""
+    declared = ws.spec.curate.golden
+    if declared is None or any(
+        d.name == declared.name for d, _ in dataset_versions.versions(ws.ledger, ws.name)
+    ):
+        return None
+    condition = check_sql(declared.when, ws.spec, "condition")
+    found = ws.engine.query(
+        "SELECT id, 'golden' AS role, 'golden' AS reason, 1.0::DOUBLE AS probability "
+        f"FROM {ws.examples(as_of).name} WHERE split = 'holdout' AND status = 'known' AND ({condition}) "
+        f"ORDER BY md5(id || '{ws.spec.train.seed}'), id LIMIT {declared.rows}"
+    )
+    return _make(ws, declared.name, found, as_of) if found.num_rows else None
+
+
 def _make(ws: Workspace, name: str, chosen: pa.Table, as_of: datetime) -> DatasetVersion:
     version = dataset_versions.next_version(ws.ledger, ws.name, name)
     rows = member_rows(ws, chosen, name, version, as_of, None)

@@ -33,7 +33,7 @@ class Trial(msgspec.Struct, frozen=True):
         champion: The champion's; None when there is none.
         look: How many verdicts this holdout has given, this one included.
         metric: Finds a metric by its name in the spec.
-        golden: Rows and challenger's predictions of a golden dataset by its name.
+        golden: The same two sides on a golden dataset's rows; None before it is made.
         own: Runs the user's gate function.
     """
 
@@ -43,7 +43,7 @@ class Trial(msgspec.Struct, frozen=True):
     champion: Floats | None
     look: int
     metric: Callable[[str], Metric]
-    golden: Callable[[str], tuple[JudgedRows, Floats]]
+    golden: Callable[[str], "Trial | None"]
     own: Callable[[str, "Trial"], Check]
     cost_usd: float | None = None
     latency_ms: float | None = None
@@ -130,21 +130,29 @@ def minimum(gate: GateSpec, trial: Trial) -> list[Check]:
 
 
 def golden(gate: GateSpec, trial: Trial) -> list[Check]:
-    """Every golden row is answered right (regression: within [gates] value)."""
-    rows, predicted = trial.golden(gate.dataset or "")
-    if trial.spec.task == "regression":
-        wrong = np.abs(predicted - rows.truth) > (gate.value or 0.0)
-    elif predicted.ndim == 1:
-        wrong = (predicted >= 0.5) != (rows.truth > 0.5)
-    else:
-        wrong = predicted.argmax(axis=1) != rows.truth
-    ids = [rows.table["id"][int(place)].as_py() for place in np.flatnonzero(wrong)[:5]]
-    message = f"{int(wrong.sum())} of {len(rows)} golden rows wrong" + (
-        f", among them {', '.join(ids)}" if ids else ""
-    )
-    decision = "reject" if wrong.any() else "promote" if len(rows) else "hold"
+    """With a metric: not worse than the champion on the golden rows. Without: every one of them is answered right."""
+    asked = trial.golden(gate.dataset or (trial.spec.curate.golden.name if trial.spec.curate.golden else ""))
+    if asked is None:
+        return [
+            Check(
+                check="golden", decision="promote", message="the golden set is made when a first dataset is"
+            )
+        ]
+    if gate.metric is not None:
+        return [
+            msgspec.structs.replace(
+                _against_champion(gate, asked, bar=-gate.margin, word="not worse"), check="golden"
+            )
+        ]
+    wrong = _wrong(asked, gate.value or 0.0)
+    ids = [asked.rows.table["id"][int(place)].as_py() for place in np.flatnonzero(wrong)[:5]]
+    such = f", such as {', '.join(ids)}" if ids else ""
+    decision: Decision = "reject" if wrong.any() else "promote" if len(asked.rows) else "hold"
+    message = f"{int(wrong.sum())} of {len(asked.rows)} golden rows wrong{such}"
     return [
-        Check(check="golden", decision=decision, message=message, value=float(wrong.sum()), rows=len(rows))
+        Check(
+            check="golden", decision=decision, message=message, value=float(wrong.sum()), rows=len(asked.rows)
+        )
     ]
 
 
@@ -174,6 +182,15 @@ _GATES: dict[str, Callable[[GateSpec, Trial], list[Check]]] = {
     "latency": latency,
     "function": own_function,
 }
+
+
+def _wrong(trial: Trial, tolerance: float) -> npt.NDArray[np.bool_]:
+    """Rows answered wrong; regression: by more than the tolerance."""
+    if trial.spec.task == "regression":
+        return np.asarray(np.abs(trial.challenger - trial.rows.truth) > tolerance)
+    if trial.challenger.ndim == 1:
+        return np.asarray((trial.challenger >= 0.5) != (trial.rows.truth > 0.5))
+    return trial.challenger.argmax(axis=1) != trial.rows.truth
 
 
 def _against_champion(gate: GateSpec, trial: Trial, *, bar: float, word: str) -> Check:

@@ -8,12 +8,13 @@ from math import isnan
 from time import perf_counter
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from whorl.errors import NotFound
 from whorl.evaluate.gates import Trial, run_gate
-from whorl.evaluate.rows import JudgedRows, judged_rows, rows_with_truth
+from whorl.evaluate.rows import JudgedRows, fixed_rows, judged_rows
 from whorl.evaluate.sides import logged_champion, predictions_of
 from whorl.models.model import load_model
 from whorl.models.named_function import named_function
@@ -70,7 +71,7 @@ def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Tr
         champion=None if champion is None else champion[answered],
         look=verdicts.count(ws.ledger, ws.name) + 1,
         metric=lambda name: spec_metric(ws.spec, name, ws.beside),
-        golden=lambda name: _golden(ws, challenger, name, as_of),
+        golden=lambda name: _golden(ws, challenger, name, trial),
         own=lambda name, trial: _own_gate(ws, name, trial),
         cost_usd=_declared(ws.spec.gates, "cost", lambda: _mean_cost(rows)),
         latency_ms=_declared(ws.spec.gates, "latency", lambda: _latency(ws, challenger, rows)),
@@ -118,19 +119,18 @@ def _plain(found: Estimate) -> dict[str, float | int | None]:
     return {name: None if isnan(value) else value for name, value in figures.items()} | {"n": found.n}
 
 
-def _golden(ws: Workspace, challenger: ModelVersion, name: str, as_of: datetime) -> tuple[JudgedRows, Floats]:
-    known = {d.name for d, _ in dataset_versions.versions(ws.ledger, ws.name)}
-    if name not in known:
-        raise NotFound(
-            f"There is no golden dataset '{name}'.",
-            where="evaluate.gates",
-            hint=f"Make it with `whorl dataset golden {name}`.",
-        )
-    members = (
-        f"id IN (SELECT id FROM {ws.lake.relation('members')} WHERE dataset = '{name}' AND role = 'golden')"
-    )
-    rows = rows_with_truth(ws, as_of, members)
-    return rows, predictions_of(ws, challenger, rows)
+def _golden(ws: Workspace, challenger: ModelVersion, name: str, trial: Trial) -> Trial | None:
+    """Both sides on golden rows, with the labels they were fixed with."""
+    made = [d for d, _ in dataset_versions.versions(ws.ledger, ws.name) if d.name == name]
+    if not made and ws.spec.curate.golden is not None and name == ws.spec.curate.golden.name:
+        return None
+    if not made:
+        hint = f"Make it with `whorl dataset golden {name}`, or declare [curate.golden]."
+        raise NotFound(f"There is no golden dataset '{name}'.", where="evaluate.gates", hint=hint)
+    rows = fixed_rows(ws, made[-1])
+    champion, _ = _champion(ws, rows)
+    said = predictions_of(ws, challenger, rows)
+    return msgspec.structs.replace(trial, rows=rows, challenger=said, champion=champion)
 
 
 def _own_gate(ws: Workspace, name: str, trial: Trial) -> Check:

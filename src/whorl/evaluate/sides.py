@@ -36,7 +36,9 @@ def predictions_of(ws: Workspace, version: ModelVersion, rows: JudgedRows) -> Fl
 
 
 def logged_champion(ws: Workspace, rows: JudgedRows) -> Floats | None:
-    """The scores that the model serving today has logged; None when no row has one."""
+    """The scores that the model serving today has logged; None when no row has one, as in a fixed dataset."""
+    if "model_version" not in rows.table.column_names:
+        return None
     said = _logged(ws.spec.champion.version, rows, ws.spec.task)
     answered = ~np.isnan(said if said.ndim == 1 else said.sum(axis=1))
     return said if answered.any() else None

@@ -1,9 +1,10 @@
 """Whether the types in a rule fit together, asked of DuckDB by binding it to an empty table of example columns.
 
 DuckDB alone would let `'abc' > amount` pass and fail at the first row: operands that are compared must be alike, and
-those of `and`, `or`, `not` and `when` must be conditions. Nothing is executed but casts of constants.
+those of `and`, `or`, `not` and `when` must be conditions, of arithmetic numbers. Nothing is executed but casts of constants.
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 import duckdb
@@ -14,15 +15,23 @@ from whorl.storage.sql_types import empty_relation
 
 Kind = Literal["condition", "number"]
 Family = str
-_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+Need = Literal["alike", "condition", "number", "time"]
+_COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Nullif)
+_ON_NUMBERS = (
+    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Neg,
+    exp.Abs, exp.Ceil, exp.Exp, exp.Floor, exp.Ln, exp.Round, exp.Sqrt,
+)  # fmt: skip
+_ON_TIMES = (exp.DateDiff, exp.DayOfWeek, exp.Hour, exp.Month, exp.TimeToUnix)
 
 
 class Group:
-    """Operands, as SQL, whose types must be alike, or boolean."""
+    """Operands, as SQL, whose types must be alike, or of one family."""
 
-    def __init__(self, need: Literal["alike", "boolean"], *operands: exp.Expr) -> None:
+    def __init__(self, need: Need, *operands: exp.Expr | None) -> None:
         self.need = need
-        self.operands = [operand.sql(dialect="duckdb", comments=False) for operand in operands]
+        self.operands = [
+            operand.unnest().sql(dialect="duckdb", comments=False) for operand in operands if operand
+        ]
 
 
 class TypesDoNotFit(Exception):
@@ -35,33 +44,49 @@ class TypesDoNotFit(Exception):
 
 def typed_groups(tree: exp.Expr) -> list[Group]:
     """Every group in a rule whose columns are resolved."""
-    found = []
-    for node in tree.walk():
-        if isinstance(node, _COMPARISONS):
-            found.append(Group("alike", node.this, node.expression))
-        elif isinstance(node, exp.Between):
-            found.append(Group("alike", node.this, node.args["low"], node.args["high"]))
-        elif isinstance(node, exp.In):
-            found.append(Group("alike", node.this, *node.expressions))
-        elif isinstance(node, (exp.And, exp.Or)):
-            found.append(Group("boolean", node.this, node.expression))
-        elif isinstance(node, (exp.Not, exp.If)):
-            found.append(Group("boolean", node.this))
-    return found
+    return [group for node in tree.walk() for group in _groups_of(node)]
 
 
-def check_types(sql: str, groups: list[Group], schema: pa.Schema, kind: Kind) -> None:
+def _groups_of(node: exp.Expr) -> Iterator[Group]:
+    if isinstance(node, _COMPARED):
+        yield Group("alike", node.this, node.expression)
+    elif isinstance(node, exp.Between):
+        yield Group("alike", node.this, node.args["low"], node.args["high"])
+    elif isinstance(node, (exp.In, exp.Coalesce, exp.Greatest, exp.Least)):
+        yield Group("alike", node.this, *node.expressions)
+    elif isinstance(node, exp.Case):
+        yield Group("alike", *(branch.args["true"] for branch in node.args["ifs"]), node.args.get("default"))
+        if node.this:
+            yield Group("alike", node.this, *(branch.this for branch in node.args["ifs"]))
+    elif isinstance(node, (exp.And, exp.Or)):
+        yield Group("condition", node.this, node.expression)
+    elif isinstance(node, exp.Not) or (isinstance(node, exp.If) and not _is_value(node)):
+        yield Group("condition", node.this)
+    elif isinstance(node, _ON_NUMBERS):
+        yield Group("number", node.this, node.args.get("expression"))
+    elif isinstance(node, _ON_TIMES):
+        yield Group("time", node.this, node.args.get("expression"))
+    if isinstance(node, exp.If) and not isinstance(node.parent, exp.Case):
+        yield Group("alike", node.args["true"], node.args.get("false"))
+
+
+def _is_value(branch: exp.If) -> bool:
+    """`case x when 1 then ...`: what stands after `when` is compared with x."""
+    return isinstance(branch.parent, exp.Case) and branch.parent.this is not None
+
+
+def check_types(plain: str, sql: str, groups: list[Group], schema: pa.Schema, kind: Kind) -> None:
     """Bind a rule to columns.
 
     Args:
-        sql: The rule over those columns.
-        groups: Its operands, from `typed_groups`.
+        plain: The rule over those columns, as it was written; `sql`: as it will run.
+        groups: The operands of the first, from `typed_groups`.
         kind: What it must give.
 
     Raises:
         TypesDoNotFit: DuckDB refuses it, operands do not fit together, or it gives something else.
     """
-    operands = list(dict.fromkeys([sql, *(operand for group in groups for operand in group.operands)]))
+    operands = list(dict.fromkeys([plain, sql, *(operand for group in groups for operand in group.operands)]))
     connection = duckdb.connect(":memory:")
     try:
         described = connection.sql(
@@ -72,26 +97,28 @@ def check_types(sql: str, groups: list[Group], schema: pa.Schema, kind: Kind) ->
         }
         for group in groups:
             known = {operand: families[operand] for operand in group.operands if families[operand] != "null"}
-            _check_boolean(known) if group.need == "boolean" else _check_alike(known, connection)
+            if group.need == "alike":
+                _check_alike(known, connection)
+            else:
+                _check_all(known, group.need)
     except duckdb.Error as error:
         message = str(error).partition("\n")[0]
         raise TypesDoNotFit(message.partition("Error: ")[2] or message) from None
     finally:
         connection.close()
-    if families[sql] != ("boolean" if kind == "condition" else "number"):
-        wanted = "a condition (true or false)" if kind == "condition" else "a number"
-        raise TypesDoNotFit(f"This gives {families[sql]}; {wanted} is needed.")
+    if families[plain] != kind:
+        raise TypesDoNotFit(f"This gives {families[plain]}; a {kind} is needed.")
 
 
-def _check_boolean(families: dict[str, Family]) -> None:
+def _check_all(families: dict[str, Family], need: Need) -> None:
     for operand, family in families.items():
-        if family != "boolean":
-            raise TypesDoNotFit(f"{operand} is {family}; a condition is needed there.")
+        if family != need:
+            raise TypesDoNotFit(f"{operand} is {family}; a {need} is needed there.")
 
 
 def _check_alike(families: dict[str, Family], connection: duckdb.DuckDBPyConnection) -> None:
     found = set(families.values())
-    if found <= {"number", "boolean"}:
+    if found <= {"number", "condition"}:
         return
     if found == {"time", "text"}:
         for operand, family in families.items():
@@ -106,7 +133,7 @@ def _family(operand: str, kind: str) -> Family:
     if operand == "NULL" or kind == '"NULL"':
         return "null"
     if kind == "BOOLEAN":
-        return "boolean"
+        return "condition"
     if kind == "VARCHAR":
         return "text"
     if kind == "DATE" or kind.startswith("TIMESTAMP"):

@@ -8,6 +8,7 @@ cast) is NULL there; it never stops a query. The users' page is docs/rules.md.
 
 from collections.abc import Callable
 
+import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -89,6 +90,8 @@ _CASTS = {
     exp.DType.TIMESTAMP: "timestamp",
     exp.DType.TIMESTAMPTZ: "timestamptz",
 }
+# Their operands are numbers, computed in DOUBLE.
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Neg, exp.Abs, exp.Round, exp.Exp)
 _UNITS = ("SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR")
 
 
@@ -115,14 +118,13 @@ def check_sql(expression: str, spec: Spec, kind: Kind) -> str:
     try:
         tree = _parsed(expression)
         _allow(expression, tree)
-        tree = tree.transform(_guarded)
         tree = tree.transform(_resolver(expression, spec))
-        sql = tree.sql(dialect="duckdb", comments=False)
-        groups = typed_groups(tree)
+        plain, groups = _sql(tree), typed_groups(tree)
+        sql = _sql(tree.transform(_guard(example_schema(spec))))
     except RecursionError:
         raise _error(expression, "It is nested too deeply.", hint="Split it into several rules.") from None
     try:
-        check_types(sql, groups, example_schema(spec), kind)
+        check_types(plain, sql, groups, example_schema(spec), kind)
     except TypesDoNotFit as problem:
         raise _error(expression, problem.message, hint=problem.hint) from None
     if kind == "condition":
@@ -196,27 +198,52 @@ def _allow_parts(expression: str, node: exp.Expr) -> None:
             raise _error(expression, "Only scores['class'] takes brackets.", _column(node))
     if isinstance(node, exp.Is) and not isinstance(node.expression, (exp.Null, exp.Boolean)):
         raise _error(expression, "IS takes NULL, TRUE or FALSE.", _column(node), hint="Compare with =.")
+    if isinstance(node, exp.RegexpLike) and not node.expression.is_string:
+        raise _error(expression, "The pattern must be a quoted text.", _column(node))
     if isinstance(node, exp.In) and not node.expressions:
         raise _error(expression, "IN needs a list of values in parentheses.", _column(node))
 
 
-def _guarded(node: exp.Expr) -> exp.Expr:
-    """NULL where DuckDB would fail, or answer with infinity or NaN, which sort above every number."""
-    if type(node) is exp.Cast:
-        return exp.TryCast(this=node.this, to=node.args["to"])
-    if isinstance(node, (exp.Div, exp.IntDiv, exp.Mod)):
-        node.set("expression", exp.Nullif(this=_wrapped(node.expression), expression=exp.Literal.number(0)))
-    elif isinstance(node, (exp.Ln, exp.Sqrt)):
-        bound = exp.GT if isinstance(node, exp.Ln) else exp.GTE
-        inside = bound(this=_wrapped(node.this), expression=exp.Literal.number(0))
-        node.set("this", exp.Case(ifs=[exp.If(this=inside, true=node.this.copy())]))
-    return node
+def _guard(schema: pa.Schema) -> Callable[[exp.Expr], exp.Expr]:
+    """NULL where DuckDB would fail, or answer with infinity or NaN, which sort above every number.
+
+    TRY alone does not do it: the optimizer may compute a part that occurs twice, or a constant, outside of the TRY. So
+    nothing in it can fail: arithmetic is done in DOUBLE, where nothing overflows, and casts are tried.
+    """
+
+    def guard(node: exp.Expr) -> exp.Expr:
+        if type(node) is exp.Cast:
+            return exp.TryCast(this=node.this, to=node.args["to"])
+        if isinstance(node, _ARITHMETIC):
+            node.set("this", _double(node.this, schema))
+        if isinstance(node, exp.Binary) and isinstance(node, _ARITHMETIC):
+            divides = isinstance(node, (exp.Div, exp.IntDiv, exp.Mod))
+            right = _double(node.expression, schema)
+            node.set(
+                "expression", exp.Nullif(this=right, expression=exp.Literal.number(0)) if divides else right
+            )
+        if isinstance(node, (exp.Ln, exp.Sqrt)):
+            bound = exp.GT if isinstance(node, exp.Ln) else exp.GTE
+            inside = bound(this=exp.Paren(this=node.this.copy()), expression=exp.Literal.number(0))
+            node.set("this", exp.Case(ifs=[exp.If(this=inside, true=node.this.copy())]))
+        return node
+
+    return guard
 
 
-def _wrapped(node: exp.Expr) -> exp.Expr:
-    return (
-        node.copy() if isinstance(node, (exp.Column, exp.Literal, exp.Paren)) else exp.Paren(this=node.copy())
-    )
+def _double(node: exp.Expr, schema: pa.Schema) -> exp.Expr:
+    inner = node.unnest()
+    if isinstance(inner, exp.Literal):
+        return node if "e" in inner.name.lower() else exp.Literal.number(f"{inner.name}e0")
+    if isinstance(inner, (*_ARITHMETIC, exp.Nullif)) or (
+        isinstance(inner, exp.Column) and schema.field(inner.name).type == pa.float64()
+    ):
+        return node.copy()
+    return exp.cast(node.copy(), "double", dialect="duckdb")
+
+
+def _sql(tree: exp.Expr) -> str:
+    return tree.sql(dialect="duckdb", comments=False)
 
 
 def _resolver(expression: str, spec: Spec) -> Callable[[exp.Expr], exp.Expr]:

@@ -13,7 +13,7 @@ from time import monotonic
 
 from whorl.capture.flush import flush
 from whorl.cycle import start, turn
-from whorl.errors import WhorlError
+from whorl.errors import StorageError, WhorlError
 from whorl.monitor.watch import watch
 from whorl.release.deliver import deliver_webhooks
 from whorl.serve.champion import Champion
@@ -67,7 +67,8 @@ class Wheel:
             case "deliver":
                 deliver_webhooks(self.ws.ledger, self.ws.spec.release.secret_env)
             case "mirror":
-                self.ws.mirror_models()
+                if problems := self.ws.mirror_models():
+                    raise StorageError("; ".join(problems), where="MLflow")
             case "maintain":
                 self.ws.lake.maintain()
 

@@ -12,10 +12,14 @@ from whorl.storage.cycles import Cycle
 
 What = Literal["flush", "load", "turn", "start", "watch", "deliver", "mirror", "maintain"]
 
-FLUSH_EVERY = timedelta(seconds=1)
 FLUSH_ROWS = 10_000
-WATCH_EVERY = timedelta(hours=1)
-MAINTAIN_EVERY = timedelta(minutes=15)
+# From one beginning to the next; what is not named here begins as soon as there is a reason.
+EVERY: dict[What, timedelta] = {
+    "flush": timedelta(seconds=1),
+    "mirror": timedelta(seconds=10),
+    "maintain": timedelta(minutes=15),
+    "watch": timedelta(hours=1),
+}
 FIRST_RETRY = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=5)
 
@@ -58,7 +62,7 @@ class Scheduler:
 
     def due(self, now: datetime, seen: Seen) -> list[Task]:
         """What should begin now; of what a cycle needs, one task at most."""
-        wanted = [*self._storage(now, seen), *self._cycle(now, seen), *self._outside(seen)]
+        wanted = [*self._storage(now, seen), *self._cycle(now, seen), *self._outside(now, seen)]
         return [task for task in wanted if self._may_begin(task.what, now)]
 
     def begun(self, task: Task, now: datetime) -> None:
@@ -83,10 +87,9 @@ class Scheduler:
 
     def _storage(self, now: datetime, seen: Seen) -> list[Task]:
         tasks: list[Task] = []
-        rested = now - self._began.get("flush", seen.registered_at) >= FLUSH_EVERY
-        if seen.waiting_rows >= FLUSH_ROWS or (seen.waiting_rows and rested):
+        if seen.waiting_rows >= FLUSH_ROWS or (seen.waiting_rows and self._rested("flush", now)):
             tasks.append(Task("flush"))
-        if now - self._began["maintain"] >= MAINTAIN_EVERY:
+        if self._rested("maintain", now):
             tasks.append(Task("maintain"))
         if seen.serves and seen.champion != seen.loaded:
             tasks.append(Task("load"))
@@ -105,9 +108,12 @@ class Scheduler:
             return [Task("start", "cadence")]
         if seen.decayed_at is not None and (last is None or seen.decayed_at > last.updated_at):
             return [Task("start", "finding")]
-        return [Task("watch")] if now - self._began["watch"] >= WATCH_EVERY else []
+        return [Task("watch")] if self._rested("watch", now) else []
 
-    @staticmethod
-    def _outside(seen: Seen) -> list[Task]:
-        tasks = [] if seen.mirrored else [Task("mirror")]
+    def _outside(self, now: datetime, seen: Seen) -> list[Task]:
+        tasks = [Task("mirror")] if not seen.mirrored and self._rested("mirror", now) else []
         return [*tasks, Task("deliver")] if seen.deliveries else tasks
+
+    def _rested(self, what: What, now: datetime) -> bool:
+        began = self._began.get(what)
+        return began is None or now - began >= EVERY[what]

@@ -163,8 +163,8 @@ def _gate(spec: Spec, gate: GateSpec, at: tuple[str, ...]) -> Iterator[Problem]:
         yield from _metric(spec, gate.metric, (*at, "metric"))
     if gate.check in ("minimum", "cost", "latency") and gate.value is None:
         yield (*at, "value"), f"'{gate.check}' needs a value."
-    if gate.check == "golden" and gate.dataset is None:
-        yield (*at, "dataset"), "'golden' needs the name of a golden dataset."
+    if gate.check == "golden" and gate.dataset is None and spec.curate.golden is None:
+        yield (*at, "dataset"), "'golden' needs the name of a golden dataset, or [curate.golden]."
     if gate.check == "function" and gate.function is None:
         yield (*at, "function"), "'function' needs function = \"package.module:function\"."
     if gate.check == "calibrated" and spec.task not in ("binary", "multiclass"):

@@ -175,6 +175,14 @@ class ReasonsSpec(Knobs, frozen=True, kw_only=True):
     ] = 0.02
 
 
+class GoldenSpec(Knobs, frozen=True, kw_only=True):
+    name: Annotated[str, knob("Name of the dataset.")] = "golden"
+    when: Annotated[str, knob("SQL condition, as in rules, that its rows fulfil; their label is known.")] = (
+        "label is not null"
+    )
+    rows: Annotated[Annotated[int, Meta(ge=1)], knob("At most this many, drawn at random.", "rows")] = 2000
+
+
 class CurateSpec(Knobs, frozen=True, kw_only=True):
     holdout_share: Annotated[
         Annotated[float, Meta(ge=0, le=0.9)], knob("Share of groups frozen as holdout, at capture.", "share")
@@ -198,7 +206,9 @@ class CurateSpec(Knobs, frozen=True, kw_only=True):
     initial: Annotated[
         Count | None, knob("Labelled rows of the first dataset; none: all that are known.", "rows")
     ] = None
-    golden: Annotated[str | None, knob("Name of a golden dataset whose rows are never trained on.")] = None
+    golden: Annotated[
+        GoldenSpec | None, knob("Holdout rows fixed once and for all, which a 'golden' gate asks about.")
+    ] = None
     reasons: Annotated[ReasonsSpec, knob("Built-in reasons beside your rules.")] = ReasonsSpec()
     rules: Annotated[list[RuleSpec], knob("Your own reasons, as SQL.")] = []
 
@@ -260,7 +270,9 @@ class GateSpec(Knobs, frozen=True, kw_only=True):
         float | None, knob("'minimum', 'calibrated', 'cost' (USD a call), 'latency' (ms): the bound.")
     ] = None
     min_rows: Annotated[Count, knob("Fewer judged rows than this is 'hold'.", "rows")] = 100
-    dataset: Annotated[str | None, knob("'golden': name of the dataset.")] = None
+    dataset: Annotated[
+        str | None, knob("'golden': name of the dataset; default: that of [curate.golden].")
+    ] = None
     function: Annotated[
         str | None, knob("'function': 'package.module:function', called with both sides' predictions.")
     ] = None
@@ -278,7 +290,12 @@ class EvaluateSpec(Knobs, frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0, lt=1)],
         knob("Chance of ever promoting by luck, spent over the looks at one holdout.", "probability"),
     ] = 0.05
-    window: Annotated[Duration | None, knob("Only holdout rows this young judge: what was true long ago says little about tomorrow.", "time")] = Duration("90d")
+    window: Annotated[
+        Duration | None,
+        knob(
+            "Only holdout rows this young judge: what was true long ago says little about tomorrow.", "time"
+        ),
+    ] = Duration("90d")
     time_forward: Annotated[
         Duration | None,
         knob(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from whorl.models.model import Model
 from whorl.stats.calibration import MINIMUM_ROWS, Calibrator, Identity, choose
+from whorl.stats.hashed_uniform import hashed_uniform
 from whorl.train.rows import TrainingRows
 
 HELD_OUT = 0.25
@@ -33,12 +34,9 @@ def recalibration(rows: TrainingRows, mature: npt.NDArray[np.bool_], fit: Fit, *
         Identity when fewer than 200 mature rows can be held out, when a class is missing on one side, or when
         nothing lowers log loss.
     """
-    places = np.flatnonzero(mature)
-    if len(places) * HELD_OUT < MINIMUM_ROWS:
+    held = mature & (hashed_uniform(rows.columns["id"].to_pylist(), f"calibrate/{seed}") < HELD_OUT)
+    if held.sum() < MINIMUM_ROWS:
         return Identity()
-    youngest = places[np.argsort(rows.seconds[places], kind="stable")]
-    held = np.zeros(len(rows), dtype=np.bool_)
-    held[youngest[int(len(places) * (1 - HELD_OUT)) :]] = True
     if not set(np.unique(rows.target[held])) <= set(np.unique(rows.target[~held])) or _one_class(rows, held):
         return Identity()
     twin = fit(rows.take(~held), "twin")

@@ -29,19 +29,19 @@ def parquet_chunks(path: Path) -> Iterator[Chunk]:
 def arrow_chunks(path: Path, *, stream: bool) -> Iterator[Chunk]:
     """Raises SourceError for what is no whole Arrow file."""
     with _translated(path, "Arrow"), pa.memory_map(str(path)) as file:
-        size = max(path.stat().st_size, 1)
         if stream:
             reader: Any = pa.ipc.open_stream(file)
-            batches = iter(reader)
+            shares: Any = ((batch, min(file.tell() / path.stat().st_size, 1.0)) for batch in reader)
         else:
             reader = pa.ipc.open_file(file)
-            batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
+            count = reader.num_record_batches
+            shares = ((reader.get_batch(i), (i + 1) / count) for i in range(count))
         done = 0
-        for batch in batches:
+        for batch, share in shares:
             for start in range(0, batch.num_rows, CHUNK_ROWS):
                 part = batch.slice(start, CHUNK_ROWS)
                 done += part.num_rows
-                yield _chunk(part, done, min(file.tell() / size, 1.0))
+                yield _chunk(part, done, share)
         if done == 0:
             yield Chunk(share=1.0, table=reader.schema.empty_table())
 

@@ -7,7 +7,8 @@ was changed comes again. What no watermark can see: rows that appear later with 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -75,8 +76,11 @@ def ingest_sql(
     mark = None if found is None else msgspec.convert(found, Watermark)
     accepted = labels = row_number = again = 0
     try:
-        with Rejects(ws.place("rejects") / f"sql-{source[-12:]}.rejects.ndjson") as rejects:
-            for rows in _chunks(engine, where, query, watermark, mark):
+        with (
+            Rejects(ws.place("rejects") / f"sql-{source[-12:]}.rejects.ndjson") as rejects,
+            closing(_chunks(engine, where, query, watermark, mark)) as chunks,
+        ):
+            for rows in chunks:
                 fresh, mark, skipped = _after(rows, watermark, mark, where)
                 again += skipped
                 numbered = list(enumerate(fresh, start=row_number + 1))
@@ -118,10 +122,11 @@ def read_query(
     """
     engine, bulk, done = _engine(url), Bulk(spec, holdout_key), 0
     try:
-        for rows in _chunks(engine, place_of(engine.url), query, None, None):
-            numbered = list(enumerate(rows, start=done + 1))
-            done += len(rows)
-            yield bulk.rows_of(kind or "predictions", numbered, received_at, notes)
+        with closing(_chunks(engine, place_of(engine.url), query, None, None)) as chunks:
+            for rows in chunks:
+                numbered = list(enumerate(rows, start=done + 1))
+                done += len(rows)
+                yield bulk.rows_of(kind or "predictions", numbered, received_at, notes)
     finally:
         engine.dispose()
 
@@ -148,7 +153,7 @@ def _source(where: str, query: str, watermark: str | None, kind: str | None) -> 
 
 def _chunks(
     engine: sa.Engine, where: str, query: str, watermark: str | None, mark: Watermark | None
-) -> Iterator[list[dict[str, Any]]]:
+) -> Generator[list[dict[str, Any]], None, None]:
     text = query.strip().rstrip(";")
     parameters: dict[str, Any] = {}
     statement = text
@@ -168,7 +173,8 @@ def _chunks(
                     f"The query has no column '{watermark}'.", where=where,
                     hint=did_you_mean(watermark, list(result.keys())),
                 )  # fmt: skip
-            for part in result.mappings().partitions():
+            # Without a size, partitions follow the driver's buffer, not yield_per.
+            for part in result.mappings().partitions(CHUNK_ROWS):
                 yield [dict(row) for row in part]
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
