@@ -1,18 +1,51 @@
-"""Fixtures that every area may use: a simulated clock, and a fresh ledger on each kind of database."""
+"""Fixtures that every area may use: a simulated clock, a fresh ledger on each kind of database, real data; and no network."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from whorl.clock import SimulatedClock
+from whorl.spec import Spec
 from whorl.storage.ledger.ledger import Ledger
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+LOOPBACK = Path(__file__).with_name("loopback")
+DATA = Path(__file__).parents[2] / "shared" / "data"
 _schemas = count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loopback_only() -> Iterator[None]:
+    """No test, and no Python process that a test starts, reaches beyond this machine; trying to is a failure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(LOOPBACK)
+        import loopback_only as guard
+
+        guard.install()
+        patch.setenv("PYTHONPATH", str(LOOPBACK), prepend=os.pathsep)
+        yield
+    assert not guard.attempts, f"Tests tried to leave the machine: {guard.attempts}"
+
+
+@pytest.fixture(scope="session")
+def whorl_data() -> Path:
+    """Directory of the real data sets: $WHORL_DATA, else ../shared/data beside the repository.
+
+    Without it the test is skipped; with WHORL_REQUIRE_DATA=1 it fails.
+    """
+    place = Path(os.environ.get("WHORL_DATA") or DATA)
+    if not place.is_dir():
+        reason = f"There is no {place}: set WHORL_DATA to the directory of the data sets."
+        if os.environ.get("WHORL_REQUIRE_DATA") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return place
 
 
 @pytest.fixture
@@ -44,6 +77,45 @@ def new_schema(postgres: str) -> str:
     with psycopg.connect(postgres, autocommit=True) as conn:
         conn.execute(f"CREATE SCHEMA {name}".encode())
     return f"{postgres}&options=-csearch_path%3D{name}"
+
+
+class ConstantModel(Protocol):
+    """Writes a model folder for a binary flywheel whose every answer is `value`, and returns the folder."""
+
+    def __call__(self, folder: Path, spec: Spec, value: float) -> Path: ...
+
+
+@pytest.fixture(scope="session")
+def constant_model() -> ConstantModel:
+    """So that a test knows by the answer which version gave it."""
+    import lightgbm
+    import numpy as np
+
+    from whorl.models.lightgbm_model import FILE, column_names
+    from whorl.models.manifest import Manifest, write_manifest
+
+    def write(folder: Path, spec: Spec, value: float) -> Path:
+        names = list(spec.features)
+        levels = {name: ["a", "b"] for name, feature in spec.features.items() if feature.type == "category"}
+        rows = lightgbm.Dataset(
+            np.zeros((40, len(names))), np.full(40, value), feature_name=column_names(names)
+        )
+        params = {
+            "objective": "cross_entropy",
+            "num_threads": 1,
+            "verbosity": -1,
+            "feature_pre_filter": False,
+        }
+        folder.mkdir(parents=True)
+        lightgbm.train(params, rows, num_boost_round=1).save_model(folder / FILE)
+        kinds = {name: feature.type for name, feature in spec.features.items()}
+        write_manifest(
+            folder,
+            Manifest(format="lightgbm", task="binary", features=kinds, classes=[False, True], levels=levels),
+        )
+        return folder
+
+    return write
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -22,6 +22,7 @@ from whorl.storage.inbox import Inbox
 from whorl.storage.journal import Journal
 from whorl.storage.lake import Lake
 from whorl.storage.ledger.ledger import Ledger
+from whorl.storage.mlflow_mirror import MlflowMirror
 from whorl.storage.registry import Registry
 
 DEFAULT_ROOT = Path(".whorl")
@@ -33,6 +34,7 @@ class Workspace:
     Args:
         root: Directory of the lake, the model files and, when embedded, of the ledger.
         ledger_url: SQLAlchemy URL; default is SQLite in `root`.
+        mirror: Keep MLflow's copy of the registry up to date; a replay has no use for it.
         tracking_uri: An MLflow server; default is a SQLite store in `root`.
         beside: Directory of the spec, where the functions that it names are looked for.
     """
@@ -45,6 +47,7 @@ class Workspace:
         *,
         holdout_key: str,
         clock: Clock,
+        mirror: bool = True,
         tracking_uri: str | None = None,
         beside: Path | None = None,
     ) -> None:
@@ -54,10 +57,11 @@ class Workspace:
         self.holdout_key = holdout_key
         self._scratch = TemporaryDirectory(prefix="whorl-", ignore_cleanup_errors=True)
         self.lake = Lake(root / "lake", spec.name, spec, ledger.uuid)
-        self.engine = Engine(Path(self._scratch.name))
+        self.engine = Engine(Path(self._scratch.name), allowed=[root])
         self.inbox = Inbox(ledger)
         self.journal = Journal(ledger)
         self.registry = Registry(ledger, spec.name, root, clock)
+        self._mirror = MlflowMirror(ledger, self.registry, root, tracking_uri) if mirror else None
         self._examples: Examples | None = None
 
     def examples(self, as_of: datetime) -> Examples:
@@ -70,7 +74,7 @@ class Workspace:
 
     def mirror_models(self) -> list[str]:
         """Bring MLflow's versions and aliases up to the ledger's; returns what could not be done, to be tried again."""
-        return []
+        return [] if self._mirror is None else self._mirror.reconcile()
 
     def place(self, *parts: str) -> Path:
         """A directory of the workspace, made when it is not there."""
@@ -100,6 +104,7 @@ def open_workspace(
     *,
     ledger_url: str | None = None,
     clock: Clock | None = None,
+    mirror: bool = True,
     tracking_uri: str | None = None,
     holdout_key: str | None = None,
     beside: Path | None = None,
@@ -111,7 +116,14 @@ def open_workspace(
     ledger = Ledger.open(ledger_url or _embedded_url(root), clock)
     key = flywheels.register(ledger, spec, holdout_key=holdout_key)
     return Workspace(
-        root, ledger, spec, holdout_key=key, clock=clock, tracking_uri=tracking_uri, beside=beside
+        root,
+        ledger,
+        spec,
+        holdout_key=key,
+        clock=clock,
+        mirror=mirror,
+        tracking_uri=tracking_uri,
+        beside=beside,
     )
 
 

@@ -12,8 +12,16 @@ def too_long(root: Path) -> list[str]:
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
         cwd=root, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
-    counts = {name: len((root / name).read_text(encoding="utf-8").splitlines()) for name in names if (root / name).exists()}
-    return [f"{name}: {count} lines; split it by noun (limit {LIMIT})." for name, count in counts.items() if count > LIMIT]
+    counts = {
+        name: len((root / name).read_text(encoding="utf-8").splitlines())
+        for name in names
+        if (root / name).exists()
+    }
+    return [
+        f"{name}: {count} lines; split it by noun (limit {LIMIT})."
+        for name, count in counts.items()
+        if count > LIMIT
+    ]
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def _refused_or_runs(engine: Engine, rule: str) -> bool:
 
 
 @settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -100,7 +100,7 @@ def test_expressions(engine: Engine, rule: str) -> None:
 
 
 @settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

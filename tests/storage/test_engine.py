@@ -84,7 +84,9 @@ def test_times_are_utc(engine: Engine) -> None:
 
 
 def test_sql_cannot_reach_python_variables(engine: Engine) -> None:
-    assert engine.query("SELECT current_setting('python_enable_replacements') AS on")["on"].to_pylist() == [False]
+    assert engine.query("SELECT current_setting('python_enable_replacements') AS on")["on"].to_pylist() == [
+        False
+    ]
 
 
 def test_it_stays_in_its_directories(tmp_path: Path) -> None:

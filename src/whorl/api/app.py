@@ -10,6 +10,7 @@ from litestar import Litestar, Response, Router
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.params import FromPath
 
 from whorl.api.body import MAX_BODY_BYTES
 from whorl.api.capture import CaptureRoutes
@@ -35,7 +36,7 @@ def make_app(service: Service) -> Litestar:
     def the_service() -> Service:
         return service
 
-    def the_wheel(name: str) -> Wheel:
+    def the_wheel(name: FromPath[str]) -> Wheel:
         return service.wheel(name)
 
     return Litestar(

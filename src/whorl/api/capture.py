@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from litestar import Controller, Request, Response, post
 from litestar.concurrency import sync_to_thread
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
@@ -50,7 +51,7 @@ class CaptureRoutes(Controller):
         summary="Log records",
         responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
     )
-    async def log(self, request: Request[Any, Any, Any], wheel: Wheel) -> Captured:
+    async def log(self, request: Request[Any, Any, Any], wheel: NamedDependency[Wheel]) -> Captured:
         kind = cast(Kind, request.url.path.rstrip("/").rpartition("/")[2])
         body, headers = await read_body(request), request.headers
         media_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from whorl.api.failures import FAILURES
 from whorl.api.pages import Limit, Page, page
@@ -45,12 +47,14 @@ class CycleRoutes(Controller):
     tags = ("cycles",)
 
     @get("/", sync_to_thread=True, summary="Cycles, newest first", responses=FAILURES)
-    def listed(self, wheel: Wheel, limit: Limit = 50, before: int | None = None) -> Page[Cycle]:
+    def listed(
+        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: FromQuery[int | None] = None
+    ) -> Page[Cycle]:
         found = cycles.listed(wheel.ws.ledger, wheel.name, limit=limit + 1, before=before)
         return page(found, limit, lambda cycle: cycle.number)
 
     @get("/{cycle_id:str}", sync_to_thread=True, summary="One cycle with its steps", responses=FAILURES)
-    def shown(self, wheel: Wheel, cycle_id: str) -> CycleShown:
+    def shown(self, wheel: NamedDependency[Wheel], cycle_id: FromPath[str]) -> CycleShown:
         ledger = wheel.ws.ledger
         return CycleShown(
             cycle=cycles.get(ledger, wheel.name, cycle_id),
@@ -59,22 +63,28 @@ class CycleRoutes(Controller):
         )
 
     @post("/", status_code=202, sync_to_thread=True, summary="Start a cycle", responses=FAILURES)
-    def start(self, wheel: Wheel) -> Cycle:
+    def start(self, wheel: NamedDependency[Wheel]) -> Cycle:
         return cycles.get(wheel.ws.ledger, wheel.name, start(wheel.ws, "manual"))
 
     @post("/{cycle_id:str}/approve", status_code=202, sync_to_thread=True,
           summary="Say yes to what a cycle waits to do", responses=FAILURES)  # fmt: skip
-    def approve(self, wheel: Wheel, cycle_id: str, data: Decided) -> Cycle:
+    def approve(
+        self, wheel: NamedDependency[Wheel], cycle_id: FromPath[str], data: JSONBody[Decided]
+    ) -> Cycle:
         return _decide(wheel, cycle_id, "approve", data)
 
     @post("/{cycle_id:str}/reject", status_code=202, sync_to_thread=True,
           summary="Say no: the cycle ends", responses=FAILURES)  # fmt: skip
-    def reject(self, wheel: Wheel, cycle_id: str, data: Decided) -> Cycle:
+    def reject(
+        self, wheel: NamedDependency[Wheel], cycle_id: FromPath[str], data: JSONBody[Decided]
+    ) -> Cycle:
         return _decide(wheel, cycle_id, "reject", data)
 
     @post("/{cycle_id:str}/submit", status_code=202, sync_to_thread=True,
           summary="Hand in a model, its scores, or the confirmation of a release", responses=FAILURES)  # fmt: skip
-    def submit(self, wheel: Wheel, cycle_id: str, data: HandedIn) -> Cycle:
+    def submit(
+        self, wheel: NamedDependency[Wheel], cycle_id: FromPath[str], data: JSONBody[HandedIn]
+    ) -> Cycle:
         cycles.submit(wheel.ws.ledger, wheel.name, cycle_id, data.kind, data.uri, data.by)
         return cycles.get(wheel.ws.ledger, wheel.name, cycle_id)
 

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from litestar import Controller, get
+from litestar.di import NamedDependency
 
 from whorl.api.failures import FAILURES
 from whorl.errors import StorageError
@@ -15,11 +16,11 @@ class FlywheelRoutes(Controller):
     tags = ("flywheels",)
 
     @get("/", sync_to_thread=True, summary="What turns, what is stuck, who is needed: every flywheel")
-    def every(self, service: Service) -> list[Overview]:
+    def every(self, service: NamedDependency[Service]) -> list[Overview]:
         return [overview(service.ledger, name) for name in service.wheels]
 
     @get("/{name:str}", sync_to_thread=True, summary="The same for one flywheel", responses=FAILURES)
-    def one(self, wheel: Wheel) -> Overview:
+    def one(self, wheel: NamedDependency[Wheel]) -> Overview:
         return overview(wheel.ws.ledger, wheel.name)
 
 
@@ -31,7 +32,7 @@ class HealthRoutes(Controller):
         return {"status": "alive"}
 
     @get("/readyz", sync_to_thread=True, summary="The ledger answers and the tasks run", responses=FAILURES)
-    def ready(self, service: Service) -> dict[str, str]:
+    def ready(self, service: NamedDependency[Service]) -> dict[str, str]:
         with service.ledger.read() as conn:
             conn.execute(sa.select(1))
         if not service.ready:

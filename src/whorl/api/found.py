@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
 
 from whorl.api.failures import FAILURES, BodyError
 from whorl.api.pages import Limit, Page, page
@@ -39,14 +41,20 @@ class FoundRoutes(Controller):
     @get("/cases", sync_to_thread=True, tags=["cases"], responses=FAILURES,
          summary="Cases of a cycle (default: the last one that has any), most severe first")  # fmt: skip
     def cases(
-        self, wheel: Wheel, limit: Limit = 50, before: str | None = None, cycle: str | None = None
+        self,
+        wheel: NamedDependency[Wheel],
+        limit: Limit = 50,
+        before: FromQuery[str | None] = None,
+        cycle: FromQuery[str | None] = None,
     ) -> Page[CaseShown]:
         found = _cases(wheel, cycle, before, limit + 1)
         return page(found, limit, lambda case: f"{case.severity!r}:{case.id}")
 
     @get("/datasets", sync_to_thread=True, tags=["datasets"], responses=FAILURES,
          summary="Dataset versions, newest first")  # fmt: skip
-    def datasets(self, wheel: Wheel, limit: Limit = 50, before: str | None = None) -> Page[DatasetVersion]:
+    def datasets(
+        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: FromQuery[str | None] = None
+    ) -> Page[DatasetVersion]:
         made = [dataset for dataset, _ in dataset_versions.versions(wheel.ws.ledger, wheel.name)]
         made.sort(key=_newest_first, reverse=True)
         if before is not None:
@@ -58,7 +66,9 @@ class FoundRoutes(Controller):
 
     @get("/findings", sync_to_thread=True, tags=["findings"], responses=FAILURES,
          summary="Findings, newest first")  # fmt: skip
-    def findings(self, wheel: Wheel, limit: Limit = 50, before: int | None = None) -> Page[Raised]:
+    def findings(
+        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: FromQuery[int | None] = None
+    ) -> Page[Raised]:
         found = findings.listed(wheel.ws.ledger, wheel.name, limit=limit + 1, before=before)
         return page(found, limit, lambda raised: raised.id)
 

@@ -3,6 +3,8 @@
 from typing import Literal
 
 from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from whorl.api.cycles import Decided
 from whorl.api.failures import FAILURES
@@ -25,7 +27,9 @@ class ModelRoutes(Controller):
     tags = ("models",)
 
     @get("/", sync_to_thread=True, summary="Model versions, newest first", responses=FAILURES)
-    def listed(self, wheel: Wheel, limit: Limit = 50, before: int | None = None) -> Page[ModelShown]:
+    def listed(
+        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: FromQuery[int | None] = None
+    ) -> Page[ModelShown]:
         registry, loaded = wheel.ws.registry, wheel.champion.loaded
         champion, challenger = registry.champion(), registry.challenger()
         found = [v for v in reversed(registry.versions()) if before is None or v.version < before]
@@ -41,10 +45,12 @@ class ModelRoutes(Controller):
 
     @post("/{version:str}/promote", status_code=200, sync_to_thread=True,
           summary="Make a version champion, whatever the gates said", responses=FAILURES)  # fmt: skip
-    def promote(self, wheel: Wheel, version: str, data: Decided) -> Release:
+    def promote(
+        self, wheel: NamedDependency[Wheel], version: FromPath[str], data: JSONBody[Decided]
+    ) -> Release:
         return promote(wheel.ws, version, by=data.by, reason=data.reason)
 
     @post("/rollback", status_code=200, sync_to_thread=True,
           summary="Bring back the champion before this one", responses=FAILURES)  # fmt: skip
-    def rollback(self, wheel: Wheel, data: Decided) -> Release:
+    def rollback(self, wheel: NamedDependency[Wheel], data: JSONBody[Decided]) -> Release:
         return rollback(wheel.ws, by=data.by, reason=data.reason)

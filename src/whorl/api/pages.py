@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from whorl.records import Record
 
 T = TypeVar("T")
 
 MOST = 1000
-Limit = Annotated[int, Parameter(ge=1, le=MOST, description="Items in a page.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Items in a page.")]
 
 
 class Page(Record, Generic[T], frozen=True, kw_only=True, omit_defaults=False):

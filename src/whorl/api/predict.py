@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 from litestar import Controller, Request, Response, post
 from litestar.concurrency import sync_to_thread
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
 from whorl.api.body import Batch, read_body, records
@@ -61,7 +62,9 @@ class PredictRoutes(Controller):
         summary="Ask the champion; its answer is logged",
         responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
     )
-    async def predict(self, request: Request[Any, Any, Any], wheel: Wheel) -> Answer | Answers:
+    async def predict(
+        self, request: Request[Any, Any, Any], wheel: NamedDependency[Wheel]
+    ) -> Answer | Answers:
         body, headers = await read_body(request), request.headers
         media_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
         answer = await sync_to_thread(_answer, wheel, body, media_type, encoding)

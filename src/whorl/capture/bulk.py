@@ -116,7 +116,7 @@ class Bulk:
         label = label_time = source = None
         if fields.label is not None and reading.columns.find(fields.label) is not None:
             label = reading.read([fields.label], lambda c: lanes.labels(c, spec), note=LABEL_UNKNOWN)
-            label_time, source = self._label_time_and_source(reading)
+            label_time, source = self._label_time_and_source(reading, label)
         if values["id"] is None:
             return
         values["received_at"] = reading.received()
@@ -138,7 +138,7 @@ class Bulk:
         if known_id is None or label is None:
             return
         keys = {name: reading.read([path], lanes.identifiers) for name, path in fields.keys.items()}
-        label_time, source = self._label_time_and_source(reading)
+        label_time, source = self._label_time_and_source(reading, label)
         own = {
             "prediction_id": known_id,
             "keys": reading.map_of(keys),
@@ -147,8 +147,10 @@ class Bulk:
         }
         tables["labels"].append(self._label_table(reading, own, label_time, source))
 
-    def _label_time_and_source(self, reading: Reading) -> tuple[pa.Array | None, pa.Array | None]:
-        time = reading.time(self._fields.label_time)
+    def _label_time_and_source(
+        self, reading: Reading, label: pa.Array
+    ) -> tuple[pa.Array | None, pa.Array | None]:
+        time = reading.time(self._fields.label_time, where=pc.is_valid(label))
         return time, reading.read([self._fields.label_source], lanes.texts)
 
     def _label_table(

@@ -92,6 +92,7 @@ class Mapper:
             (name, path, _READS[name], name in self.fields.declared)
             for name, path in self.fields.prediction.items()
         ]
+        self._answer_keys = {route[0] for path in self.fields.prediction.values() for route in path.routes}
         self._by_keys = spec.labels.on != ["id"]
 
     def map(self, kind: Kind, raw: Any, received_at: datetime, notes: Notes) -> Mapped:
@@ -123,7 +124,7 @@ class Mapper:
         known_id = self._identifier(fields.id, raw)
         answers: dict[str, Any] = {}
         shapeless: dict[str, Any] = {}
-        for name, path, read, declared in self._answers:
+        for name, path, read, declared in () if self._answer_keys.isdisjoint(raw) else self._answers:
             value = path.get(raw)
             if value is None or value is ABSENT:
                 continue

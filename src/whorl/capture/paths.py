@@ -27,11 +27,12 @@ class Path:
     (1, 2, ABSENT)
     """
 
-    __slots__ = ("routes", "text")
+    __slots__ = ("_key", "routes", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.routes = _routes(text.split("."))
+        self._key = None if "." in text else text
 
     @property
     def parent(self) -> "Path | None":
@@ -41,6 +42,8 @@ class Path:
 
     def get(self, record: dict[str, Any]) -> Any:
         """The value, which may be None; ABSENT when the record has no such place."""
+        if self._key is not None:
+            return record.get(self._key, ABSENT)
         for route in self.routes:
             found: Any = record
             for key in route:

@@ -108,9 +108,15 @@ class Reading:
             self._noted.append((note, noted))
         return values
 
-    def time(self, path: Path, *, needed: bool = False) -> pa.Array | None:
+    def time(self, path: Path, *, needed: bool = False, where: pa.Array | None = None) -> pa.Array | None:
+        """Times not more than a day ahead; what has no zone is noted in the rows where `where` holds."""
         latest = self._received_at + AHEAD
-        return self.read([path], lambda column: lanes.instants(column, latest), needed=needed, note=ZONELESS)
+
+        def lane(column: pa.Array) -> lanes.Lane:
+            read = lanes.instants(column, latest)
+            return read if where is None else read._replace(noted=pc.and_(read.noted, where))
+
+        return self.read([path], lane, needed=needed, note=ZONELESS)
 
     def map_of(self, named: dict[str, pa.Array | None]) -> pa.Array | None:
         """Columns as one map column; rows that lack one of them are not sure."""

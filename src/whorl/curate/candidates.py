@@ -24,13 +24,12 @@ def candidate_steps(
         members: Relation of ids already in the training dataset.
         golden: Relation of ids of golden datasets, which are never trained on.
     """
-    lag = f"INTERVAL {int(spec.labels.lag.seconds)} SECOND"
     after = f"AND usable_at > TIMESTAMPTZ '{since.isoformat()}'" if since else ""
     return (
         Steps()
         .add(
             "labelled_rows",
-            f"SELECT *, greatest(label_received_at, received_at, time + {lag}{_forward(spec)}) AS usable_at FROM {examples} "
+            f"SELECT *, {usable_at(spec)} AS usable_at FROM {examples} "
             f"WHERE split = 'train' AND status IN {USABLE_STATUS}",
         )
         .add(
@@ -42,10 +41,14 @@ def candidate_steps(
     )
 
 
-def _forward(spec: Spec) -> str:
-    """A row kept for judging becomes usable for training when it is no longer among the youngest."""
-    span = spec.evaluate.time_forward
-    return f" + INTERVAL {int(span.seconds)} SECOND" if span else ""
+def usable_at(spec: Spec) -> str:
+    """SQL: when a row with a known truth may first be trained on.
+
+    A row kept for judging becomes usable for training when it is no longer among the youngest.
+    """
+    forward = spec.evaluate.time_forward
+    old_enough = spec.labels.lag.seconds + (forward.seconds if forward else 0)
+    return f"greatest(label_received_at, received_at, time + INTERVAL {int(old_enough)} SECOND)"
 
 
 def p_true(task: Task) -> str:

@@ -16,6 +16,7 @@ from whorl.curate.draw import Draw, draw
 from whorl.curate.reasons import Reason, feature_columns, find_reasons, rule_columns
 from whorl.models.model import load_model
 from whorl.records import CaseSet
+from whorl.storage.steps import Steps
 from whorl.storage.tables import FEATURE, lake_schemas
 from whorl.workspace import Workspace
 
@@ -51,7 +52,8 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, since: datetime | None
     )
 
 
-def _candidates(ws: Workspace, examples: str, as_of: datetime, since: datetime | None) -> pa.Table:
+def selection_steps(ws: Workspace, examples: str, as_of: datetime, since: datetime | None) -> Steps:
+    """The whole selection in SQL, ending in `candidates_with_rules`; arguments as `candidate_steps`."""
     members = ws.lake.relation("members")
     steps = candidate_steps(
         examples,
@@ -62,8 +64,11 @@ def _candidates(ws: Workspace, examples: str, as_of: datetime, since: datetime |
         f"(SELECT id FROM {members} WHERE role = 'golden')",
     )
     columns = ["*", *rule_columns(ws.spec)]
-    steps = steps.add("candidates_with_rules", f"SELECT {', '.join(columns)} FROM candidates ORDER BY id")
-    return ws.engine.query(steps.sql("candidates_with_rules"))
+    return steps.add("candidates_with_rules", f"SELECT {', '.join(columns)} FROM candidates ORDER BY id")
+
+
+def _candidates(ws: Workspace, examples: str, as_of: datetime, since: datetime | None) -> pa.Table:
+    return ws.engine.query(selection_steps(ws, examples, as_of, since).sql("candidates_with_rules"))
 
 
 def _reasons(ws: Workspace, rows: pa.Table, examples: str) -> list[Reason]:

@@ -20,8 +20,9 @@ def coverage(engine: Engine, examples: str, as_of: datetime, task: Task) -> dict
     Returns:
         `as_of`; `predictions` and, of them, the counts `known`, `defaulted`, `open`, `censored`, `expired`;
         `known_share`; `by_age`: list of {from_days, to_days, predictions, known, share}; `delays`: by class (one group
-        'all' unless the task has classes) {labels, p10, p50, p90, max} in days, over labels that really came. Delays
-        below 0 are labels with a time before their prediction's. `reason` says why a figure is None.
+        'all' unless the task has classes) {labels, p10, p50, p90, max} in days, over labels that really came, and
+        `within`: list of {days, share} of them that came so soon. Delays below 0 are labels with a time before their
+        prediction's. `reason` says why a figure is None.
     """
     by_status = engine.query(f"SELECT status, count(*) AS n FROM {examples} GROUP BY status").to_pylist()
     status = {row["status"]: row["n"] for row in by_status}
@@ -64,9 +65,11 @@ def _by_age(engine: Engine, examples: str) -> list[dict[str, Any]]:
 
 def _delays(engine: Engine, examples: str, *, by_class: bool) -> dict[str, Any]:
     group = "label::VARCHAR" if by_class else "'all'"
+    within = ", ".join(f"count(*) FILTER (delay_days <= {days}) / count(*)" for days in AGES)
     rows = engine.query(
         f"SELECT {group} AS class, count(*) AS labels, quantile_cont(delay_days, {list(QUANTILES)}) AS quantiles, "
-        f"max(delay_days) AS longest FROM {examples} WHERE status = 'known' GROUP BY class ORDER BY class"
+        f"max(delay_days) AS longest, [{within}] AS within FROM {examples} "
+        "WHERE status = 'known' GROUP BY class ORDER BY class"
     ).to_pylist()
     if not rows:
         return {
@@ -81,6 +84,7 @@ def _delays(engine: Engine, examples: str, *, by_class: bool) -> dict[str, Any]:
             "labels": row["labels"],
             **dict(zip(("p10", "p50", "p90"), row["quantiles"], strict=True)),
             "max": row["longest"],
+            "within": [{"days": d, "share": s} for d, s in zip(AGES, row["within"], strict=True)],
         }
         for row in rows
     }

@@ -170,6 +170,8 @@ def _allow(expression: str, tree: exp.Expr) -> None:
                 _column(node),
                 hint=f"Functions: {', '.join(FUNCTIONS)}. See docs/rules.md.",
             )
+        if node.error_messages():
+            raise _error(expression, f"'{type(node).key}' lacks an operand.", _column(node))
         _allow_parts(expression, node)
 
 
@@ -233,7 +235,7 @@ def _guard(schema: pa.Schema) -> Callable[[exp.Expr], exp.Expr]:
 
 def _double(node: exp.Expr, schema: pa.Schema) -> exp.Expr:
     inner = node.unnest()
-    if isinstance(inner, exp.Literal):
+    if isinstance(inner, exp.Literal) and not inner.is_string:
         return node if "e" in inner.name.lower() else exp.Literal.number(f"{inner.name}e0")
     if isinstance(inner, (*_ARITHMETIC, exp.Nullif)) or (
         isinstance(inner, exp.Column) and schema.field(inner.name).type == pa.float64()

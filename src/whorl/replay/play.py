@@ -85,7 +85,9 @@ def play(
     began = perf_counter()
     clock = SimulatedClock(span.start)
     spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, seed=seed))
-    with open_workspace(spec, root, clock=clock, holdout_key=f"replay-{seed}", beside=beside) as ws:
+    with open_workspace(
+        spec, root, clock=clock, mirror=False, holdout_key=f"replay-{seed}", beside=beside
+    ) as ws:
         arm = _Arm(ws, history, classes, act)
         arm.receive_before(span.start)
         arm.turn()

@@ -78,6 +78,7 @@ def replay(
         "task": spec.task,
         "metric": deciding.name,
         "greater_is_better": deciding.greater_is_better,
+        "level": level,
         "from": span.start.isoformat(),
         "to": span.end.isoformat(),
         "every_days": span.every / timedelta(days=1),
@@ -105,7 +106,7 @@ def _judged(
     last = max([span.end, *([history.labels["time"][-1].as_py()] if history.labels.num_rows else [])])
     after = spec.labels.default_after
     as_of = last + (after.after.span if after else timedelta()) + timedelta(seconds=1)
-    with open_workspace(spec, root, clock=SimulatedClock(as_of), holdout_key="truth") as ws:
+    with open_workspace(spec, root, clock=SimulatedClock(as_of), mirror=False, holdout_key="truth") as ws:
         arm = _Arm(ws, history, (), None)
         arm.receive_before(as_of)
         examples = ws.examples(as_of)

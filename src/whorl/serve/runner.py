@@ -65,7 +65,8 @@ class Wheel:
             case "watch":
                 watch(self.turning, self.ws.clock.now())
             case "deliver":
-                deliver_webhooks(self.ws.ledger, self.ws.spec.release.secret_env)
+                # Each flywheel signs with its own key.
+                deliver_webhooks(self.ws.ledger, self.ws.spec.release.secret_env, flywheel=self.name)
             case "mirror":
                 if problems := self.ws.mirror_models():
                     raise StorageError("; ".join(problems), where="MLflow")

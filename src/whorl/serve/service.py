@@ -47,8 +47,8 @@ class Service:
         tracking_uri: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        specs = {path: load_spec(path) for path in spec_paths}
-        names = [spec.name for spec in specs.values()]
+        specs = [(path, load_spec(path)) for path in spec_paths]
+        names = [spec.name for _, spec in specs]
         if len(set(names)) < len(names) or not names:
             raise SpecError(
                 f"A server runs one or more flywheels of different names; found {', '.join(names) or 'none'}.",
@@ -64,7 +64,7 @@ class Service:
             self.ledger.close()
             raise
         self.wheels: dict[str, Wheel] = {}
-        for path, spec in specs.items():
+        for path, spec in specs:
             key = flywheels.register(self.ledger, spec)
             # One ledger for all: its writers queue in the process instead of polling the file.
             ws, turning = (

@@ -17,6 +17,7 @@ Problem = tuple[tuple[str, ...], str]
 T = TypeVar("T")
 
 _EXPECTED: dict[Any, str] = {
+    Any: "any value",
     str: "text",
     bool: "true or false",
     int: "a whole number",
@@ -178,4 +179,4 @@ def _span(kind: type, value: Any) -> Any:
         return Duration(value)
     if kind is Duration:
         raise ValueError(f"expected a span such as '14d', found {value!r}")
-    raise NotImplementedError(kind)
+    raise TypeError(f"A spec has no values of type {kind}.")

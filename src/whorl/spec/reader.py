@@ -70,7 +70,7 @@ def spec_hash(spec: Spec) -> str:
 def _encode(value: Any) -> Any:
     if isinstance(value, Duration):
         return value.text
-    raise NotImplementedError(type(value))
+    raise TypeError(f"A spec has no values of type {type(value)}.")
 
 
 def _refuse(found: Iterable[Problem], text: str, where: str) -> None:

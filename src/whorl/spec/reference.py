@@ -46,18 +46,25 @@ class Knob(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A table of the spec. `many` tables of that name may follow each other; an `inline` one is a value."""
+    """A table of the spec.
+
+    Attributes:
+        many: Several of that name may follow each other.
+        inline: It is a value, not a table of its own.
+        optional: Leaving it out means something else than leaving it empty.
+    """
 
     path: str
     help: str
     knobs: list[Knob]
     many: bool = False
     inline: bool = False
+    optional: bool = False
 
 
 def sections() -> list[Section]:
     """Every table of a spec, the top level first."""
-    return list(_sections(Spec, "", "What and how.", many=False))
+    return list(_sections(Spec, Section("", "What and how.", [])))
 
 
 def toml(value: Any) -> str:
@@ -92,24 +99,28 @@ def reference_page() -> str:
     return "\n".join(parts)
 
 
-def _sections(struct: type, path: str, help: str, *, many: bool) -> Iterator[Section]:
-    hints = get_type_hints(struct, include_extras=True)
-    knobs, below = [], []
-    for field in msgspec.structs.fields(struct):
-        hint, place = hints[field.name], f"{path}.{field.name}".lstrip(".")
-        inner, repeated = _table(hint)
-        if inner is not None:
-            below.append((inner, place, help_of(hint), repeated))
+def _sections(struct: type, of: Section) -> Iterator[Section]:
+    """A struct's own table, filled into `of`, and those below it."""
+    below: list[tuple[type, Section]] = []
+    for field, hint in _fields(struct):
+        inner, many = _table(hint)
+        if inner is None:
+            of.knobs.append(_knob(field, hint))
         else:
-            knobs.append(_knob(field, hint))
-    yield Section(path, help, knobs, many)
-    for name, (struct_of, words) in _INLINE.items():
-        if any(knob.name == name.partition(".")[0] for knob in knobs):
-            fields = [_knob(f, get_type_hints(struct_of, include_extras=True)[f.name])
-                      for f in msgspec.structs.fields(struct_of)]  # fmt: skip
-            yield Section(f"{path}.{name}", words, fields, inline=True)
-    for struct_below, place, words, repeated in below:
-        yield from _sections(struct_below, place, words, many=repeated)
+            place = f"{of.path}.{field.name}".lstrip(".")
+            optional = not many and field.default is None
+            below.append((inner, Section(place, help_of(hint), [], many=many, optional=optional)))
+    yield of
+    for name, (inline, words) in _INLINE.items():
+        if any(knob.name == name.partition(".")[0] for knob in of.knobs):
+            yield Section(f"{of.path}.{name}", words, [_knob(*one) for one in _fields(inline)], inline=True)
+    for inner, section in below:
+        yield from _sections(inner, section)
+
+
+def _fields(struct: type) -> list[tuple[msgspec.structs.FieldInfo, Any]]:
+    hints = get_type_hints(struct, include_extras=True)
+    return [(field, hints[field.name]) for field in msgspec.structs.fields(struct)]
 
 
 def _table(hint: Any) -> tuple[type | None, bool]:

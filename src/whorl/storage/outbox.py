@@ -54,10 +54,12 @@ class Outbox:
         row = {"flywheel": flywheel, "url": url, "body": body, "next_at": self.clock.now()}
         conn.execute(messages.insert(), [row])
 
-    def due(self, now: datetime, limit: int = 100) -> list[Delivery]:
-        """Messages whose time has come, longest due first."""
+    def due(self, now: datetime, limit: int = 100, *, flywheel: str | None = None) -> list[Delivery]:
+        """Messages whose time has come, longest due first; of one flywheel, or of all."""
         wanted = [messages.c[field] for field in Delivery.__struct_fields__]
         waiting = (messages.c.delivered_at.is_(None)) & (messages.c.next_at <= now)
+        if flywheel is not None:
+            waiting &= messages.c.flywheel == flywheel
         query = sa.select(*wanted).where(waiting).order_by(messages.c.next_at, messages.c.id).limit(limit)
         with self._ledger.read() as conn:
             return [Delivery(**row._mapping) for row in conn.execute(query)]
@@ -94,8 +96,8 @@ def signature(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def deliver(outbox: Outbox, post: Post, secret: str | None) -> Delivered:
-    """Try everything that is due, once.
+def deliver(outbox: Outbox, post: Post, secret: str | None, *, flywheel: str | None = None) -> Delivered:
+    """Try everything that is due, once; of one flywheel, or of all.
 
     Args:
         post: Sends `(url, body, headers)` and returns the HTTP status; raises when there was no answer.
@@ -103,7 +105,7 @@ def deliver(outbox: Outbox, post: Post, secret: str | None) -> Delivered:
     """
     sent = failed = 0
     now = outbox.clock.now()
-    for delivery in outbox.due(now):
+    for delivery in outbox.due(now, flywheel=flywheel):
         error = _attempt(delivery, post, secret)
         if error is None:
             outbox.delivered(delivery.id)

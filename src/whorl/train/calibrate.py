@@ -1,7 +1,8 @@
 """Recalibrate a fit's probabilities on mature rows that a twin of it has not seen; nothing changes unless it helps.
 
-The youngest quarter of the mature rows is kept from the twin, which is otherwise trained as the model is. What is chosen
-on its answers is applied to the model. The choice itself is in `stats/calibration.py`.
+A quarter of the mature rows, drawn at random, is kept from the twin, which is otherwise trained as the model is. What is
+chosen on its answers (`stats/calibration.py`) is applied to the model. Drawn at random, not the youngest: a twin that
+has not seen the youngest rows errs in its own way about them, and correcting the model for that did harm (docs/experiments.md).
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from whorl.stats.calibration import MINIMUM_ROWS, Calibrator, Identity, choose
 from whorl.stats.hashed_uniform import hashed_uniform
 from whorl.train.rows import TrainingRows
 
-HELD_OUT = 0.25
+HELD_OUT, MOST_HELD, MOST_LEARNT = 0.25, 20_000, 200_000
 
 Fit: TypeAlias = Callable[[TrainingRows, str], Model]
 """(rows, name of the scratch folder) -> the model trained on them."""
@@ -31,18 +32,16 @@ def recalibration(rows: TrainingRows, mature: npt.NDArray[np.bool_], fit: Fit, *
         seed: Decides the folds of the choice.
 
     Returns:
-        Identity when fewer than 200 mature rows can be held out, when a class is missing on one side, or when
-        nothing lowers log loss.
+        Identity when fewer than 200 mature rows can be held out, when one class only is left, or when nothing lowers
+        log loss by more than chance.
     """
-    held = mature & (hashed_uniform(rows.columns["id"].to_pylist(), f"calibrate/{seed}") < HELD_OUT)
-    if held.sum() < MINIMUM_ROWS:
+    drawn = hashed_uniform(rows.columns["id"].to_pylist(), f"calibrate/{seed}")
+    order = np.argsort(drawn, kind="stable")
+    kept = mature & (drawn < HELD_OUT)
+    learnt = rows.take(np.sort(order[~kept[order]][:MOST_LEARNT]))
+    held = order[kept[order]][:MOST_HELD]
+    judged = rows.take(held[np.isin(rows.target[held], learnt.target)])
+    if len(judged) < MINIMUM_ROWS or len(np.unique(learnt.target)) < 2:
         return Identity()
-    if not set(np.unique(rows.target[held])) <= set(np.unique(rows.target[~held])) or _one_class(rows, held):
-        return Identity()
-    twin = fit(rows.take(~held), "twin")
-    judged = rows.take(held)
+    twin = fit(learnt, "twin")
     return choose(judged.target, twin.predict(judged.columns), judged.weight, seed=seed)
-
-
-def _one_class(rows: TrainingRows, held: npt.NDArray[np.bool_]) -> bool:
-    return len(np.unique(rows.target[held])) < 2

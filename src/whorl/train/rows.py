@@ -50,10 +50,6 @@ class TrainingRows:
         times: Floats = self.columns["time"].cast(pa.int64()).to_numpy() / 1e6
         return times
 
-    def classes_in(self, rows: npt.NDArray[np.bool_]) -> set[float]:
-        """Targets among some of the rows."""
-        return set(np.unique(self.target[rows]).tolist())
-
     def take(self, rows: Indices | npt.NDArray[np.bool_]) -> "TrainingRows":
         """Some of the rows, by position or by mask; their weights keep their proportions."""
         places = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows

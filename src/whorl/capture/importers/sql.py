@@ -167,15 +167,15 @@ def _chunks(
     try:
         with engine.connect() as conn:
             options = {"stream_results": True, "yield_per": CHUNK_ROWS}
-            result = conn.execution_options(**options).execute(sa.text(_escaped(statement)), parameters)
-            if watermark is not None and watermark not in result.keys():  # noqa: SIM118 - columns, not rows
-                raise SourceError(
-                    f"The query has no column '{watermark}'.", where=where,
-                    hint=did_you_mean(watermark, list(result.keys())),
-                )  # fmt: skip
-            # Without a size, partitions follow the driver's buffer, not yield_per.
-            for part in result.mappings().partitions(CHUNK_ROWS):
-                yield [dict(row) for row in part]
+            streaming = conn.execution_options(**options)
+            with streaming.execute(sa.text(_escaped(statement)), parameters) as result:
+                names = list(result.keys())
+                if watermark is not None and watermark not in names:
+                    hint = did_you_mean(watermark, names)
+                    raise SourceError(f"The query has no column '{watermark}'.", where=where, hint=hint)
+                # Without a size, partitions follow the driver's buffer, not yield_per.
+                for part in result.mappings().partitions(CHUNK_ROWS):
+                    yield [dict(row) for row in part]
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         raise SourceError(

@@ -1,6 +1,6 @@
 """Gradient-boosted trees for numbers and categories; text features are left out.
 
-The number of trees is found on the youngest fifth of the rows, then all rows are fitted with it. One seed and one
+The number of trees is found on the youngest fifth of at most 100,000 rows, then all rows are fitted with it. One seed and one
 set of rows give one text, whatever the number of processors.
 
 Source: Ke et al. (2017), NeurIPS 30:3146-3154.
@@ -24,7 +24,8 @@ from whorl.train.rows import TrainingRows
 from whorl.train.trainer import FitSettings
 
 _TREES = ("trees", "num_iterations", "num_boost_round", "n_estimators", "num_trees", "n_iter")
-_PATIENCE, _MOST_TREES, _YOUNGEST, _LEAST_JUDGES, _PLAIN_TREES = 30, 500, 0.2, 100, 100
+_LEAST_TREES, _MOST_TREES, _PATIENCE = 100, 500, 30
+_YOUNGEST, _LEAST_JUDGES, _MOST_ROWS = 0.2, 100, 100_000
 
 
 def train(rows: TrainingRows, out: Path, settings: FitSettings) -> None:
@@ -121,13 +122,22 @@ def _fit(rows: TrainingRows, grid: Grid, params: dict[str, Any], trees: int) -> 
 
 
 def _best_number(rows: TrainingRows, grid: Grid, params: dict[str, Any]) -> int:
-    """Trees at the least loss on the youngest rows, fitted on the older ones; a plain number when they are few."""
-    young = rows.seconds > np.quantile(rows.seconds, 1 - _YOUNGEST)
-    both = young.sum() >= _LEAST_JUDGES and not young.all()
-    if not both or (rows.classes_in(young) != rows.classes_in(~young) and params["objective"] == "binary"):
-        return _PLAIN_TREES
-    old = grid.dataset(rows.target, rows.weight, params, np.flatnonzero(~young))
-    judges = grid.dataset(rows.target, rows.weight, params, np.flatnonzero(young)).set_reference(old)
+    """Trees at the least loss on the youngest rows, fitted on the older ones; never fewer than 100.
+
+    Under drift the youngest rows ask for very few trees, and the model that also knows those rows is the worse for it.
+    """
+    order = np.argsort(rows.seconds, kind="stable")
+    order = order[:: -(-len(order) // _MOST_ROWS)]
+    border = int(len(order) * (1 - _YOUNGEST))
+    old, young = order[:border], order[border:]
+    if (
+        len(young) < _LEAST_JUDGES
+        or len(np.unique(rows.target[old])) < 2
+        or len(np.unique(rows.target[young])) < 2
+    ):
+        return _LEAST_TREES
+    learnt = grid.dataset(rows.target, rows.weight, params, old)
+    judged = grid.dataset(rows.target, rows.weight, params, young).set_reference(learnt)
     stop: list[Any] = [lightgbm.early_stopping(_PATIENCE, verbose=False)]
-    found = lightgbm.train(dict(params), old, _MOST_TREES, valid_sets=[judges], callbacks=stop)
-    return max(found.best_iteration, 1)
+    found = lightgbm.train(dict(params), learnt, _MOST_TREES, valid_sets=[judged], callbacks=stop)
+    return max(found.best_iteration, _LEAST_TREES)

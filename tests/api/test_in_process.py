@@ -1,0 +1,85 @@
+"""What a healthy server does not show: a full inbox, a ledger that fails, a defect."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from litestar.testing import TestClient
+from server_process import SPEC
+
+from whorl.api.app import make_app
+from whorl.errors import SpecError, StorageError, WorkspaceHeld
+from whorl.serve.service import Service
+from whorl.storage.inbox import Inbox
+
+ROW = {"transaction_id": "a", "timestamp": "2026-01-01T00:00:00Z", "amount": 1}
+PREDICTIONS = "/v1/flywheels/fraud/predictions"
+
+
+@pytest.fixture
+def spec_path(tmp_path: Path) -> Path:
+    path = tmp_path / "flywheel.toml"
+    path.write_text(SPEC)
+    return path
+
+
+@pytest.fixture
+def service(spec_path: Path, tmp_path: Path) -> Iterator[Service]:
+    with Service([spec_path], tmp_path / "ws") as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[TestClient]:
+    with TestClient(make_app(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_a_full_inbox_says_when_to_come_again(service: Service, client: TestClient) -> None:
+    ws = service.wheel("fraud").ws
+    ws.inbox.close()
+    ws.inbox = Inbox(service.ledger, capacity_bytes=10)
+    answer = client.post(PREDICTIONS, json=ROW)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "inbox_full")
+    assert int(answer.headers["retry-after"]) > 0
+    assert ws.inbox.depth("fraud").rows == 0
+
+
+def test_a_ledger_that_fails_is_503_and_nothing_is_said_to_be_accepted(
+    service: Service, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise StorageError("The disk is full.", where="ledger.db")
+
+    monkeypatch.setattr(service.wheel("fraud").ws.inbox, "accept", broken)
+    answer = client.post(PREDICTIONS, json=ROW)
+    assert (answer.status_code, answer.json()["error"]["message"]) == (503, "The disk is full.")
+    assert answer.headers["retry-after"]
+
+
+def test_a_defect_is_500_in_the_same_shape_without_its_insides(
+    service: Service, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret-4711")
+
+    monkeypatch.setattr(service.wheel("fraud").ws.inbox, "accept", broken)
+    answer = client.post(PREDICTIONS, json=ROW)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
+    assert "secret-4711" not in answer.text
+
+
+def test_it_is_not_ready_before_its_tasks_run(service: Service, client: TestClient) -> None:
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    service.start(stop_all=lambda: None)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_workspace_has_one_server_and_a_server_no_flywheel_twice(
+    service: Service, spec_path: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(WorkspaceHeld):
+        Service([spec_path], service.root)
+    with pytest.raises(SpecError, match="different names"):
+        Service([spec_path, spec_path], tmp_path / "other")

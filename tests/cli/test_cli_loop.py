@@ -1,0 +1,164 @@
+"""What the commands say about a workspace in which the wheel has turned: ingest, status, cases, gate."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from conftest import SPEC, run
+
+from whorl.cli.gate import EXIT_CODES
+from whorl.flywheel import LOCK
+from whorl.spec import load_spec
+from whorl.storage.lock import hold
+from whorl.workspace import open_ledger
+
+
+def test_ingest_keeps_the_good_and_names_the_bad(tmp_path: Path, extract: Path) -> None:
+    spec = tmp_path / "flywheel.toml"
+    spec.write_text(SPEC, encoding="utf-8")
+    lines = extract.read_text(encoding="utf-8").splitlines()[:6]
+    lines[3] = lines[3].replace("order-00002", "order-00002").rsplit(",", 3)[0] + ",7.5,true,2025-03-01"
+    bad = tmp_path / "mixed.csv"
+    bad.write_text("\n".join(lines), encoding="utf-8")
+    said = run("ingest", bad, "--spec", spec)
+    assert said.exit_code == 0, said.output
+    assert "4 accepted" in said.output
+    assert "1 refused" in said.output
+    assert "line 4" in said.output
+    again = run("ingest", bad, "--spec", spec, "--json")
+    assert again.exit_code == 0
+    assert json.loads(again.stdout)[0]["already"] is True
+
+
+def test_ingest_of_nothing_good_fails(tmp_path: Path) -> None:
+    spec, bad = tmp_path / "flywheel.toml", tmp_path / "bad.ndjson"
+    spec.write_text(SPEC, encoding="utf-8")
+    bad.write_text('{"order_id": ""}\nnot json\n', encoding="utf-8")
+    assert run("ingest", bad, "--spec", spec).exit_code == 3
+    missing = run("ingest", tmp_path / "missing.csv", bad, "--spec", spec)
+    assert missing.exit_code == 3
+    assert "missing.csv" in missing.stderr
+    assert run("ingest", "--spec", spec).exit_code == 2
+    assert run("ingest", bad, "--kind", "prediction", "--spec", spec).exit_code == 2
+
+
+def test_ingest_by_sql_leaves_the_flushing_to_who_runs_it(tmp_path: Path, extract: Path) -> None:
+    import sqlite3
+
+    spec = tmp_path / "flywheel.toml"
+    spec.write_text(SPEC, encoding="utf-8")
+    with extract.open(encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file))[:21]
+    with sqlite3.connect(tmp_path / "shop.db") as db:
+        db.execute(f"CREATE TABLE orders ({', '.join(header)})")
+        db.executemany(f"INSERT INTO orders VALUES ({', '.join('?' * len(header))})", rows)
+    source = ("--sql", f"sqlite:///{tmp_path}/shop.db", "--watermark", "created_at", "--spec", spec)
+    first = run("ingest", *source, "--query", "SELECT * FROM orders WHERE order_id < 'order-00010'")
+    assert first.exit_code == 0, first.output
+    assert "10 accepted" in first.output
+    status = json.loads(run("status", "--spec", spec, "--json").stdout)
+    assert status["inbox_rows"] == 0
+    with open_ledger(tmp_path / ".whorl") as ledger, hold(tmp_path / ".whorl", ledger, LOCK):
+        second = run("ingest", *source, "--query", "SELECT * FROM orders")
+    assert second.exit_code == 0, second.output
+    assert "moves it into the lake" in second.output
+    assert json.loads(run("status", "--spec", spec, "--json").stdout)["inbox_rows"] > 0
+    assert "records, the oldest" in run("status", "--spec", spec).output
+
+
+def test_status(turned: Path) -> None:
+    said = run("status", "--spec", turned)
+    assert said.exit_code == 0, said.output
+    assert "shop-0002 finished" in said.output
+    assert "champion     shop/2" in said.output
+    assert "nobody is needed" in said.output
+    (one,) = json.loads(run("status", "--all", "--spec", turned, "--json").stdout)
+    assert (one["flywheel"], one["versions"], one["cycle_state"]) == ("shop", 2, "finished")
+
+
+def test_status_without_a_workspace_or_flywheel(tmp_path: Path, turned: Path) -> None:
+    assert "no workspace" in str(run("status", "--all", "--spec", tmp_path / "flywheel.toml").exception)
+    other = tmp_path / "flywheel.toml"
+    other.write_text(SPEC.replace('"shop"', '"shp"', 1), encoding="utf-8")
+    refused = run("status", "--spec", other, "--workspace", turned.parent / ".whorl")
+    assert "Did you mean 'shop'?" in str(refused.exception)
+
+
+def test_cases(turned: Path) -> None:
+    listed = json.loads(run("cases", "list", "--spec", turned, "--limit", "500", "--json").stdout)
+    second = [case for case in listed if case["cycle_id"] == "shop-0002"]
+    assert 30 <= len(second) <= 70
+    missed = json.loads(run("cases", "list", "--spec", turned, "--reason", "missed", "--json").stdout)
+    assert missed
+    assert all("missed" in case["reasons"] and case["score"] < 0.5 and case["label"] for case in missed)
+    assert "missed" in run("cases", "list", "--spec", turned, "--cycle", "shop-0002").output
+    assert run("cases", "list", "--spec", turned, "--cycle", "none").output.startswith("No case yet")
+    by_reason = json.loads(run("cases", "reasons", "--spec", turned, "--json").stdout)
+    assert {"cycle_id": "shop-0001", "reason": "initial"}.items() <= by_reason[-1].items()
+    sql = run("cases", "list", "--explain", "--spec", turned).output
+    assert "-- step: candidates" in sql
+    assert "rule_0" in sql
+
+
+def test_why_a_case_was_chosen(turned: Path) -> None:
+    (case, *_) = json.loads(run("cases", "list", "--spec", turned, "--reason", "missed", "--json").stdout)
+    said = run("cases", "explain", case["id"], "--spec", turned).output
+    assert "shop-0002" in said
+    story = json.loads(run("cases", "explain", case["id"], "--spec", turned, "--json").stdout)
+    assert story["picked"][-1]["probability"] == case["probability"]
+    if case["reason"] == "missed":
+        assert story["picked"][-1]["why"] == "the rule: score < 0.5 and label"
+    assert any(name.startswith("training@2") for name in story["datasets"])
+
+
+def test_why_a_case_was_not_chosen(turned: Path) -> None:
+    from whorl.flywheel import open_flywheel
+
+    with open_flywheel(turned) as flywheel:
+        ws = flywheel.workspace
+        rows = ws.examples(ws.clock.now()).select("id, split", order="id").to_pylist()
+    chosen = {
+        c["id"]
+        for c in json.loads(run("cases", "list", "--spec", turned, "--limit", "2000", "--json").stdout)
+    }
+    held_out = next(row["id"] for row in rows if row["split"] == "holdout")
+    passed_over = next(row["id"] for row in rows if row["split"] == "train" and row["id"] not in chosen)
+    assert "never trained on" in run("cases", "explain", held_out, "--spec", turned).output
+    assert (
+        "considered in cycle shop-0002, and not drawn"
+        in run("cases", "explain", passed_over, "--spec", turned).output
+    )
+    assert "no prediction 'x'" in str(run("cases", "explain", "x", "--spec", turned).exception)
+
+
+@pytest.mark.parametrize(("gates", "decision"), [
+    ('[{ check = "minimum", metric = "auc", value = 0.5 }]', "promote"),
+    ('[{ check = "minimum", metric = "auc", value = 0.999 }]', "reject"),
+    ('[{ check = "minimum", metric = "auc", value = 0.5, min_rows = 100000 }]', "hold"),
+])  # fmt: skip
+def test_gate_answers_by_exit_code(turned: Path, tmp_path: Path, gates: str, decision: str) -> None:
+    spec = tmp_path / "flywheel.toml"
+    spec.write_text(SPEC.replace("gates = []", f"gates = {gates}"), encoding="utf-8")
+    said = run("gate", "--spec", spec, "--workspace", turned.parent / ".whorl", "--challenger", "1")
+    assert said.exit_code == EXIT_CODES[decision], said.output
+    verdict = json.loads(said.stdout)
+    assert (verdict["decision"], verdict["challenger"]) == (decision, "shop/1")
+    human = run("gate", "--human", "--spec", spec, "--workspace", turned.parent / ".whorl")
+    assert human.stdout.startswith(f"{decision}: minimum")
+
+
+def test_gate_judges_what_ci_hands_in(turned: Path, tmp_path: Path) -> None:
+    spec = tmp_path / "flywheel.toml"
+    gates = '[{ check = "minimum", metric = "auc", value = 0.5 }]'
+    spec.write_text(SPEC.replace("gates = []", f"gates = {gates}"), encoding="utf-8")
+    place = ("--spec", spec, "--workspace", turned.parent / ".whorl")
+    with open_ledger(turned.parent / ".whorl"):
+        model = turned.parent / ".whorl" / "models" / load_spec(spec).name / "1" / "model.txt"
+    said = run("gate", *place, "--model", model)
+    assert said.exit_code == 0, said.output
+    scores = tmp_path / "scores.csv"
+    with scores.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "score"), *((f"order-{n:05d}", 0.5) for n in range(1500))])
+    assert run("gate", *place, "--scores", scores).exit_code in (1, 2)
+    assert run("gate", *place, "--scores", scores, "--model", model).exit_code == 3

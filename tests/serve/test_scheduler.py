@@ -1,0 +1,115 @@
+"""What is due when: told only the time and what the ledger says."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from whorl.records import CycleId, Waiting
+from whorl.serve.scheduler import LONGEST_WAIT, Scheduler, Seen, Task
+from whorl.spec import Spec, parse_spec
+from whorl.storage.cycles import Cycle
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+WEEKLY = parse_spec('name = "f"\ntask = "binary"\n[cadence]\nevery = "7d"')
+BY_HAND = parse_spec('name = "f"\ntask = "binary"')
+
+
+def cycle(state: Any = "finished", *, at: datetime = NOON, waiting_for: Waiting | None = None) -> Cycle:
+    return Cycle(
+        id=CycleId("f-0001"), flywheel="f", number=1, state=state, trigger="manual", as_of=at, spec_hash="",
+        step=None, waiting_for=waiting_for, error=None, created_at=at, updated_at=at, finished_at=None,
+    )  # fmt: skip
+
+
+def due(spec: Spec, now: datetime, **seen: Any) -> list[Task]:
+    return Scheduler(spec, now).due(now, Seen(registered_at=NOON, **seen))
+
+
+def test_nothing_to_do_is_nothing_due() -> None:
+    assert due(WEEKLY, NOON) == []
+
+
+def test_flushes_once_a_second_and_at_once_when_many_wait() -> None:
+    scheduler, flush = Scheduler(BY_HAND, NOON), Task("flush")
+    few, many = Seen(registered_at=NOON, waiting_rows=1), Seen(registered_at=NOON, waiting_rows=10_000)
+    assert scheduler.due(NOON, few) == [flush]
+    scheduler.begun(flush, NOON)
+    assert scheduler.due(NOON + SECOND, many) == [], "it is still running"
+    scheduler.ended(flush, NOON, well=True)
+    assert scheduler.due(NOON + SECOND / 2, few) == []
+    assert scheduler.due(NOON + SECOND / 2, many) == [flush]
+    assert scheduler.due(NOON + SECOND, few) == [flush]
+
+
+def test_the_first_cycle_starts_one_cadence_after_registration() -> None:
+    assert due(WEEKLY, NOON + 7 * DAY - SECOND) == []
+    assert due(WEEKLY, NOON + 7 * DAY) == [Task("start", "cadence")]
+    assert due(BY_HAND, NOON + 700 * DAY) == []
+
+
+@pytest.mark.parametrize("state", ["finished", "failed", "held", "rejected", "cancelled"])
+def test_the_next_cycle_starts_one_cadence_after_the_last_one_started(state: str) -> None:
+    last = cycle(state, at=NOON + 3 * DAY)
+    assert due(WEEKLY, NOON + 9 * DAY, last=last) == []
+    assert due(WEEKLY, NOON + 10 * DAY, last=last) == [Task("start", "cadence")]
+
+
+def test_an_unfinished_cycle_goes_on_and_no_other_starts() -> None:
+    assert due(WEEKLY, NOON + 70 * DAY, last=cycle("running")) == [Task("turn", "f-0001")]
+
+
+def test_a_waiting_cycle_goes_on_once_it_is_answered() -> None:
+    last = cycle("waiting", waiting_for=Waiting(what="approval", where="release"))
+    assert due(WEEKLY, NOON + 70 * DAY, last=last) == []
+    assert due(WEEKLY, NOON + 70 * DAY, last=last, answered=True) == [Task("turn", "f-0001")]
+
+
+def test_a_decay_found_after_the_last_cycle_starts_one() -> None:
+    assert due(BY_HAND, NOON + DAY, decayed_at=NOON) == [Task("start", "finding")]
+    assert due(BY_HAND, NOON + DAY, last=cycle(), decayed_at=NOON + HOUR) == [Task("start", "finding")]
+    assert due(BY_HAND, NOON + DAY, last=cycle(), decayed_at=NOON - HOUR) == [], "that cycle has seen it"
+
+
+def test_quality_is_watched_every_hour_but_not_while_a_cycle_turns() -> None:
+    scheduler, watch = Scheduler(BY_HAND, NOON), Task("watch")
+    idle = Seen(registered_at=NOON)
+    assert watch not in scheduler.due(NOON + HOUR - SECOND, idle)
+    assert watch in scheduler.due(NOON + HOUR, idle)
+    scheduler.begun(Task("turn", "f-0001"), NOON)
+    assert watch not in scheduler.due(NOON + HOUR, idle)
+
+
+def test_the_champion_is_loaded_where_it_is_asked_for() -> None:
+    assert due(BY_HAND, NOON, champion="f/2", loaded="f/1", serves=True) == [Task("load")]
+    assert due(BY_HAND, NOON, champion="f/2", loaded="f/2", serves=True) == []
+    assert due(BY_HAND, NOON, champion="f/2", serves=False) == []
+
+
+def test_webhooks_and_aliases_go_out_when_there_are_any() -> None:
+    assert due(BY_HAND, NOON, deliveries=True, mirrored=False) == [Task("mirror"), Task("deliver")]
+
+
+def test_tables_are_maintained_now_and_then() -> None:
+    scheduler, maintain = Scheduler(BY_HAND, NOON), Task("maintain")
+    assert scheduler.due(NOON + HOUR / 4, Seen(registered_at=NOON)) == [maintain]
+    scheduler.begun(maintain, NOON + HOUR / 4)
+    scheduler.ended(maintain, NOON + HOUR / 4, well=True)
+    assert scheduler.due(NOON + HOUR / 4 + SECOND, Seen(registered_at=NOON)) == []
+
+
+def test_what_fails_comes_again_later_each_time_and_at_once_after_it_worked() -> None:
+    scheduler, turn = Scheduler(BY_HAND, NOON), Task("turn", "f-0001")
+    running = Seen(registered_at=NOON, last=cycle("running"))
+    waits = []
+    for _ in range(20):
+        scheduler.begun(turn, NOON)
+        waits.append(scheduler.ended(turn, NOON, well=False))
+    assert [wait.total_seconds() for wait in waits[:4]] == [1, 2, 4, 8]
+    assert waits[-1] == LONGEST_WAIT
+    assert scheduler.due(NOON + LONGEST_WAIT - SECOND, running) == []
+    assert scheduler.due(NOON + LONGEST_WAIT, running) == [turn]
+    scheduler.begun(turn, NOON + HOUR / 10)
+    scheduler.ended(turn, NOON + HOUR / 10, well=True)
+    assert scheduler.due(NOON + HOUR / 10, running) == [turn]
