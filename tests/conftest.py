@@ -18,6 +18,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 LOOPBACK = Path(__file__).with_name("loopback")
 DATA = Path(__file__).parents[2] / "shared" / "data"
 _schemas = count()
+# Doctests are looked for in every file; but files of one name, as these are, cannot be imported twice.
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)

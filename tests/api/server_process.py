@@ -1,6 +1,5 @@
 """A real server in a process of its own, as `whorl serve` runs it."""
 
-import logging
 import os
 import signal
 import socket
@@ -13,8 +12,6 @@ from time import monotonic
 
 import httpx
 
-from whorl.api.server import serve
-from whorl.errors import WhorlError
 from whorl.records import ModelVersion
 
 SPEC = """
@@ -69,9 +66,10 @@ class ServerProcess:
             return False
 
     def command(self, port: int) -> subprocess.Popen[bytes]:
-        arguments = [sys.executable, __file__, str(self.spec), str(self.root), str(port)]
+        whorl = [sys.executable, "-c", "from whorl.cli import main; main()"]
+        where = ["--spec", str(self.spec), "--workspace", str(self.root), "--port", str(port)]
         with self.log.open("ab") as log:
-            return subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT)
+            return subprocess.Popen([*whorl, "serve", *where], stdout=log, stderr=subprocess.STDOUT)
 
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)
@@ -92,16 +90,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def main() -> None:
-    logging.basicConfig(level="INFO")
-    try:
-        serve([Path(sys.argv[1])], Path(sys.argv[2]), port=int(sys.argv[3]))
-    except WhorlError as error:
-        print(error, file=sys.stderr)
-        sys.exit(3 if error.code == "held" else 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -38,6 +38,7 @@ when = "score < 0.5 and label"
 params = { num_iterations = 20 }
 
 [evaluate]
+window = "36500d"
 gates = []
 """
 ROWS = 1500

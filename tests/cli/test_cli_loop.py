@@ -5,11 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import SPEC, run
 
+from conftest import SPEC, run
 from whorl.cli.gate import EXIT_CODES
 from whorl.flywheel import LOCK
-from whorl.spec import load_spec
 from whorl.storage.lock import hold
 from whorl.workspace import open_ledger
 
@@ -153,8 +152,7 @@ def test_gate_judges_what_ci_hands_in(turned: Path, tmp_path: Path) -> None:
     gates = '[{ check = "minimum", metric = "auc", value = 0.5 }]'
     spec.write_text(SPEC.replace("gates = []", f"gates = {gates}"), encoding="utf-8")
     place = ("--spec", spec, "--workspace", turned.parent / ".whorl")
-    with open_ledger(turned.parent / ".whorl"):
-        model = turned.parent / ".whorl" / "models" / load_spec(spec).name / "1" / "model.txt"
+    model = turned.parent / ".whorl" / "models" / "shop" / "1"
     said = run("gate", *place, "--model", model)
     assert said.exit_code == 0, said.output
     scores = tmp_path / "scores.csv"

@@ -54,8 +54,10 @@ def _expected(
                 ((r["received_at"], r["time"], r[name]) for r in records if r[name] is not None),
                 default=(None,),
             )[-1]
-            for name in ("time", "score", "f_amount", "action")
+            for name in ("score", "f_amount", "action")
         }
+        timed = [r for r in records if r["time"] != r["received_at"]] or records
+        first["time"] = min((r["received_at"], r["time"]) for r in timed)[-1]
         fitting = [
             label for label in labels
             if label["prediction_id"] == id and label["received_at"] <= as_of

@@ -120,3 +120,17 @@ def test_links_of_the_top_pages_lead_somewhere() -> None:
     for path in root.glob("*.md"):
         targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
         assert [t for t in targets if "://" not in t and not (root / t).exists()] == [], path.name
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md"])
+def test_every_file_that_a_recipe_names_is_there(name: str) -> None:
+    root = DOCS.parent
+    named = re.findall(r"`((?:[\w.]+/)*[\w.]+\.(?:py|md|toml))`", (root / name).read_text(encoding="utf-8"))
+    real = {path for path in named if "NAME" not in path and path not in ("model.json", "flywheel.toml")}
+    assert real
+    assert (
+        sorted(
+            path for path in real if not (root / path).is_file() and not (root / "src/whorl" / path).is_file()
+        )
+        == []
+    )

@@ -128,7 +128,11 @@ def test_weights_and_recency_count(bench: Callable[[str], Any]) -> None:
     features["amount"] = amount
 
     def slope(toml: str, **columns: Any) -> float:
-        ws = bench(SPEC.replace("TASK", "binary") + "calibrate = false\nparams = { trees = 30, feature_fraction = 1.0 }\n" + toml)
+        ws = bench(
+            SPEC.replace("TASK", "binary")
+            + "calibrate = false\nparams = { trees = 30, feature_fraction = 1.0 }\n"
+            + toml
+        )
         version = fit(ws, ws.dataset(features, label.tolist(), **columns), "c")
         assert isinstance(version, ModelVersion)
         model = load_model(version.uri)

@@ -1,7 +1,7 @@
 """`whorl cycle`: turn the wheel, look at turns, answer those that wait."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from whorl.cli.terminal import (
     print_json,
     print_table,
 )
+
+if TYPE_CHECKING:
+    pass
 
 app = typer.Typer(help="Turn the flywheel; approve or reject what waits.", no_args_is_help=True)
 CycleId = Annotated[str | None, typer.Argument(help="Default: the unfinished one.")]
@@ -149,15 +152,17 @@ def submit(
     by: By = None,
 ) -> None:
     """Hand in what a cycle waits for: a model, scores, or the confirmation of a release."""
-    chosen = [
-        pair
-        for pair in (("model", model), ("scores", scores), ("confirmation", "done" if confirm else None))
-        if pair[1]
+    offered: list[tuple["Submitted", str | None]] = [
+        ("model", model),
+        ("scores", str(scores) if scores else None),
+        ("confirmation", "done" if confirm else None),
     ]
+    chosen = [(kind, uri) for kind, uri in offered if uri is not None]
     if len(chosen) != 1:
         raise typer.BadParameter("Give one of --model, --scores, --confirm.")
     with opened(spec, workspace) as flywheel:
-        flywheel.submit(chosen[0][0], str(chosen[0][1]), cycle_id, by=by)
+        kind, uri = chosen[0]
+        flywheel.submit(kind, uri, cycle_id, by=by)
     typer.echo("Taken. A running server goes on by itself; without one: whorl cycle run")
 
 

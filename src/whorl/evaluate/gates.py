@@ -190,7 +190,7 @@ def _wrong(trial: Trial, tolerance: float) -> npt.NDArray[np.bool_]:
         return np.asarray(np.abs(trial.challenger - trial.rows.truth) > tolerance)
     if trial.challenger.ndim == 1:
         return np.asarray((trial.challenger >= 0.5) != (trial.rows.truth > 0.5))
-    return trial.challenger.argmax(axis=1) != trial.rows.truth
+    return np.asarray(trial.challenger.argmax(axis=1) != trial.rows.truth)
 
 
 def _against_champion(gate: GateSpec, trial: Trial, *, bar: float, word: str) -> Check:

@@ -15,6 +15,13 @@ from whorl.storage.sql_types import quoted, sql_type, text_literal
 from whorl.storage.steps import Steps
 from whorl.storage.tables import label_type
 
+# An answer that came without a time carries that of its arrival: it must not move the prediction. Nor must its side of
+# the holdout count, which goes by the group that only the inputs know.
+_FIRST_TIME = (
+    "coalesce(first(time ORDER BY received_at, time) FILTER (time <> received_at), "
+    "first(time ORDER BY received_at, time)) AS time"
+)
+_FIRST_SPLIT = "first(split ORDER BY group_id IS NULL, received_at, time, split) AS split"
 LABEL_COLUMNS = "id, prediction_id, time, received_at, value, source"
 # Which of several labels counts: the last received, then the later one; the rest only makes the order total.
 LAST_RECEIVED = "received_at DESC, time DESC, id DESC, value DESC, source DESC"
@@ -95,7 +102,8 @@ def _extracted_keys(spec: Spec) -> str:
 
 def _first_values(spec: Spec) -> str:
     names = [*prediction_columns(spec), *(KEY + name for name in label_keys(spec))]
-    return ",\n  ".join("id" if name == "id" else _first_value(quoted(name)) for name in names)
+    special = {"id": "id", "time": _FIRST_TIME, "split": _FIRST_SPLIT}
+    return ",\n  ".join(special.get(name) or _first_value(quoted(name)) for name in names)
 
 
 def _first_value(column: str) -> str:

@@ -1,0 +1,127 @@
+"""Open rows as soft rows: a base rate that early labels hide is found again, by every kind of trainer."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from whorl.models.model import load_model
+from whorl.records import ModelVersion
+from whorl.train.fit import fit
+
+SPEC = """name = "toy"
+task = "TASK"
+[schema.features]
+x = "float"
+due = "float"
+note = "text"
+[labels]
+delay = "DELAY"
+horizon = "due"
+[train]
+calibrate = false
+"""
+
+
+def late(rows: int, seed: int, classes: int = 2) -> tuple[dict[str, Any], np.ndarray, dict[str, Any], int]:
+    """Five months of rows. The last class turns out at once, the others only when their time is due: 20 to 120 days."""
+    from conftest import AS_OF
+
+    random = np.random.default_rng(seed)
+    x, due = random.normal(size=rows), random.uniform(20, 120, rows)
+    age = random.uniform(0, 150, rows)
+    score = x + random.logistic(size=rows)
+    label = np.digitize(score, [0.8] if classes == 2 else [-0.5, 0.8])
+    delay = np.where(label == classes - 1, due * random.beta(1, 4, rows), due)
+    known = delay <= age
+    order = np.lexsort([-age, ~known])
+    time = [AS_OF - timedelta(days=float(a)) for a in age[order]]
+    label_time = [t + timedelta(days=float(d)) for t, d in zip(time, delay[order], strict=True)]
+    note = np.where(score + random.logistic(size=rows) > 0.8, "angry", "kind")
+    features = {"x": x[order], "due": due[order], "note": note[order]}
+    return features, label[order], {"time": time, "label_time": label_time}, int(known.sum())
+
+
+def mean_chance(ws: Any, version: ModelVersion | Any, beside: Path | None = None) -> Any:
+    """What the model says on average about rows of any age, beside the truth of those rows."""
+    import pyarrow as pa
+
+    classes = 2 if ws.spec.task == "binary" else 3
+    features, label, _, _ = late(4000, 99, classes)
+    said = load_model(version.uri, version.digest, ws.spec, beside=beside).predict(pa.table(features))
+    return np.mean(said, axis=0), np.bincount(label, minlength=classes) / len(label)
+
+
+@pytest.mark.parametrize("trainer", ["lightgbm", "linear-text"])
+def test_the_base_rate_is_found_again(bench: Callable[[str], Any], trainer: str) -> None:
+    features, label, times, known = late(3000, 0)
+    off = {}
+    for delay in ("none", "survival"):
+        spec = SPEC.replace("TASK", "binary").replace("DELAY", delay)
+        spec = spec.replace('horizon = "due"\n', "") if delay == "none" else spec
+        ws = bench(spec + f'trainer = "{trainer}"\n')
+        version = fit(ws, ws.dataset(features, (label == 1).tolist(), open_from=known, **times), "c")
+        said, truth = mean_chance(ws, version)
+        off[delay] = abs(said - truth[1])
+        assert any("soft rows" in note for note in version.notes) == (delay == "survival")
+    assert off["none"] > 0.05
+    assert off["survival"] < 0.03
+
+
+@pytest.mark.parametrize("trainer", ["lightgbm", "linear-text"])
+def test_with_three_classes(bench: Callable[[str], Any], trainer: str) -> None:
+    features, label, times, known = late(3000, 0, classes=3)
+    names = np.array(["a", "b", "c"])[label]
+    ws = bench(SPEC.replace("TASK", "multiclass").replace("DELAY", "survival") + f'trainer = "{trainer}"\n')
+    version = fit(ws, ws.dataset(features, names.tolist(), open_from=known, **times), "c")
+    said, truth = mean_chance(ws, version)
+    assert np.abs(said - truth).max() < 0.04
+    biased = np.bincount(label[:known], minlength=3) / known
+    assert np.abs(biased - truth).max() > 0.06
+
+
+def test_your_own_function_gets_soft_rows(bench: Callable[[str], Any], tmp_path: Path) -> None:
+    """Hard rows once, open rows once a class; the weights of an open row add up to its own."""
+    (tmp_path / "keeps_rows.py").write_text(
+        "import numpy as np, pyarrow.parquet as pq\n"
+        "def train(rows, out, *, seed, params):\n"
+        "    pq.write_table(rows, out / 'rows.parquet')\n"
+        "class Model:\n"
+        "    def __init__(self, folder): self.share = float(np.average(*[pq.read_table(folder / 'rows.parquet')[c]"
+        ".to_numpy(zero_copy_only=False).astype(float) for c in ('label',)], weights=pq.read_table(folder / 'rows.parquet')"
+        "['weight'].to_numpy()))\n"
+        "    def predict(self, table): return np.full(len(table), self.share)\n"
+        "def load(folder): return Model(folder)\n"
+    )
+    import pyarrow.parquet as pq
+
+    features, label, times, known = late(3000, 0)
+    toml = (
+        SPEC.replace("TASK", "binary").replace("DELAY", "survival").replace("[train]", "rounds = 20\n[train]")
+    )
+    ws = bench(toml + 'trainer = "keeps_rows:train"\nload = "keeps_rows:load"\n')
+    weight = np.where(np.arange(3000) < known, 1.0, 3.0)
+    made = ws.dataset(features, (label == 1).tolist(), open_from=known, weight=weight, **times)
+    version = fit(ws, made, "c", beside=tmp_path)
+    assert isinstance(version, ModelVersion)
+    rows = pq.read_table(Path(version.uri) / "rows.parquet").to_pandas()
+    assert len(rows) == known + 2 * (3000 - known)
+    assert rows["weight"].mean() == pytest.approx(1)
+    each = rows.groupby("id")["weight"].sum()
+    scale = each["r0"]
+    np.testing.assert_allclose(each[[f"r{i}" for i in range(known, 3000)]] / scale, 3.0)
+    truth = np.average(label == 1, weights=weight)
+    assert np.average(rows["label"], weights=rows["weight"]) == pytest.approx(truth, abs=0.03)
+
+
+def test_the_same_rows_give_the_same_digest(bench: Callable[[str], Any]) -> None:
+    features, label, times, known = late(800, 0)
+    spec = SPEC.replace("TASK", "binary").replace("DELAY", "survival")
+    found = set()
+    for _ in range(2):
+        ws = bench(spec)
+        found.add(fit(ws, ws.dataset(features, (label == 1).tolist(), open_from=known, **times), "c").digest)
+    assert len(found) == 1
