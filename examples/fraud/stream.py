@@ -5,8 +5,7 @@ a model of the first weeks grows blind. Truth arrives a week late, some of it wr
 is a simulation for the demo, not data about anyone, and nothing in the product knows its rules.
 
 `generate` draws what happens whatever the model does. What the model's own decisions hide is left to whoever plays
-the stream, because it depends on the champion of the day: `decide` says what was blocked, `censor` drops those
-labels. `flip_labels` and `leak_feature` spoil a stream, to show that the gates refuse what is learnt from it.
+the stream, because it depends on the champion of the day: `act` says what was blocked. `flip_labels` and `leak_feature` spoil a stream, to show that the gates refuse what is learnt from it.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Columns = dict[str, npt.NDArray[Any]]
 
+# Columns of `Stream.payments` that only the oracle sees.
+ORACLE = ["is_fraud", "pattern", "label_time", "labeling_source"]
 START = datetime(2026, 1, 5, tzinfo=UTC)
 DAY_S = 86_400
 WARM_UP_DAYS = 30  # played but not handed out, so that the first row already has a past
@@ -190,10 +191,12 @@ def decide(
     return np.where(blocked, "blocked", "approved"), propensity
 
 
-def censor(labels: pa.Table, blocked_ids: Sequence[str]) -> pa.Table:
-    """Labels that still arrive when these payments were blocked: nobody disputes what never took place."""
-    blocked = pc.is_in(labels["transaction_id"], value_set=pa.array(blocked_ids, pa.string()))
-    return labels.filter(pc.invert(blocked))
+def act(scored: pa.Table) -> pa.Table:
+    """The company's own system: scored rows of the lake with what it did about each, and how likely that was."""
+    decision, propensity = decide(scored["score"].to_numpy(), scored["id"].to_pylist())
+    for name, values in (("action", pa.array(decision, pa.string())), ("propensity", pa.array(propensity))):
+        scored = scored.set_column(scored.schema.get_field_index(name), name, values)
+    return scored
 
 
 def flip_labels(

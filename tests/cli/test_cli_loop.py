@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+from shop_cli import SPEC, run
 
-from conftest import SPEC, run
 from whorl.cli.gate import EXIT_CODES
 from whorl.flywheel import LOCK
 from whorl.storage.lock import hold

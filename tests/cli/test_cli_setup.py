@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from shop_cli import SPEC, run
 
-from conftest import SPEC, run
 from whorl.spec import load_spec
 
 

@@ -25,7 +25,7 @@ def arm(level: float | None, labels: int) -> dict[str, Any]:
         "periods": [
             {"from": first, "to": last, "rows": 100, "metrics": metrics, "labels_used": labels, "rows_trained": 500,
              "decision": decision, "reason": decision and f"better: {decision} <&>; more rows", "gates": []}
-            for first, last, decision in zip(days, days[1:], decisions, strict=True)
+            for first, last, decision in zip(days[:-1], days[1:], decisions, strict=True)
         ],
         "initial_labels": 400, "labels_used": labels, "holdout_labels": 50, "rows_trained": 1500, "seconds": 3.2,
         "failures": ["2026-03-01: a leak"] if level is None else [],

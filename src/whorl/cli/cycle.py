@@ -152,7 +152,9 @@ def submit(
     by: By = None,
 ) -> None:
     """Hand in what a cycle waits for: a model, scores, or the confirmation of a release."""
-    offered: list[tuple["Submitted", str | None]] = [
+    from whorl.storage.cycles import Submitted
+
+    offered: list[tuple[Submitted, str | None]] = [
         ("model", model),
         ("scores", str(scores) if scores else None),
         ("confirmation", "done" if confirm else None),

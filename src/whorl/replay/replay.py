@@ -24,7 +24,6 @@ from whorl.replay.policies import BASELINES, Policy, policy_spec
 from whorl.replay.sentence import sentence
 from whorl.spec import Spec, spec_hash
 from whorl.stats.arrays import codes
-from whorl.stats.metric import Metric
 from whorl.workspace import open_workspace
 
 Progress = Callable[[str], None]

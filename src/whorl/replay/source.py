@@ -46,14 +46,12 @@ def read_files(data: Sequence[Path], labels: Path | None = None, progress: Progr
         paths.append((labels, "labels"))
 
     def read(spec: Spec, holdout_key: str) -> History:
-        found = _Found(spec)
+        found, digest = _Found(spec), _digest([path for path, _ in paths])
         for number, (path, kind) in enumerate(paths):
             for rows, share in read_file(path, spec, holdout_key, UNSAID, found.notes, kind):
                 found.add(rows, str(path))
                 progress((number + share) / len(paths))
-        return found.history(
-            digest_of(*(path for path, _ in paths)), ", ".join(str(path) for path, _ in paths)
-        )
+        return found.history(digest, ", ".join(str(path) for path, _ in paths))
 
     return read
 
@@ -173,6 +171,13 @@ def _at(labels: pa.Table, times: pa.ChunkedArray) -> pa.Table:
     for name, values in columns.items():
         labels = labels.set_column(labels.schema.get_field_index(name), name, values)
     return labels
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    try:
+        return digest_of(*paths)
+    except OSError as error:
+        raise SourceError(f"The file cannot be read: {error.strerror}.", where=str(error.filename)) from error
 
 
 def _rows_digest(*tables: pa.Table) -> str:

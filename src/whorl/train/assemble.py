@@ -3,6 +3,7 @@
 Ends with `model.json`, an `MLmodel` where there is none, and a model that has answered for real rows.
 """
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def tried(folder: Path, spec: Spec, features: pa.Table, *, beside: Path | None =
 def _lightgbm(path: Path, spec: Spec, classes: list[bool | str]) -> Manifest:
     """A LightGBM text of someone else's: features by name, levels from the pandas categories it was trained with."""
     booster = lightgbm_model.read_booster(path)
+    _check_objective(path, spec)
     known = dict(zip(lightgbm_model.column_names(list(spec.features)), spec.features.items(), strict=True))
     features = {}
     for column in booster.feature_name():
@@ -96,6 +98,21 @@ def _lightgbm(path: Path, spec: Spec, classes: list[bool | str]) -> Manifest:
             name: [str(value) for value in values] for name, values in zip(categories, levels, strict=True)
         },
     )
+
+
+def _check_objective(path: Path, spec: Spec) -> None:
+    """Trees of another objective would answer with raw scores, which can look like probabilities."""
+    found = re.search(rb"(?m)^objective=(\w+)", path.read_bytes())
+    objective = found[1].decode() if found else "one of your own"
+    of_classes = {"binary": ("binary", "cross_entropy"), "multiclass": ("multiclass", "multiclassova")}
+    expected = of_classes.get(spec.task)
+    fits = objective in expected if expected else objective not in sum(of_classes.values(), ())
+    if not fits:
+        raise ModelError(
+            f"The trees were grown for objective {objective}; the task is {spec.task}.",
+            where=str(path),
+            hint=f"Train with objective {' or '.join(expected or ('regression',))}.",
+        )
 
 
 def _foreign(kind: manifest.Format, spec: Spec, classes: list[bool | str]) -> Manifest:
