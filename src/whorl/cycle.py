@@ -16,7 +16,7 @@ from whorl.capture.flush import flush
 from whorl.curate.curate import curate
 from whorl.datasets.build import TRAINING, build
 from whorl.datasets.named import declared_golden_set
-from whorl.errors import StateError, WhorlError
+from whorl.errors import StateError, TrainingFailed, WhorlError
 from whorl.evaluate.judge import judge
 from whorl.monitor.watch import watch
 from whorl.records import (
@@ -31,6 +31,7 @@ from whorl.records import (
     Waiting,
 )
 from whorl.release.release import confirm, release
+from whorl.spec import Duration
 from whorl.storage import cycles, dataset_versions
 from whorl.train.external import adopt
 from whorl.train.fit import fit
@@ -129,10 +130,15 @@ class _Turn:
         if self.ws.spec.train.trainer != "external":
             self._step("train", lambda: self._fitted(dataset), ModelVersion)
             return
-        offer = self._step("offer", lambda: self._fitted(dataset), Waiting)
-        submission = cycles.submission(self.ws.ledger, self.ws.name, self.cycle.id, ("model", "scores"))
+        timeout = self.ws.spec.train.timeout
+        offer = self._step("offer", lambda: self._within(timeout, self._fitted(dataset)), Waiting)
+        submission = self._submitted(offer, "model", "scores")
         if submission is None:
-            self._pause(offer)
+            raise TrainingFailed(
+                f"No model was handed in within {timeout} ([train] timeout).",
+                where=self.cycle.id,
+                hint="The champion stays. Run another cycle, and hand its model in sooner or allow more time.",
+            )
         self._step(
             "train",
             lambda: adopt(self.ws, dataset, self.cycle.id, submission, beside=self.ws.beside),
@@ -151,9 +157,11 @@ class _Turn:
         verdict = self.done["evaluate"]
         made = self._step("release", lambda: release(self.ws, verdict, self.cycle.id), Release)
         if made.state == "waiting":
-            answer = cycles.submission(self.ws.ledger, self.ws.name, self.cycle.id, ("confirmation",))
-            if answer is None:
-                self._pause(Waiting(what="confirmation", where=self.cycle.id, hint=made.message))
+            told = Waiting(what="confirmation", where=self.cycle.id, hint=made.message)
+            within = self.ws.spec.release.confirm_within
+            answer = self._submitted(
+                self._step("told", lambda: self._within(within, told), Waiting), "confirmation"
+            )
             self._step("confirm", lambda: confirm(self.ws, verdict, self.cycle.id, answer), Release)
 
     def monitor(self) -> None:
@@ -194,6 +202,16 @@ class _Turn:
 
     def _fitted(self, dataset: DatasetVersion) -> Any:
         return fit(self.ws, dataset, self.cycle.id, beside=self.ws.beside)
+
+    def _within(self, span: Duration, waiting: Waiting) -> Waiting:
+        return msgspec.structs.replace(waiting, until=self.ws.clock.now() + span.span)
+
+    def _submitted(self, waiting: Waiting, *kinds: cycles.Submitted) -> cycles.Submission | None:
+        """What was handed in; until then the cycle waits. None when it is too late."""
+        submission = cycles.submission(self.ws.ledger, self.ws.name, self.cycle.id, kinds)
+        if submission is None and (waiting.until is None or self.ws.clock.now() < waiting.until):
+            self._pause(waiting)
+        return submission
 
     def _await_decision(self, before: str) -> None:
         """Go on when a person has said yes to this step, stop for good when no, wait when nobody has."""

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from whorl.capture.accept import accept
 from whorl.capture.flush import flush
@@ -112,6 +113,9 @@ class Flywheel:
     ) -> None:
         """Hand in what a cycle waits for: a model, scores, or the confirmation of a release."""
         ws = self.workspace
+        if kind != "confirmation" and not urlsplit(uri).scheme:
+            # Read by whoever runs cycles, in a directory of its own.
+            uri = str(Path(uri).absolute())
         cycles.submit(ws.ledger, ws.name, cycle_id or self._unfinished(), kind, uri, by or whoami())
 
     def cancel(self, cycle_id: str | None = None) -> None:

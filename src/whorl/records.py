@@ -208,12 +208,14 @@ class Verdict(Record, frozen=True, kw_only=True):
 class Waiting(Record, frozen=True, kw_only=True):
     """What a cycle cannot go on without: a person's approval, a model from outside, or a confirmed release.
 
-    `where` names the place: the step to be approved, the dataset to train on, the release to confirm.
+    `where` names the place: the step to be approved, the dataset to train on, the release to confirm. `until`: when it is
+    too late and the cycle fails; None: never.
     """
 
     what: Literal["approval", "model", "confirmation"]
     where: str
     hint: str = ""
+    until: datetime | None = None
 
 
 class Release(Record, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Open rows as soft rows: a base rate that early labels hide is found again, by every kind of trainer."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from whorl.models.model import load_model
 from whorl.records import ModelVersion
 from whorl.train.fit import fit
 
+AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 SPEC = """name = "toy"
 task = "TASK"
 [schema.features]
@@ -28,8 +29,6 @@ calibrate = false
 
 def late(rows: int, seed: int, classes: int = 2) -> tuple[dict[str, Any], np.ndarray, dict[str, Any], int]:
     """Five months of rows. The last class turns out at once, the others only when their time is due: 20 to 120 days."""
-    from conftest import AS_OF
-
     random = np.random.default_rng(seed)
     x, due = random.normal(size=rows), random.uniform(20, 120, rows)
     age = random.uniform(0, 150, rows)

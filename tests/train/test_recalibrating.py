@@ -69,16 +69,26 @@ def test_the_twin_sees_none_of_the_rows_that_judge_it() -> None:
     rows, _ = rows_and_truth()
     mature = np.arange(ROWS) < 4000
     model = Says(4.0)
-    recalibration(rows, mature, model.fit, seed=0)
-    learnt = set(model.learnt[0].columns["id"].to_pylist())
-    held = {f"r{i}" for i in range(ROWS)} - learnt
-    assert 900 < len(held) < 1100
-    assert all(int(one[1:]) < 4000 for one in held), "rows that are not mature judge nothing"
+    assert recalibration(rows, mature, model.fit, seed=0) != Identity()
+    learnt = {int(one[1:]) for one in model.learnt[0].columns["id"].to_pylist()}
+    assert max(learnt) < 3000, "the younger quarter of the mature rows, and all after it, are kept away"
+    assert 1900 < len(learnt) < 2100
 
 
-def test_too_few_mature_rows_change_nothing() -> None:
+def test_what_the_younger_rows_do_not_bear_out_is_left() -> None:
+    """The past calls for less confidence, the present for none of it: a correction that came too late."""
+    rows, chance = rows_and_truth()
+    exaggerated = chance**4 / (chance**4 + (1 - chance) ** 4)
+    now = np.random.default_rng(1).random(ROWS) < exaggerated
+    label = np.where(np.arange(ROWS) < 4500, rows.target, now)
+    changed = TrainingRows(rows.columns, label, rows.weight)
+    assert recalibration(changed, np.ones(ROWS, bool), Says(4.0).fit, seed=0) == Identity()
+
+
+@pytest.mark.parametrize("mature", [0, 700])
+def test_too_few_mature_rows_change_nothing(mature: int) -> None:
     rows, _ = rows_and_truth()
-    assert recalibration(rows, np.arange(ROWS) < 700, Says(4.0).fit, seed=0) == Identity()
+    assert recalibration(rows, np.arange(ROWS) < mature, Says(4.0).fit, seed=0) == Identity()
 
 
 EXAGGERATES = """

@@ -1,13 +1,19 @@
 """The root of the command line, and what turns an error into a message and an exit code.
 
-Exit codes: 0 done, 2 wrong usage, 3 an error of Whorl's (said on standard error); `gate` has its own, see `gate.py`.
+Exit codes: 0 done, 64 wrong usage, 3 an error of Whorl's (said on standard error); `gate` has its own, see `gate.py`.
 """
 
 import sys
+from typing import Any
 
 import typer
 
 from whorl.cli import cases, cycle, data, dataset, gate, model, setup, status
+
+# Typer brings its own copy of Click, under a private name; this is the base of its usage errors.
+_ClickException: Any = typer.BadParameter.__mro__[2]
+# As in sysexits.h; 2 would say "hold" in `gate`.
+WRONG_USAGE = 64
 
 app = typer.Typer(
     name="whorl",
@@ -35,9 +41,14 @@ def main() -> None:
     from whorl.errors import WhorlError
 
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except WhorlError as error:
         typer.echo(f"whorl: {error}", err=True)
         sys.exit(3)
+    except _ClickException as error:
+        error.show()
+        sys.exit(WRONG_USAGE)
+    except typer.Abort:
+        sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)

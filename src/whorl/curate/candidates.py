@@ -6,6 +6,7 @@ stands for all rows like it, and a dataset weighted by it is not biased. Holdout
 
 from datetime import datetime
 
+from whorl.examples.rules import p_true
 from whorl.records import Task
 from whorl.spec import Spec
 from whorl.storage.steps import Steps
@@ -49,15 +50,6 @@ def usable_at(spec: Spec) -> str:
     forward = spec.evaluate.time_forward
     old_enough = spec.labels.lag.seconds + (forward.seconds if forward else 0)
     return f"greatest(label_received_at, received_at, time + INTERVAL {int(old_enough)} SECOND)"
-
-
-def p_true(task: Task) -> str:
-    """SQL: the probability that was given to what turned out true; NULL where it cannot be said."""
-    if task == "binary":
-        return "CASE WHEN label THEN score ELSE 1 - score END"
-    if task == "multiclass":
-        return "scores[label]"
-    return "NULL::DOUBLE"
 
 
 def entropy(task: Task) -> str:

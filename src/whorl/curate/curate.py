@@ -93,7 +93,7 @@ def _reasons(ws: Workspace, rows: pa.Table, examples: str) -> list[Reason]:
 
 def _previous_champion(ws: Workspace) -> Any:
     version = ws.registry.previous()
-    if version is None or ws.spec.task != "binary":
+    if version is None or not version.digest or ws.spec.task != "binary":
         return None
     model = load_model(ws.registry.path(version), version.digest, ws.spec, beside=ws.beside)
     names = {FEATURE + name: name for name in ws.spec.features}

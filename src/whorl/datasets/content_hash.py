@@ -8,15 +8,17 @@ import pyarrow.compute as pc
 
 
 def content_hash(rows: pa.Table) -> str:
-    """sha256 over the columns (name, type, nulls, values) of the rows sorted by id and role.
+    """sha256 over the columns (name, type, nulls, values), by name, of the rows sorted by id and role.
 
     >>> rows = pa.table({"id": ["a", "b"], "role": ["labelled"] * 2, "x": [1.0, None]})
     >>> content_hash(rows) == content_hash(pa.concat_tables([rows.slice(1), rows.slice(0, 1)]))
     True
+    >>> content_hash(rows) == content_hash(rows.select(["x", "role", "id"]))
+    True
     """
     ordered = rows.sort_by([("id", "ascending"), ("role", "ascending")])
     sha = hashlib.sha256()
-    for field in ordered.schema:
+    for field in sorted(ordered.schema, key=lambda field: field.name):
         column = ordered[field.name].combine_chunks()
         sha.update(f"{field.name}:{field.type}:{len(column)};".encode())
         sha.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes())

@@ -6,11 +6,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from sqlalchemy import Boolean, Column, DateTime, Double, MetaData, Table, Text, create_engine, insert
+from sqlalchemy import Boolean, Column, DateTime, Double, MetaData, Table, Text, insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from whorl.datasets.build import rows_of
 from whorl.errors import SourceError
+from whorl.storage.company_database import engine_of
 from whorl.workspace import Workspace
 
 BATCH = 5_000
@@ -40,7 +41,7 @@ def export_table(ws: Workspace, ref: str, url: str, table_name: str) -> int:
     rows = rows_of(ws, ref)
     schema, _, name = table_name.rpartition(".")
     table = Table(name, MetaData(), *(_column(field) for field in rows.schema), schema=schema or None)
-    engine = create_engine(url)
+    engine = engine_of(url)
     try:
         with engine.begin() as connection:
             table.create(connection)

@@ -75,7 +75,7 @@ def declared_golden_set(ws: Workspace, as_of: datetime) -> DatasetVersion | None
     condition = check_sql(declared.when, ws.spec, "condition")
     found = ws.engine.query(
         "SELECT id, 'golden' AS role, 'golden' AS reason, 1.0::DOUBLE AS probability "
-        f"FROM {ws.examples(as_of).name} WHERE split = 'holdout' AND status = 'known' AND ({condition}) "
+        f"FROM {ws.examples(as_of).name} WHERE split = 'holdout' AND status IN ('known', 'defaulted') AND ({condition}) "
         f"ORDER BY md5(id || '{ws.spec.train.seed}'), id LIMIT {declared.rows}"
     )
     return _make(ws, declared.name, found, as_of) if found.num_rows else None

@@ -25,6 +25,7 @@ from whorl.stats.estimate import Estimate
 from whorl.stats.interval import interval
 from whorl.stats.metric import metrics_for
 from whorl.storage import dataset_versions, verdicts
+from whorl.storage.registry import ELSEWHERE
 from whorl.workspace import Workspace
 
 Floats = npt.NDArray[np.float64]
@@ -33,7 +34,13 @@ _RANK: dict[Decision, int] = {"promote": 0, "hold": 1, "reject": 2}
 
 
 def judge(ws: Workspace, challenger: ModelVersion, cycle_id: str, as_of: datetime) -> Verdict:
-    """Compare a challenger with the champion and record the verdict: the worst decision of its checks."""
+    """Compare a challenger with the champion and record the verdict: the worst decision of its checks.
+
+    A cycle judges once: a resumed one gets the verdict it had, or it would be counted as another look at the holdout.
+    """
+    recorded = verdicts.of_cycle(ws.ledger, ws.name, cycle_id)
+    if recorded is not None:
+        return recorded
     trial, notes = _trial(ws, challenger, as_of)
     checks = [check for gate in ws.spec.gates for check in run_gate(gate, trial)]
     worst = max(checks, key=lambda check: _RANK[check.decision], default=None)
@@ -81,9 +88,10 @@ def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Tr
 
 def _champion(ws: Workspace, rows: JudgedRows) -> tuple[Floats | None, list[str]]:
     version = ws.registry.champion()
-    if version is not None:
+    if version is not None and version.trainer != ELSEWHERE:
         return predictions_of(ws, version, rows), []
-    said = logged_champion(ws, rows) if len(rows) else None
+    named = version.uri if version is not None else ws.spec.champion.version
+    said = logged_champion(ws, rows, named) if len(rows) else None
     if said is None:
         return None, ["There is no champion yet: only absolute gates decide."]
     notes = ["The champion is judged by its logged scores."]

@@ -63,8 +63,6 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
         ("immature", f"age_days < {spec.labels.lag.days}"),
         ("golden", f"id IN (SELECT id FROM {ws.lake.relation('members')} WHERE role = 'golden')"),
     ]
-    if spec.evaluate.window is not None:
-        reasons.append(("outside the window", f"age_days > {spec.evaluate.window.days}"))
     if spec.champion.trained_through is not None:
         reasons.append(
             ("the champion was trained on it", f"time <= TIMESTAMPTZ '{spec.champion.trained_through}'")
@@ -72,7 +70,8 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     why = " ".join(f"WHEN {condition} THEN '{reason}'" for reason, condition in reasons)
     ws.engine.create(
         "holdout_rows",
-        f"SELECT *, CASE {why} END AS left_out FROM {examples.name} WHERE {_judging(spec, as_of)}",
+        f"WITH asked AS (SELECT *, CASE {why} END AS left_out FROM {examples.name} WHERE {_judging(spec, as_of)}) "
+        f"SELECT * REPLACE (coalesce(left_out, {_outside_window(spec)}) AS left_out) FROM asked",
     )
     counted = ws.engine.query(
         "SELECT left_out, count(*) AS n FROM holdout_rows WHERE left_out IS NOT NULL GROUP BY 1"
@@ -87,6 +86,14 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
         left_out={row["left_out"]: row["n"] for row in counted.to_pylist()},
         notes=[*notes, *_notes(spec)],
     )
+
+
+def _outside_window(spec: Spec) -> str:
+    """Counted back from the youngest row that can judge, not from now: history taken in today judges too."""
+    if spec.evaluate.window is None:
+        return "NULL"
+    youngest = "max(time) FILTER (left_out IS NULL) OVER ()"
+    return f"CASE WHEN time < {youngest} - INTERVAL {int(spec.evaluate.window.seconds)} SECOND THEN 'outside the window' END"
 
 
 def fixed_rows(ws: Workspace, dataset: DatasetVersion) -> JudgedRows:

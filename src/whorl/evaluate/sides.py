@@ -35,11 +35,15 @@ def predictions_of(ws: Workspace, version: ModelVersion, rows: JudgedRows) -> Fl
     return _in_order(predicted, tuple(str(name) for name in model.manifest.classes), rows.classes)
 
 
-def logged_champion(ws: Workspace, rows: JudgedRows) -> Floats | None:
-    """The scores that the model serving today has logged; None when no row has one, as in a fixed dataset."""
+def logged_champion(ws: Workspace, rows: JudgedRows, version: str | None) -> Floats | None:
+    """The scores that the model serving today has logged; None when no row has one, as in a fixed dataset.
+
+    Args:
+        version: How the records name it; None: whatever answered.
+    """
     if "model_version" not in rows.table.column_names:
         return None
-    said = _logged(ws.spec.champion.version, rows, ws.spec.task)
+    said = _logged(version, rows, ws.spec.task)
     answered = ~np.isnan(said if said.ndim == 1 else said.sum(axis=1))
     return said if answered.any() else None
 

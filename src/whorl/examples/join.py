@@ -69,6 +69,10 @@ class Examples:
         is 'one'), `labels.late` (after the window); `labels.corrected`: predictions whose value was changed by a later
         label.
         """
+        return dict(self._counts)
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
         found = {f"{split}.{status}": 0 for split in ("train", "holdout") for status in STATUSES}
         rows = self._engine.query(
             f"SELECT split || '.' || status AS key, count(*) AS rows FROM {self.name} GROUP BY key"

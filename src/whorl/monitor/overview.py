@@ -77,7 +77,8 @@ def _needs(last: cycles.Cycle | None, error: str | None) -> list[str]:
         return ["No cycle has run yet: `whorl cycle run`, or `whorl serve` with a [cadence]."]
     if last.waiting_for is not None:
         what = last.waiting_for
-        return [f"Cycle {last.id} waits for {what.what} ({what.where}): {what.hint}"]
+        until = f" until {what.until:%Y-%m-%d %H:%M} UTC" if what.until else ""
+        return [f"Cycle {last.id} waits for {what.what} ({what.where}){until}: {what.hint}"]
     if last.state == "failed":
         return [f"Cycle {last.id} failed: {error}"]
     return []

@@ -4,12 +4,15 @@ A release has one stage in this version: 'full'. Shadow, canary and split will b
 ending in the same move of the pointer; `[release] stages` keeps their place.
 """
 
+from datetime import datetime
 from typing import Any
 
+from whorl.clock import as_utc
 from whorl.errors import ReleaseError, StateError
 from whorl.records import ModelVersion, Release, Verdict
 from whorl.storage.cycles import Submission
 from whorl.storage.outbox import Outbox
+from whorl.storage.registry import ELSEWHERE
 from whorl.workspace import Workspace
 
 
@@ -39,19 +42,26 @@ def release(ws: Workspace, verdict: Verdict, cycle_id: str) -> Release:
     return _promote(ws, challenger, by=cycle_id, reason=verdict.reason)
 
 
-def confirm(ws: Workspace, verdict: Verdict, cycle_id: str, answer: Submission) -> Release:
+def confirm(ws: Workspace, verdict: Verdict, cycle_id: str, answer: Submission | None) -> Release:
     """The outside system says that it serves the challenger now: the pointer follows.
 
+    Args:
+        answer: What it said; None when it said nothing within `[release] confirm_within`.
+
     Raises:
-        ReleaseError: It says that it could not; the champion stays.
+        ReleaseError: It says that it could not, or nothing; the champion stays.
     """
     challenger = ws.registry.get(verdict.challenger)
-    if answer.uri not in ("", "done", challenger.id):
-        ws.registry.point("challenger", None, by=answer.by, reason=answer.uri)
+    if answer is None or answer.uri not in ("", "done", challenger.id):
+        within = ws.spec.release.confirm_within
+        by, why = (
+            (cycle_id, f"Nobody confirmed the release within {within} ([release] confirm_within).")
+            if answer is None
+            else (answer.by, f"{answer.by} did not confirm the release: {answer.uri}.")
+        )
+        ws.registry.point("challenger", None, by=by, reason=why)
         raise ReleaseError(
-            f"{answer.by} did not confirm the release: {answer.uri}.",
-            where=cycle_id,
-            hint="The champion stays. Mend the cause and run another cycle.",
+            why, where=cycle_id, hint="The champion stays. Mend the cause and run another cycle."
         )
     return _promote(ws, challenger, by=answer.by, reason=verdict.reason)
 
@@ -84,12 +94,39 @@ def rollback(ws: Workspace, *, by: str, reason: str) -> Release:
 
 
 def _promote(ws: Workspace, version: ModelVersion, *, by: str, reason: str) -> Release:
+    _keep_declared_champion(ws)
     before = ws.registry.point("champion", version.id, by=by, reason=reason)
+    if before == version.id:
+        # Moved already, by a step that was cut short.
+        earlier = ws.registry.previous()
+        before = earlier.id if earlier else None
     ws.registry.point("challenger", None, by=by, reason="promoted")
     ws.mirror_models()
     return Release(
         version=version.id, previous=before, via=ws.spec.release.via, state="released", message=reason
     )
+
+
+def _keep_declared_champion(ws: Workspace) -> None:
+    """The model that served before the first promotion becomes a version, so that a rollback can go back to it."""
+    declared = ws.spec.champion
+    if declared.version is None or ws.registry.champion() is not None:
+        return
+    through = declared.trained_through
+    known = [v for v in ws.registry.versions() if (v.trainer, v.uri) == (ELSEWHERE, declared.version)]
+    version = (
+        known[0]
+        if known
+        else ws.registry.register(
+            None,
+            trainer=ELSEWHERE,
+            uri=declared.version,
+            trained_through=as_utc(datetime.fromisoformat(through)) if through else None,
+            spec_hash=ws.spec_hash,
+            notes=["It served before Whorl's first promotion ([champion])."],
+        )
+    )
+    ws.registry.point("champion", version.id, by="whorl", reason="declared in [champion]")
 
 
 def _champion_id(ws: Workspace) -> str | None:
@@ -107,5 +144,7 @@ def _tell(ws: Workspace, event: str, version: ModelVersion, cycle_id: str | None
         "reason": reason,
         "at": ws.clock.now().isoformat(),
     }
+    outbox = Outbox(ws.ledger)
     with ws.ledger.write() as connection:
-        Outbox(ws.ledger).put(connection, ws.name, ws.spec.release.webhook or "", body)
+        if cycle_id is None or not outbox.has(connection, ws.name, event=event, cycle=cycle_id):
+            outbox.put(connection, ws.name, ws.spec.release.webhook or "", body)

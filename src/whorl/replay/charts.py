@@ -17,6 +17,7 @@ from whorl.replay.metric_names import metric_name, metric_title
 Report = dict[str, Any]
 Rows = list[dict[str, Any]]
 Layers = alt.LayerChart | alt.FacetChart
+Place = Literal["top", "bottom"]
 
 WIDTH = 720
 INK, QUIET, GRID = "#222222", "#5f6570", "#e6e8eb"
@@ -79,25 +80,31 @@ def _styled(chart: alt.TopLevelMixin) -> dict[str, Any]:
     return spec
 
 
-def _color(report: Report, legend_at: Literal["top", "bottom"] | None = None) -> alt.Color:
+def _color(report: Report, legend_at: Place | None = None) -> alt.Color:
     names = list(report["arms"])
     spare = iter(_OTHERS * (1 + len(names) // len(_OTHERS)))
     colors = [_ARMS.get(name) or next(spare) for name in names]
-    legend = alt.Legend(
-        orient=legend_at or "top",
+    return alt.Color("arm:N", scale=alt.Scale(domain=names, range=colors), legend=_legend(legend_at))
+
+
+def _dash(report: Report, legend_at: Place) -> alt.StrokeDash:
+    names = list(report["arms"])
+    dashes = [_DASHES.get(name, [1, 0]) for name in names]
+    return alt.StrokeDash("arm:N", scale=alt.Scale(domain=names, range=dashes), legend=_legend(legend_at))
+
+
+def _legend(place: Place | None) -> alt.Legend | None:
+    """Colour and dash have the same one, so that they become one."""
+    if place is None:
+        return None
+    return alt.Legend(
+        orient=place,
         direction="horizontal",
         symbolType="stroke",
         symbolOpacity=1,
+        symbolSize=260,
         labelLimit=200,
     )
-    scale = alt.Scale(domain=names, range=colors)
-    return alt.Color("arm:N", scale=scale, legend=legend if legend_at else None)
-
-
-def _dash(report: Report) -> alt.StrokeDash:
-    names = list(report["arms"])
-    dashes = [_DASHES.get(name, [1, 0]) for name in names]
-    return alt.StrokeDash("arm:N", scale=alt.Scale(domain=names, range=dashes), legend=None)
 
 
 def _quality(report: Report, metric: str) -> alt.VConcatChart:
@@ -126,12 +133,13 @@ def _quality(report: Report, metric: str) -> alt.VConcatChart:
             color=alt.Color("decision:N", scale=alt.Scale(domain=words, range=colors), legend=legend),
         )
     )
-    return alt.vconcat(lines, gates, spacing=6).resolve_scale(color="independent", shape="independent")  # type: ignore[no-any-return]
+    both = alt.vconcat(lines, gates, spacing=6)
+    return both.resolve_scale(  # type: ignore[no-any-return]
+        color="independent", shape="independent", strokeDash="independent"
+    )
 
 
-def _lines(
-    report: Report, metric: str, *, width: int, height: int, legend_at: Literal["top", "bottom"]
-) -> Layers:
+def _lines(report: Report, metric: str, *, width: int, height: int, legend_at: Place) -> Layers:
     rows = _periods(report, metric)
     base = alt.Chart(alt.InlineData(values=rows), width=width, height=height)
     x = _time_axis(
@@ -139,11 +147,9 @@ def _lines(
     )
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=6))
     color = _color(report, legend_at)
-    bands = base.mark_area(opacity=0.13, clip=True).encode(
-        x=x, y=alt.Y("low:Q", title=None), y2="high:Q", color=color
-    )
-    line = base.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=color, strokeDash=_dash(report))
-    dots = base.mark_point(filled=True, size=26, opacity=1, clip=True).encode(x=x, y=y, color=color)
+    bands = base.mark_area(opacity=0.13).encode(x=x, y=alt.Y("low:Q", title=None), y2="high:Q", color=color)
+    line = base.mark_line(strokeWidth=2).encode(x=x, y=y, color=color, strokeDash=_dash(report, legend_at))
+    dots = base.mark_point(filled=True, size=26, opacity=1).encode(x=x, y=y, color=color)
     return alt.layer(bands, line, dots)
 
 
@@ -151,7 +157,9 @@ def _other_metrics(report: Report, names: Sequence[str]) -> alt.ConcatChart:
     columns = min(3, len(names))
     width = (WIDTH - 56 * (columns - 1)) // columns
     small = [
-        _lines(report, name, width=width, height=150, legend_at="bottom").properties(title=metric_name(name))
+        _lines(report, name, width=width, height=150, legend_at="bottom").properties(
+            title=alt.TitleParams(metric_name(name), frame="group")
+        )
         for name in names
     ]
     return alt.concat(*small, columns=columns, spacing=56, bounds="flush")

@@ -49,12 +49,13 @@ def _worth(report: dict[str, Any]) -> str:
         return ""
     if static["high"] < 0:
         return "On this history a flywheel does harm: leave the model as it is, and look at labels and delays first."
-    if static["low"] <= 0:
-        return "On this history it is not worth it: the model that was never retrained did as well."
     ahead_of_us = [name for name in ("all", "random") if _loses(report["comparisons"].get(name))]
+    if static["low"] <= 0 and not ahead_of_us:
+        return "On this history it is not worth it: the model that was never retrained did as well."
     if not ahead_of_us:
         return "On this history a flywheel is worth it."
-    return f"Learning on is worth it on this history, but not yet this way: {_advice(report, ahead_of_us)}"
+    gain = "is worth it" if static["low"] > 0 else "could be worth it"
+    return f"Learning on {gain} on this history, but not this way: {_advice(report, ahead_of_us)}"
 
 
 def _loses(difference: dict[str, Any] | None) -> bool:

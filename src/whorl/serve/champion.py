@@ -61,6 +61,9 @@ class Champion:
             if version is None:
                 self._serving = None
             elif version.id != self.loaded:
+                if not version.digest:
+                    # Taken back to a model that is not here: the one that was taken back must not go on.
+                    self._serving = None
                 self._serving = Serving(version, self._load(version))
 
     def _first(self) -> Serving:

@@ -99,7 +99,7 @@ class Scheduler:
         last = seen.last
         if self._running & {"turn", "start", "watch"}:
             return []
-        if last is not None and (last.state == "running" or (last.state == "waiting" and seen.answered)):
+        if last is not None and (last.state == "running" or seen.answered or _too_late(last, now)):
             return [Task("turn", last.id)]
         if last is not None and last.state == "waiting":
             return []
@@ -117,3 +117,9 @@ class Scheduler:
     def _rested(self, what: What, now: datetime) -> bool:
         began = self._began.get(what)
         return began is None or now - began >= EVERY[what]
+
+
+def _too_late(cycle: Cycle, now: datetime) -> bool:
+    """Whether what the cycle waits for did not come in time: turning it says so."""
+    waiting = cycle.waiting_for
+    return waiting is not None and waiting.until is not None and now >= waiting.until

@@ -103,6 +103,12 @@ def _curate(spec: Spec) -> Iterator[Problem]:
     for position, name in enumerate(names):
         if name in names[:position]:
             yield ("curate", "rules", str(position), "name"), f"Two rules are called '{name}'."
+    compares = any(gate.check in ("better", "not_worse", "no_segment_worse") for gate in spec.gates)
+    if spec.curate.holdout_share == 0 and spec.evaluate.time_forward is None and compares:
+        yield (
+            ("curate", "holdout_share"),
+            "Without a holdout no gate can compare. Give it a share, or set [evaluate] time_forward, or gates = [].",
+        )
     if spec.curate.budget == 0 and spec.automation == "full":
         yield ("curate", "budget"), "With a budget of 0 nothing is ever learnt; leave it out for all rows."
 

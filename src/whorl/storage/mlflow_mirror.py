@@ -17,7 +17,7 @@ from sqlalchemy.exc import SADeprecationWarning
 from whorl.records import ModelVersion
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import model_versions, pointers
-from whorl.storage.registry import Registry
+from whorl.storage.registry import ELSEWHERE, Registry
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,6 +73,10 @@ class MlflowMirror:
         name = self._registry.flywheel
         if not client.search_registered_models(filter_string=f"name = '{name}'"):
             client.create_registered_model(name)
+        if version.trainer == ELSEWHERE:
+            # MLflow may know it by the alias it had before ours first moved; if not, there is none to go back to.
+            self._know(version, client.get_registered_model(name).aliases.get("champion", ""))
+            return
         found = client.search_model_versions(f"name = '{name}' and tags.whorl_id = '{version.id}'")
         tags = {
             "whorl_id": version.id,
@@ -82,11 +86,14 @@ class MlflowMirror:
         }
         source = Path(version.uri).as_uri() if version.digest else version.uri
         made = found[0] if found else client.create_model_version(name, source=source, tags=tags)
+        self._know(version, str(made.version))
+
+    def _know(self, version: ModelVersion, number: str) -> None:
         with self._ledger.write() as connection:
             connection.execute(
                 update(model_versions)
                 .where(model_versions.c.id == version.id)
-                .values(registry_version=str(made.version))
+                .values(registry_version=number)
             )
 
     def _point(self, client: "MlflowClient", alias: str, model_id: str | None) -> None:
@@ -95,7 +102,7 @@ class MlflowMirror:
             number = connection.scalar(
                 select(model_versions.c.registry_version).where(model_versions.c.id == model_id)
             )
-        if number is None:
+        if not number:
             client.delete_registered_model_alias(name, alias)
         else:
             client.set_registered_model_alias(name, alias, number)

@@ -54,6 +54,12 @@ class Outbox:
         row = {"flywheel": flywheel, "url": url, "body": body, "next_at": self.clock.now()}
         conn.execute(messages.insert(), [row])
 
+    def has(self, conn: Connection, flywheel: str, **fields: str) -> bool:
+        """Whether a message whose body has these fields was put already, delivered or not."""
+        same = [messages.c.body[name].as_string() == value for name, value in fields.items()]
+        query = sa.select(messages.c.id).where(messages.c.flywheel == flywheel, *same).limit(1)
+        return conn.execute(query).scalar() is not None
+
     def due(self, now: datetime, limit: int = 100, *, flywheel: str | None = None) -> list[Delivery]:
         """Messages whose time has come, longest due first; of one flywheel, or of all."""
         wanted = [messages.c[field] for field in Delivery.__struct_fields__]

@@ -22,6 +22,8 @@ from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import model_versions, pointer_changes, pointers
 
 Alias = Literal["champion", "challenger"]
+# The trainer of a version that Whorl knows by the name its records give it, and nothing else: `uri` is that name.
+ELSEWHERE = "elsewhere"
 
 
 class PointerChange(Record, frozen=True, kw_only=True):

@@ -38,6 +38,14 @@ def count(ledger: Ledger, flywheel: str) -> int:
         )
 
 
+def of_cycle(ledger: Ledger, flywheel: str, cycle_id: str) -> Verdict | None:
+    """The verdict that a cycle has come to, if it has."""
+    mine = (table.c.flywheel == flywheel) & (table.c.cycle_id == cycle_id)
+    with ledger.read() as connection:
+        body = connection.scalar(select(table.c.body).where(mine))
+    return msgspec.convert(body, Verdict) if body else None
+
+
 def of_challenger(ledger: Ledger, flywheel: str, challenger: str) -> Verdict | None:
     """The newest verdict on a model version."""
     with ledger.read() as connection:

@@ -1,12 +1,14 @@
-"""Recalibrate a fit's probabilities on mature rows that a twin of it has not seen; nothing changes unless it helps.
+"""Recalibrate a fit's probabilities on rows that a twin of it has not seen; nothing changes unless it helps, and lasts.
 
-A quarter of the mature rows, drawn at random, is kept from the twin, which is otherwise trained as the model is. What is
-chosen on its answers (`stats/calibration.py`) is applied to the model. Drawn at random, not the youngest: a twin that
-has not seen the youngest rows errs in its own way about them, and correcting the model for that did harm. And as the past
-may call for what the present does not, the choice has to help the youngest of the rows when it is made on the others.
+The twin is trained as the model is, on the older part of the rows less a third drawn at random. On that third the choice is
+made (`stats/calibration.py`): the same weeks, so that it corrects the learner and not the times. Then it has to lower
+log loss on the younger rows. Rows of the same weeks are often near copies of each other, and call for more confidence than the
+future bears out; the younger rows alone call for what the model, which has seen them, already knows. Each of the two by
+itself did harm (docs/experiments.md).
 """
 
 from collections.abc import Callable
+from math import sqrt
 from typing import TypeAlias
 
 import numpy as np
@@ -16,10 +18,13 @@ from whorl.models.model import Model
 from whorl.stats.arrays import Floats
 from whorl.stats.calibration import MINIMUM_ROWS, Calibrator, Identity, choose
 from whorl.stats.hashed_uniform import hashed_uniform
-from whorl.stats.log_loss import log_loss
+from whorl.stats.linear import mean_linear, variance
+from whorl.stats.log_loss import log_losses
 from whorl.train.rows import TrainingRows
 
-HELD_OUT, MOST_HELD, MOST_LEARNT = 0.25, 20_000, 200_000
+YOUNGER, CHOSEN_ON = 0.25, 1 / 3
+MOST_JUDGED, MOST_LEARNT = 20_000, 200_000
+SURE = 2.0
 
 Fit: TypeAlias = Callable[[TrainingRows, str], Model]
 """(rows, name of the scratch folder) -> the model trained on them."""
@@ -32,35 +37,33 @@ def recalibration(rows: TrainingRows, mature: npt.NDArray[np.bool_], fit: Fit, *
         rows: All that the model is trained on.
         mature: (n,) rows whose label is there and would not be another, were it looked at later.
         fit: Trains a twin.
-        seed: Decides the folds of the choice.
+        seed: Decides which rows are drawn.
 
     Returns:
-        Identity when fewer than 200 mature rows can be held out, when one class only is left, when nothing lowers
-        log loss by more than chance, or when it does not last.
+        Identity when fewer than 200 mature rows are left to choose on, or to judge by; when one class only is left; when
+        nothing lowers log loss by more than its standard error among the older rows, and twice that among the younger.
     """
+    if not mature.any():
+        return Identity()
     drawn = hashed_uniform(rows.columns["id"].to_pylist(), f"calibrate/{seed}")
-    order = np.argsort(drawn, kind="stable")
-    kept = mature & (drawn < HELD_OUT)
-    learnt = rows.take(np.sort(order[~kept[order]][:MOST_LEARNT]))
-    held = order[kept[order]][:MOST_HELD]
-    judged = rows.take(held[np.isin(rows.target[held], learnt.target)])
-    if len(judged) < MINIMUM_ROWS or len(np.unique(learnt.target)) < 2:
+    young = rows.seconds > np.quantile(rows.seconds[mature], 1 - YOUNGER)
+    chosen_on = ~young & mature & (drawn < CHOSEN_ON)
+    learnt = _some(rows, ~young & ~chosen_on, drawn, MOST_LEARNT)
+    older, younger = (_some(rows, part & mature, drawn, MOST_JUDGED) for part in (chosen_on, young))
+    if min(len(older), len(younger)) < MINIMUM_ROWS or len(np.unique(learnt.target)) < 2:
         return Identity()
-    answers = fit(learnt, "twin").predict(judged.columns)
-    if not _lasts(judged, answers, seed):
-        return Identity()
-    return choose(judged.target, answers, judged.weight, seed=seed)
+    twin = fit(learnt, "twin")
+    found = choose(older.target, twin.predict(older.columns), older.weight, seed=seed)
+    return found if _helps(found, younger, twin.predict(younger.columns)) else Identity()
 
 
-def _lasts(judged: TrainingRows, answers: Floats, seed: int) -> bool:
-    """Whether what the older two thirds of the rows call for lowers the log loss of the youngest third."""
-    order = np.argsort(judged.seconds, kind="stable")
-    older, youngest = np.split(order, [2 * len(order) // 3])
-    minimum = MINIMUM_ROWS // 2
-    found = choose(
-        judged.target[older], answers[older], judged.weight[older], minimum_rows=minimum, seed=seed
-    )
-    truth, weight = judged.target[youngest], judged.weight[youngest]
-    return log_loss(truth, found.apply(answers[youngest]), weight) < log_loss(
-        truth, answers[youngest], weight
-    )
+def _some(rows: TrainingRows, part: npt.NDArray[np.bool_], drawn: Floats, most: int) -> TrainingRows:
+    """Rows of a part, at most so many, drawn at random."""
+    places = np.flatnonzero(part)
+    return rows.take(np.sort(places[np.argsort(drawn[places], kind="stable")[:most]]))
+
+
+def _helps(found: Calibrator, judges: TrainingRows, answers: Floats) -> bool:
+    before, after = (log_losses(judges.target, said) for said in (answers, found.apply(answers)))
+    gain = mean_linear(before - after, judges.weight)
+    return gain.value > SURE * sqrt(variance(gain.terms))

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from whorl.capture.accept import seal_all
 from whorl.capture.bulk import Bulk, Rows
@@ -26,6 +26,7 @@ from whorl.capture.values import Notes
 from whorl.errors import SourceError, did_you_mean
 from whorl.spec import Spec
 from whorl.storage import watermarks
+from whorl.storage.company_database import engine_of
 from whorl.storage.ledger.ledger import place_of
 from whorl.workspace import Workspace
 
@@ -67,7 +68,7 @@ def ingest_sql(
     Raises:
         SourceError: The database cannot be read. Chunks before the fault stay, and the next run goes on after them.
     """
-    engine = _engine(url)
+    engine = engine_of(url)
     where = place_of(engine.url)
     source = _source(where, query, watermark, kind)
     notes, mapper, now = Notes(), Mapper(ws.spec), ws.clock.now()
@@ -120,7 +121,7 @@ def read_query(
     Raises:
         SourceError: The database cannot be read.
     """
-    engine, bulk, done = _engine(url), Bulk(spec, holdout_key), 0
+    engine, bulk, done = engine_of(url), Bulk(spec, holdout_key), 0
     try:
         with closing(_chunks(engine, place_of(engine.url), query, None, None)) as chunks:
             for rows in chunks:
@@ -129,20 +130,6 @@ def read_query(
                 yield bulk.rows_of(kind or "predictions", numbered, received_at, notes)
     finally:
         engine.dispose()
-
-
-def _engine(url: str) -> sa.Engine:
-    try:
-        parsed = sa.make_url(url)
-        if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        return sa.create_engine(parsed)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        raise SourceError(
-            f"This database cannot be opened: {error}.",
-            where="--sql",
-            hint="Use a SQLAlchemy URL such as postgresql://user@host/database, and install its driver.",
-        ) from None
 
 
 def _source(where: str, query: str, watermark: str | None, kind: str | None) -> str:

@@ -126,8 +126,8 @@ def _best_number(rows: TrainingRows, grid: Grid, params: dict[str, Any]) -> int:
 
     Under drift the youngest rows ask for very few trees, and the model that also knows those rows is the worse for it.
     """
-    order = np.argsort(rows.seconds, kind="stable")
-    order = order[:: -(-len(order) // _MOST_ROWS)]
+    some = np.random.default_rng(params["seed"]).permutation(len(rows))[:_MOST_ROWS]
+    order = some[np.lexsort((some, rows.seconds[some]))]
     border = int(len(order) * (1 - _YOUNGEST))
     old, young = order[:border], order[border:]
     if (
