@@ -20,6 +20,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 
 demo: setup
 	$(BIN)/python examples/fraud/demo.py
+	$(BIN)/python examples/fraud/refusals.py
 
 check: setup
 	$(BIN)/ruff check .

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import duckdb
-from report import Figure, data_folder, options, report
 
+from report import Figure, data_folder, options, report
 from whorl.replay.play import Span
 from whorl.replay.replay import replay
 from whorl.replay.source import read_files
@@ -32,6 +32,7 @@ payments_24h = "int"
 times_usual_amount = "float"
 
 [curate]
+initial = 100000
 budget = 2000
 
 [[curate.rules]]

@@ -11,6 +11,7 @@ the stream, because it depends on the champion of the day: `act` says what was b
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -197,6 +198,16 @@ def act(scored: pa.Table) -> pa.Table:
     for name, values in (("action", pa.array(decision, pa.string())), ("propensity", pa.array(propensity))):
         scored = scored.set_column(scored.schema.get_field_index(name), name, values)
     return scored
+
+
+def truth(payments: pa.Table) -> pa.Table:
+    """What the oracle knows: id and label of every payment, the blocked and the unreported ones too."""
+    return payments.select(["transaction_id", "is_fraud"]).rename_columns(["id", "label"])
+
+
+def tell(_arm: str) -> None:
+    """One dot a period, so that waiting is not staring."""
+    print(".", end="", file=sys.stderr, flush=True)
 
 
 def flip_labels(

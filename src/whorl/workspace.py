@@ -37,6 +37,7 @@ class Workspace:
         mirror: Keep MLflow's copy of the registry up to date; a replay has no use for it.
         tracking_uri: An MLflow server; default is a SQLite store in `root`.
         beside: Directory of the spec, where the functions that it names are looked for.
+        memory_limit: Of the engine, such as `2GB`; it spills beyond. Default: a share of the machine's.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Workspace:
         mirror: bool = True,
         tracking_uri: str | None = None,
         beside: Path | None = None,
+        memory_limit: str | None = None,
     ) -> None:
         self.root, self.ledger, self.spec, self.clock, self.beside = root, ledger, spec, clock, beside
         self.name = spec.name
@@ -57,7 +59,7 @@ class Workspace:
         self.holdout_key = holdout_key
         self._scratch = TemporaryDirectory(prefix="whorl-", ignore_cleanup_errors=True)
         self.lake = Lake(root / "lake", spec.name, spec, ledger.uuid)
-        self.engine = Engine(Path(self._scratch.name), allowed=[root])
+        self.engine = Engine(Path(self._scratch.name), memory_limit=memory_limit, allowed=[root])
         self.inbox = Inbox(ledger)
         self.journal = Journal(ledger)
         self.registry = Registry(ledger, spec.name, root, clock)
@@ -108,6 +110,7 @@ def open_workspace(
     tracking_uri: str | None = None,
     holdout_key: str | None = None,
     beside: Path | None = None,
+    memory_limit: str | None = None,
 ) -> Workspace:
     """Open, and where needed create, the workspace of a flywheel; a changed spec becomes its next version."""
     root = Path(root).absolute()
@@ -124,6 +127,7 @@ def open_workspace(
         mirror=mirror,
         tracking_uri=tracking_uri,
         beside=beside,
+        memory_limit=memory_limit,
     )
 
 

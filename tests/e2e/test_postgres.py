@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from whorl.cli.app import app
 
-PAYMENTS = """SELECT payment AS id, scored_at AS "time", amount, age, shop, score, model, scored_at::timestamptz AS mark FROM payments"""
-TRUTH = "SELECT payment AS id, is_fraud, known_at FROM disputes WHERE note <> 'test: yes'"
+PAYMENTS = """SELECT payment AS id, scored_at::timestamptz AS "time", amount, age, shop, score, model, written FROM payments"""
+TRUTH = "SELECT payment AS id, is_fraud, known_at, written FROM disputes WHERE note <> 'test: yes'"
 ROWS = 400
 
 
@@ -33,10 +33,10 @@ def warehouse(postgres: str) -> Iterator[Any]:
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(
             "CREATE TABLE payments (payment text, scored_at timestamptz, amount float8, age float8, shop text, "
-            "score float8, model text)"
+            "score float8, model text, written timestamptz)"
         )
         conn.execute(
-            "CREATE TABLE disputes (payment text, is_fraud boolean, known_at timestamptz, note text)"
+            "CREATE TABLE disputes (payment text, is_fraud boolean, known_at timestamptz, note text, written timestamptz)"
         )
         yield Warehouse(url, conn)
 
@@ -48,11 +48,11 @@ class Warehouse:
     def __call__(self, rows: list[dict[str, Any]]) -> None:
         with self._conn.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO payments VALUES (%(id)s, %(time)s, %(amount)s, %(age)s, %(shop)s, %(score)s, %(model)s)",
+                "INSERT INTO payments VALUES (%(id)s, %(time)s, %(amount)s, %(age)s, %(shop)s, %(score)s, %(model)s, %(written)s)",
                 rows,
             )
             cursor.executemany(
-                "INSERT INTO disputes VALUES (%(id)s, %(is_fraud)s, %(known_at)s, 'x')", rows
+                "INSERT INTO disputes VALUES (%(id)s, %(is_fraud)s, %(known_at)s, 'x', %(written)s)", rows
             )
 
     def select(self, query: str) -> list[tuple[Any, ...]]:
@@ -66,6 +66,14 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
+def with_time_written(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the time at which they reach the warehouse: those around the 300th share one instant."""
+    return [
+        {**row, "written": BEGIN + timedelta(days=100, seconds=290 if 290 <= n < 310 else n)}
+        for n, row in enumerate(rows)
+    ]
+
+
 def run(*words: str | Path) -> str:
     said = CliRunner().invoke(app, [str(word) for word in words])
     assert said.exit_code == 0, (said.output, said.exception)
@@ -77,28 +85,36 @@ def test_from_two_queries_through_a_cycle_into_a_table(
 ) -> None:
     monkeypatch.setenv("WHORL_LEDGER", schema_of_its_own(postgres, "ledger"))
     monkeypatch.setenv("WHORL_SQL", warehouse.url)
-    rows = payments(ROWS)
-    rows.sort(key=lambda row: row["known_at"])
-    for row in rows[290:310]:
-        # The last of the first run and the first of the second share one instant.
-        row["time"], row["known_at"] = rows[290]["time"], rows[290]["known_at"]
-    by_time = sorted(rows, key=lambda row: row["time"])
-    for row in by_time[by_time.index(rows[290]) :]:
-        row["time"] = max(row["time"], rows[290]["time"])
+    rows = with_time_written(payments(ROWS))
 
     def ingested() -> list[int]:
-        predictions = ("--query", PAYMENTS, "--watermark", "mark")
-        labels = ("--query", TRUTH, "--watermark", "known_at", "--kind", "labels")
+        predictions = ("--query", PAYMENTS, "--watermark", "written")
+        labels = ("--query", TRUTH, "--watermark", "written", "--kind", "labels")
         said = [run("ingest", *query, "--spec", spec, "--json") for query in (predictions, labels)]
         return [json.loads(one)[0]["accepted"] for one in said]
 
+    warehouse(rows[:300])
+    assert ingested() == [300, 300]
+    warehouse(rows[300:])
+    assert ingested() == [100, 100]
+    assert ingested() == [0, 0]
     report = json.loads(run("cycle", "run", "--spec", spec, "--json"))
     assert (report["state"], report["cases"]["counts"]["predictions"]) == ("finished", ROWS)
     counts = report["cases"]["counts"]
     assert counts["train.known"] + counts["holdout.known"] == ROWS, "nothing lost, nothing doubled"
     assert not (spec.parent / ".whorl" / "ledger.db").exists()
 
-    said = run("dataset", "export", "training@1", "--sql", warehouse.url, "--table", "fraud_training_1", "--spec", spec)
+    said = run(
+        "dataset",
+        "export",
+        "training@1",
+        "--sql",
+        warehouse.url,
+        "--table",
+        "fraud_training_1",
+        "--spec",
+        spec,
+    )
     dataset = pq.read_table(report["dataset"]["path"])
     assert f"{dataset.num_rows:,} rows" in said
     names = ", ".join(f'"{name}"' for name in dataset.column_names)
@@ -114,7 +130,7 @@ def test_from_two_queries_through_a_cycle_into_a_table(
 
 def test_replay_from_two_queries(warehouse: Any, spec: Path, tmp_path: Path) -> None:
     if not warehouse.select("SELECT 1 FROM payments LIMIT 1"):
-        warehouse(payments(ROWS))
+        warehouse(with_time_written(payments(ROWS)))
     report = tmp_path / "report.json"
     run(
         "replay", "--sql", warehouse.url, "--query", PAYMENTS, "--labels-query", TRUTH, "--spec", spec, "--every", "15d",

@@ -39,7 +39,11 @@ def ws(spec: Path, clock: SimulatedClock) -> Iterator[Workspace]:
 def first(ws: Workspace, clock: SimulatedClock) -> DatasetVersion:
     """Version 1 (its features are in no alphabetical order), and after it more predictions, labels for what was open, and labels that correct the earlier ones."""
     rows = payments(800)
-    accept(ws, "predictions", [{**row, "is_fraud": None} if n % 5 == 0 else row for n, row in enumerate(rows[:500])])
+    accept(
+        ws,
+        "predictions",
+        [{**row, "is_fraud": None} if n % 5 == 0 else row for n, row in enumerate(rows[:500])],
+    )
     made = turn(ws, start(ws, "manual")).dataset
     assert made is not None
     for part in range(3):

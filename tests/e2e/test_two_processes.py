@@ -1,7 +1,6 @@
 """While a server runs a workspace, other processes read, answer, promote and roll back; what only one may do is refused."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from payments import payments, spec_text

@@ -149,15 +149,6 @@ def test_blocking_spares_a_known_share_and_repeats() -> None:
     assert (backwards[::-1] == decision).all()
 
 
-def test_a_blocked_payment_has_no_label_any_more(stream: Any) -> None:
-    blocked = stream.labels["transaction_id"].to_pylist()[:50]
-    left = fraud_stream.censor(stream.labels, blocked)
-    assert not set(blocked) & set(left["transaction_id"].to_pylist())
-    gone = stream.labels.filter(pc.is_in(stream.labels["transaction_id"], value_set=pa.array(blocked)))
-    assert len(left) + len(gone) == len(stream.labels)
-    assert fraud_stream.censor(stream.labels, []).equals(stream.labels)
-
-
 def test_the_broken_job_adds_wrong_labels_of_one_trade_only(
     stream: Any, payments: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
@@ -189,3 +180,13 @@ def test_the_leaking_feature_repeats_known_labels_and_is_empty_at_serving_time(
     told_fraud = history["is_fraud"] & known[~live]
     assert history.loc[told_fraud, "chargeback_flag"].all()
     assert not history.loc[~known[~live], "chargeback_flag"].any()
+
+
+def test_what_was_blocked_follows_from_the_scores(stream: Any) -> None:
+    n = 40
+    scored = pa.table({"id": [f"t{i}" for i in range(n)], "score": np.linspace(0, 1, n),
+                       "action": pa.nulls(n, pa.string()), "propensity": pa.nulls(n, pa.float64())})  # fmt: skip
+    done = fraud_stream.act(scored)
+    assert set(done["action"].to_pylist()) <= {"approved", "blocked"}
+    assert done.filter(pc.less(done["score"], 0.8))["action"].unique().to_pylist() == ["approved"]
+    assert fraud_stream.truth(stream.payments).column_names == ["id", "label"]

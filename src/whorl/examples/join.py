@@ -106,7 +106,7 @@ class Examples:
         steps = Steps().add("completed_predictions", f"SELECT * FROM {self.name}", inline=True)
         label = "id, time, received_at, prediction_id, value, source"
         return (
-            add_label_steps(steps, self._spec, self.as_of, self._labels)
+            add_label_steps(steps, self._spec, self.as_of, self._labels, joined_once=True)
             .add(
                 "unmatched_labels",
                 f"SELECT {label} FROM received_labels l ANTI JOIN label_matches m\n"

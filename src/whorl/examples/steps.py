@@ -62,7 +62,9 @@ def example_steps(spec: Spec, as_of: datetime, predictions: str, labels: str) ->
     )
 
 
-def add_label_steps(steps: Steps, spec: Spec, as_of: datetime, labels: str) -> Steps:
+def add_label_steps(
+    steps: Steps, spec: Spec, as_of: datetime, labels: str, *, joined_once: bool = False
+) -> Steps:
     """Steps from `received_labels` to `last_labels`, over an earlier step `completed_predictions`."""
     return (
         steps.add(
@@ -75,7 +77,7 @@ def add_label_steps(steps: Steps, spec: Spec, as_of: datetime, labels: str) -> S
             "label_matches",
             _label_matches(spec),
             "each label with each prediction that it may be the truth of",
-            inline=True,
+            inline=not joined_once,
         )
         .add(
             "matched_labels",

@@ -1,4 +1,7 @@
-"""One sha256 for a whole model folder. Nothing is left out: a file more, less or changed is another model."""
+"""One sha256 for a whole model folder: a file more, less or changed is another model.
+
+Left out is the one file that MLflow writes into a folder when it serves it from where it lies.
+"""
 
 import hashlib
 import hmac
@@ -6,11 +9,14 @@ from pathlib import Path
 
 from whorl.errors import DigestMismatch, ModelError
 
+# Written by MLflow when it loads `models:/name@alias`: name and version. No loader of ours reads it.
+MLFLOW_MARK = "registered_model_meta"
+
 
 def folder_digest(folder: Path) -> str:
     """sha256 (hex) over every file's relative name and content, in the order of the names.
 
-    Lengths are hashed too, so that no two folders spell the same bytes. Empty folders do not count.
+    Lengths are hashed too, so that no two folders spell the same bytes. Empty folders and MLFLOW_MARK do not count.
 
     Raises:
         ModelError: There is no such folder, it is empty, or it holds a link or another thing that is not a file.
@@ -25,7 +31,7 @@ def folder_digest(folder: Path) -> str:
                 where=str(folder),
                 hint="Put the file itself there: what it points to could change unseen.",
             )
-        if path.is_file():
+        if path.is_file() and path != folder / MLFLOW_MARK:
             files[path.relative_to(folder).as_posix().encode()] = path
     if not files:
         raise ModelError("The folder is empty.", where=str(folder), hint="Train again, or roll back.")

@@ -26,6 +26,8 @@ from whorl.workspace import Workspace, open_workspace
 
 Floats = npt.NDArray[np.float64]
 Act = Callable[[pa.Table], pa.Table]
+# Of an arm's engine: a replay runs on a laptop, beside other things.
+MEMORY = "1500MB"
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -86,7 +88,13 @@ def play(
     clock = SimulatedClock(span.start)
     spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, seed=seed))
     with open_workspace(
-        spec, root, clock=clock, mirror=False, holdout_key=f"replay-{seed}", beside=beside
+        spec,
+        root,
+        clock=clock,
+        mirror=False,
+        holdout_key=f"replay-{seed}",
+        beside=beside,
+        memory_limit=MEMORY,
     ) as ws:
         arm = _Arm(ws, history, classes, act)
         arm.receive_before(span.start)

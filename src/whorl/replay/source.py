@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whorl.capture.bulk import Rows
+from whorl.capture.bulk import Bulk, Rows
 from whorl.capture.importers.files import read_file
 from whorl.capture.importers.sql import read_query
 from whorl.capture.mapping import Kind
@@ -52,6 +52,27 @@ def read_files(data: Sequence[Path], labels: Path | None = None, progress: Progr
                 found.add(rows, str(path))
                 progress((number + share) / len(paths))
         return found.history(digest, ", ".join(str(path) for path, _ in paths))
+
+    return read
+
+
+def read_tables(predictions: pa.Table, labels: pa.Table | None = None) -> Read:
+    """Reads Arrow tables of raw records: what a notebook holds.
+
+    Raises (when read):
+        SourceError: As `read_files`.
+    """
+    tables: list[tuple[Kind, pa.Table]] = [("predictions", predictions)]
+    if labels is not None:
+        tables.append(("labels", labels))
+
+    def read(spec: Spec, holdout_key: str) -> History:
+        found, bulk = _Found(spec), Bulk(spec, holdout_key)
+        for kind, table in tables:
+            found.add(
+                bulk.rows(kind, table, UNSAID, found.notes, range(table.num_rows)), f"the table of {kind}"
+            )
+        return found.history(None, "the table of predictions")
 
     return read
 

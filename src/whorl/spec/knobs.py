@@ -136,7 +136,10 @@ class LabelsSpec(Knobs, frozen=True, kw_only=True):
     ] = 2000
     rounds: Annotated[
         Annotated[int, Meta(ge=1, le=20)],
-        knob("Times the soft rows are re-estimated with the fitted model.", "rounds"),
+        knob(
+            "Times the soft rows are re-estimated, by trainers other than 'lightgbm', which does it as it boosts.",
+            "rounds",
+        ),
     ] = 3
 
 

@@ -1,0 +1,16 @@
+"""Run every benchmark, one after the other, each in a process of its own: `python -m benchmarks [--quick]`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CLAIMS = ("imports", "hotel", "fraud_handbook")
+
+if __name__ == "__main__":
+    failed = [
+        name
+        for name in CLAIMS
+        if subprocess.run([sys.executable, str(HERE / f"{name}.py"), *sys.argv[1:]], check=False).returncode
+    ]
+    sys.exit(f"Failed: {', '.join(failed)}" if failed else 0)

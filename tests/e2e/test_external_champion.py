@@ -1,0 +1,245 @@
+"""A champion that a company trained and serves by plain MLflow; Whorl stands beside it, never in the request path.
+
+Its answers are logged by HTTP, a challenger is trained by a command and promoted by a cycle, the server picks it up from
+the registry, and a rollback brings the company's own model back.
+"""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pytest
+from payments import LABEL, PREDICTION, only, payments, spec_text
+from whorl_process import Server, done, free_port, until
+
+from whorl.models.digest import MLFLOW_MARK
+from whorl.models.model import load_model
+from whorl.spec import load_spec
+from whorl.workspace import open_workspace
+
+FEATURES = ("amount", "age", "shop")
+# No library of ours in it: the company's scorecard, as any MLflow server runs it.
+THEIR_MODEL = """
+import numpy as np
+import pandas as pd
+
+class Scorecard:
+    def predict(self, frame, params=None):
+        return pd.DataFrame({"probability": 1 / (1 + np.exp(-frame["age"].astype(float)))})
+
+def _load_pyfunc(path):
+    return Scorecard()
+"""
+THEIR_MLMODEL = """
+flavors:
+  python_function:
+    loader_module: their_scorecard
+    code: code
+    python_version: 3.11.0
+"""
+THEIR_TRAINING = """
+import sys
+import lightgbm
+import pyarrow.parquet as pq
+
+dataset, model = sys.argv[1:]
+rows = pq.read_table(dataset).to_pandas()
+frame = rows[["amount", "age", "shop"]].astype({"shop": "category"})
+data = lightgbm.Dataset(frame, rows["label"].astype(int), weight=rows["weight"])
+given = {"objective": "binary", "verbosity": -1, "num_threads": 1, "seed": 0, "deterministic": True}
+lightgbm.train(given, data, 30).save_model(f"{model}/model.txt")
+"""
+ASKED = payments(5, seed=99)
+
+
+class PlainMlflow:
+    """`mlflow models serve` on the alias, as its documentation says."""
+
+    def __init__(self, store: str, log: Path) -> None:
+        self._log, self._port = log, free_port()
+        bin = str(Path(sys.executable).parent)
+        environment = {
+            **os.environ,
+            "MLFLOW_TRACKING_URI": store,
+            "MLFLOW_REGISTRY_URI": store,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}",
+        }
+        words = [
+            "models",
+            "serve",
+            "-m",
+            "models:/fraud@champion",
+            "--env-manager",
+            "local",
+            "-p",
+            str(self._port),
+        ]
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [f"{bin}/mlflow", *words], stdout=file, stderr=subprocess.STDOUT, env=environment
+            )  # fmt: skip
+        until(self._up, log.read_text)
+
+    def answers(self) -> list[float]:
+        """Its answer to each of the payments that we ask about."""
+        rows = [{name: row[name] for name in FEATURES} for row in ASKED]
+        url = f"http://127.0.0.1:{self._port}/invocations"
+        got = httpx.post(url, json={"dataframe_records": rows}, timeout=30, trust_env=False)
+        assert got.is_success, got.text
+        return [answer["probability"] for answer in got.json()["predictions"]]
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+    def _up(self) -> bool:
+        assert self._process.poll() is None, self._log.read_text()
+        try:
+            return httpx.get(f"http://127.0.0.1:{self._port}/ping", trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+
+class Polling(HTTPServer):
+    """A server of the company's own that looks at the alias before it answers: it follows without a restart."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self._client, self._loaded = client, ("", None)
+        Thread(target=self.serve_forever, daemon=True).start()
+
+    def answer(self) -> list[float]:
+        import pandas as pd
+        from mlflow.pyfunc import load_model
+
+        version = self._client.get_model_version_by_alias("fraud", "champion")
+        if self._loaded[0] != version.version:
+            self._loaded = (version.version, load_model(version.source, suppress_warnings=True))
+        model: Any = self._loaded[1]
+        return [float(p) for p in model.predict(pd.DataFrame(ASKED)[list(FEATURES)])["probability"]]
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Polling
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(repr(self.server.answer()).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its model, its training script, its flywheel.toml."""
+    folder = tmp_path_factory.mktemp("company")
+    (folder / "scorecard" / "code").mkdir(parents=True)
+    (folder / "scorecard" / "MLmodel").write_text(THEIR_MLMODEL)
+    (folder / "scorecard" / "code" / "their_scorecard.py").write_text(THEIR_MODEL)
+    (folder / "train.py").write_text(THEIR_TRAINING)
+    command = f'trainer = "command"\ncommand = ["{sys.executable}", "train.py", "{{dataset}}", "{{model}}"]'
+    champion = '[champion]\nversion = "scorecard-7"\ntrained_through = "2025-01-10"'
+    (folder / "flywheel.toml").write_text(
+        spec_text(champion, automation="approval", gates='[{ check = "better" }]', train=command)
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mlflow_client(company: Path) -> Any:
+    """The company's registry, with its model under the alias that its server reads."""
+    import warnings
+
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        uri = store(company)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.create_registered_model("fraud")
+        client.create_model_version("fraud", source=(company / "scorecard").as_uri())
+        client.set_registered_model_alias("fraud", "champion", "1")
+    return client
+
+
+@pytest.fixture
+def polling(mlflow_client: Any) -> Iterator[str]:
+    with Polling(mlflow_client) as server:
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def store(company: Path) -> str:
+    return f"sqlite:///{company / 'their-mlflow.db'}"
+
+
+def alias(company: Path) -> str:
+    """What MLflow's own table says, asked past every client."""
+    with sqlite3.connect(company / "their-mlflow.db") as db:
+        query = "SELECT version FROM registered_model_aliases WHERE name = 'fraud' AND alias = 'champion'"
+        return str(db.execute(query).fetchone()[0])
+
+
+def test_beside_a_companys_own_serving(company: Path, polling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store(company))
+    spec, mlflow_log = company / "flywheel.toml", company / "mlflow.log"
+    plain = PlainMlflow(store(company), mlflow_log)
+    theirs = [1 / (1 + np.exp(-row["age"])) for row in ASKED]
+    assert plain.answers() == pytest.approx(theirs)
+    whorl = Server(spec)
+    try:
+        # What their service answered, and a while later the truth: told from outside, after the fact.
+        rows = payments(700)
+        for path, fields in (("predictions", PREDICTION), ("labels", LABEL)):
+            body = {"records": only(rows, fields)}
+            assert whorl.http.post(f"/v1/flywheels/fraud/{path}", json=body).json()["accepted"] == 700
+        whorl.http.post("/v1/flywheels/fraud/cycles")
+        whorl.awaited("waiting", "approval")
+        verdict = whorl.http.get("/v1/flywheels/fraud/cycles/fraud-0001").json()["steps"][-1]["result"]
+        assert (verdict["decision"], verdict["champion"]) == ("promote", "scorecard-7")
+        assert any("the champion was trained on it" in note for note in verdict["notes"])
+        assert alias(company) == "1", "nothing moves before somebody says yes"
+        done("cycle", "approve", "--by", "ann", "--spec", spec)
+        whorl.awaited("finished")
+        until(lambda: alias(company) != "1", whorl.log.read_text)
+    finally:
+        whorl.close()
+
+    assert plain.answers() == pytest.approx(theirs), "plain MLflow reads the alias when it starts"
+    plain.stop()
+    plain = PlainMlflow(store(company), mlflow_log)
+    with open_workspace(load_spec(spec), company / ".whorl", mirror=False) as ws:
+        champion = ws.registry.champion()
+        assert champion is not None
+        assert champion.trainer == "command"
+        # Also after MLflow has served it from where it lies, and left a mark there.
+        assert (ws.registry.path(champion) / MLFLOW_MARK).exists()
+        model = load_model(ws.registry.path(champion), champion.digest, ws.spec)
+    ours = model.predict(pa.table({name: [row[name] for row in ASKED] for name in FEATURES}))
+    assert plain.answers() == pytest.approx(ours.tolist())
+    assert ours.tolist() != pytest.approx(theirs)
+    plain.stop()
+    assert polled(polling) == pytest.approx(ours.tolist()), "and who polls the alias needs no restart"
+
+    said = done("model", "rollback", "--reason", "complaints", "--spec", spec)
+    assert "instead of fraud/1" in said
+    assert alias(company) == "1"
+    assert polled(polling) == pytest.approx(theirs)
+
+
+def polled(url: str) -> list[float]:
+    text = httpx.get(url, timeout=30, trust_env=False).text
+    return [float(part) for part in text.strip("[]").split(",")]
