@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.installed
 
+# Without compiled files every process would compile its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test check bench lock clean
 
 setup: $(STAMP)

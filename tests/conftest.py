@@ -2,13 +2,14 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
+from shop import Shop, shop_spec
 
 from whorl.clock import SimulatedClock
 from whorl.spec import Spec
@@ -136,3 +137,18 @@ def ledger(ledger_url: str, clock: SimulatedClock) -> Iterator[Ledger]:
     """A fresh ledger on each database; its clock is the `clock` fixture."""
     with Ledger.open(ledger_url, clock) as opened:
         yield opened
+
+
+@pytest.fixture
+def shop(tmp_path: Path, clock: SimulatedClock) -> Iterator[Callable[..., Shop]]:
+    """`shop(toml, schema=..., head=...)` opens a workspace of its own; see shop.py."""
+    opened: list[Shop] = []
+
+    def make(sections: str = "", *, head: str = "", schema: str = "", **how: Any) -> Shop:
+        root = tmp_path / f"shop-{len(opened)}"
+        opened.append(Shop(root, shop_spec(sections, head=head, schema=schema), clock, **how))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()

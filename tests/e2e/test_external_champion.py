@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -21,9 +22,15 @@ import pytest
 from payments import LABEL, PREDICTION, only, payments, spec_text
 from whorl_process import Server, done, free_port, until
 
+from whorl.capture.accept import accept
+from whorl.clock import SimulatedClock
+from whorl.cycle import start, turn
+from whorl.errors import ModelError, StateError
 from whorl.models.digest import MLFLOW_MARK
 from whorl.models.model import load_model
-from whorl.spec import load_spec
+from whorl.release.release import rollback
+from whorl.serve.champion import Champion
+from whorl.spec import load_spec, parse_spec
 from whorl.workspace import open_workspace
 
 FEATURES = ("amount", "age", "shop")
@@ -165,6 +172,7 @@ def mlflow_client(company: Path) -> Any:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        import mlflow.pyfunc  # noqa: F401 - the polling server loads by it
         from mlflow import MlflowClient
 
         uri = store(company)
@@ -238,6 +246,37 @@ def test_beside_a_companys_own_serving(company: Path, polling: str, monkeypatch:
     assert "instead of fraud/1" in said
     assert alias(company) == "1"
     assert polled(polling) == pytest.approx(theirs)
+
+
+def test_rolled_back_to_a_model_that_is_not_here_the_wheel_goes_on(
+    company: Path, clock: SimulatedClock
+) -> None:
+    """What the company's model answered is all that is known of it: later challengers are compared with that again."""
+    spec = spec_text(
+        '[champion]\nversion = "scorecard-7"', '[release]\nvia = "serve"', gates='[{ check = "better" }]'
+    )
+    with open_workspace(parse_spec(spec), company / "second", clock=clock, mirror=False) as ws:
+        accept(ws, "predictions", payments(500))
+        first = turn(ws, start(ws, "manual"))
+        assert (first.state, first.release.previous) == ("finished", "fraud/2")  # type: ignore[union-attr]
+        serving = Champion(ws)
+        assert serving.serving().version.id == "fraud/1"
+        assert rollback(ws, by="ann", reason="complaints").version == "fraud/2"
+        with pytest.raises(ModelError, match=r"lives elsewhere \(scorecard-7\)"):
+            serving.refresh()
+        with pytest.raises(ModelError, match="lives elsewhere"):
+            serving.serving()
+        with pytest.raises(StateError, match="no earlier champion"):
+            rollback(ws, by="ann", reason="complaints again")
+        clock.advance(timedelta(days=7))
+        accept(ws, "predictions", payments(500, seed=1, first=500))
+        second = turn(ws, start(ws, "manual"))
+        assert second.verdict is not None
+        assert "The champion is judged by its logged scores." in second.verdict.notes
+        assert (second.state, second.release.previous) == ("finished", "fraud/2")  # type: ignore[union-attr]
+        clock.advance(timedelta(days=7))
+        accept(ws, "predictions", payments(200, seed=2, first=1000))
+        assert turn(ws, start(ws, "manual")).state in ("finished", "held", "rejected")
 
 
 def polled(url: str) -> list[float]:

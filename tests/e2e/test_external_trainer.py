@@ -26,9 +26,11 @@ from whorl.cli.app import app
 from whorl.clock import SimulatedClock
 from whorl.cycle import CycleReport, start, turn
 from whorl.errors import ReleaseError, StateError, TrainingFailed
+from whorl.release.release import release
 from whorl.serve.runner import Wheel
 from whorl.spec import load_spec
 from whorl.storage import cycles
+from whorl.storage.outbox import Outbox
 from whorl.workspace import open_workspace
 
 TOLD, SECRET = "WHORL_TEST_SECRET", "between the two of us"
@@ -103,17 +105,14 @@ def test_waits_across_restarts_for_a_model_and_for_the_confirmation_of_its_relea
         server.start()
         server.awaited("waiting", "confirmation")
         until(lambda: receiver.got, server.log.read_text)
-        server.kill()
-        server.start()
-        assert server.awaited("waiting", "confirmation")["id"] == "fraud-0001"
-        status = json.loads(_said("status", None, spec, "--json").stdout)
-        assert status["champion"] is None
-        assert "submit fraud-0001 --confirm" in status["needs"][0]
-        _said("cycle", "submit", spec, "--confirm", "--by", "deployer")
-        server.awaited("finished")
-        assert json.loads(_said("model", "list", spec, "--json").stdout)["champion"] == "fraud/1"
     finally:
         server.close()
+    status = json.loads(_said("status", None, spec, "--json").stdout)
+    assert (status["champion"], status["waiting"]["what"]) == (None, "confirmation")
+    assert "submit fraud-0001 --confirm" in status["needs"][0]
+    _said("cycle", "submit", spec, "--confirm", "--by", "deployer")
+    assert json.loads(_said("cycle", "run", spec, "--json").stdout)["state"] == "finished"
+    assert json.loads(_said("model", "list", spec, "--json").stdout)["champion"] == "fraud/1"
     ((headers, body),) = receiver.got
     signed = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     assert headers["X-Whorl-Signature"] == f"sha256={signed}"
@@ -191,6 +190,9 @@ def test_a_release_that_is_not_confirmed_leaves_the_champion(
         _offered(ws)
         report = turn(ws, "fraud-0001")
         assert report.waiting is not None
+        assert report.verdict is not None
+        release(ws, report.verdict, "fraud-0001")
+        assert len(Outbox(ws.ledger).due(clock.now())) == 1, "a step that runs again does not tell it again"
         assert report.waiting.until == clock.now() + timedelta(days=3)
         if answer is None:
             clock.advance(timedelta(days=3))

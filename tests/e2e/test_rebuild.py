@@ -1,8 +1,9 @@
 """An old dataset version is made again, row for row, after all that comes later: new rows, corrections, compaction."""
 
 import json
+import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,38 +22,48 @@ from whorl.spec import load_spec
 from whorl.storage import dataset_versions
 from whorl.workspace import Workspace, open_workspace
 
-
-@pytest.fixture
-def spec(tmp_path: Path) -> Path:
-    path = tmp_path / "flywheel.toml"
-    path.write_text(spec_text('[labels]\ndelay = "survival"'))
-    return path
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def ws(spec: Path, clock: SimulatedClock) -> Iterator[Workspace]:
-    with open_workspace(load_spec(spec), spec.parent / ".whorl", clock=clock, mirror=False) as opened:
-        yield opened
-
-
-@pytest.fixture
-def first(ws: Workspace, clock: SimulatedClock) -> DatasetVersion:
-    """Version 1 (its features are in no alphabetical order), and after it more predictions, labels for what was open, and labels that correct the earlier ones."""
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1 (its features are in no alphabetical order), and after it more predictions, labels for what was open,
+    and labels that correct the earlier ones."""
+    folder, clock = tmp_path_factory.mktemp("prepared"), SimulatedClock(NOW)
+    (folder / "flywheel.toml").write_text(spec_text('[labels]\ndelay = "survival"'))
     rows = payments(800)
-    accept(
-        ws,
-        "predictions",
-        [{**row, "is_fraud": None} if n % 5 == 0 else row for n, row in enumerate(rows[:500])],
-    )
-    made = turn(ws, start(ws, "manual")).dataset
-    assert made is not None
-    for part in range(3):
-        clock.advance(timedelta(hours=1))
-        accept(ws, "predictions", rows[500 + 100 * part : 600 + 100 * part])
-        turned = [{**row, "is_fraud": not row["is_fraud"]} for row in only(rows[part:400:7], LABEL)]
-        accept(ws, "labels", only(rows[:500:5], LABEL) if part == 1 else turned)
+    open_first = [{**row, "is_fraud": None} if n % 5 == 0 else row for n, row in enumerate(rows[:500])]
+    with opened(folder, clock) as ws:
+        accept(ws, "predictions", open_first)
         turn(ws, start(ws, "manual"))
-    return made  # fmt: skip
+        for part in range(3):
+            clock.advance(timedelta(hours=1))
+            accept(ws, "predictions", rows[500 + 100 * part : 600 + 100 * part])
+            turned = [{**row, "is_fraud": not row["is_fraud"]} for row in only(rows[part:400:7], LABEL)]
+            accept(ws, "labels", only(rows[:500:5], LABEL) if part == 1 else turned)
+            turn(ws, start(ws, "manual"))
+    return folder
+
+
+@pytest.fixture
+def spec(prepared: Path, tmp_path: Path) -> Path:
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "flywheel.toml"
+
+
+@pytest.fixture
+def ws(spec: Path) -> Iterator[Workspace]:
+    with opened(spec.parent, SimulatedClock(NOW + timedelta(days=1))) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def first(ws: Workspace) -> DatasetVersion:
+    return dataset_versions.get(ws.ledger, ws.name, "training@1")[0]
+
+
+def opened(folder: Path, clock: SimulatedClock) -> Workspace:
+    return open_workspace(load_spec(folder / "flywheel.toml"), folder / ".whorl", clock=clock, mirror=False)
 
 
 def test_after_corrections_cycles_and_compaction_it_has_the_same_rows(

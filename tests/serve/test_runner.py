@@ -33,11 +33,12 @@ def runner_of(wheel: Any, still_ours: bool = True, stop_all: Callable[[], None] 
 
 
 def test_a_slow_cycle_does_not_stop_flushing(ws: Workspace) -> None:
-    slow, flushed = threading.Event(), threading.Event()
-    runs = {"turn": lambda: slow.wait(WAIT_S), "flush": flushed.set}
+    turning, slow, flushed = (threading.Event() for _ in range(3))
+    runs = {"turn": lambda: turning.set() or slow.wait(WAIT_S), "flush": flushed.set}
     tasks = [Task("turn", "c"), Task("flush")]
     runner = runner_of(FakeWheel(ws, tasks, lambda task: runs[task.what]()))
     runner.start()
+    assert turning.wait(WAIT_S)
     assert flushed.wait(WAIT_S)
     assert not runner.stop(0.2), "the cycle still runs, and nobody waits for it"
     slow.set()

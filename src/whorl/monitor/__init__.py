@@ -1,0 +1,1 @@
+"""Quality of the champion by period, findings, and the one screen that says what turns and who is needed."""

@@ -1,0 +1,1 @@
+"""The place of human judgement between curate and datasets: queue, agreement, consensus. Nothing is built here yet."""

@@ -1,0 +1,1 @@
+"""Where things are kept: ledger (SQL), inbox, lake (Delta tables), engine (DuckDB), registry of models. No judgement here."""

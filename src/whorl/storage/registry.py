@@ -124,12 +124,20 @@ class Registry:
         return self._pointed("challenger")
 
     def previous(self) -> ModelVersion | None:
-        """The champion before this one: where a rollback goes."""
+        """The champion before this one: where a rollback goes. One that was taken back is not gone to again."""
         with self.ledger.read() as connection:
-            previous = connection.scalar(
-                self._changes("champion").with_only_columns(pointer_changes.c.previous).limit(1)
+            moves = connection.scalars(
+                self._changes("champion").with_only_columns(pointer_changes.c.model_id)
             )
-        return self._by_id(previous) if previous else None
+            named = moves.all()[::-1]
+        served: list[str | None] = []
+        for model_id in named:
+            if len(served) > 1 and served[-2] == model_id:
+                served.pop()
+            else:
+                served.append(model_id)
+        earlier = served[-2] if len(served) > 1 else None
+        return self._by_id(earlier) if earlier else None
 
     def changes(self, alias: Alias = "champion", limit: int = 100) -> list[PointerChange]:
         """Moves of a pointer, newest first."""

@@ -1,0 +1,107 @@
+"""Who may be chosen at all: training rows whose truth is known, each once; never the holdout, never golden rows."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from shop import NO_REASONS, Shop
+
+from whorl.curate.curate import selection_steps
+from whorl.datasets.build import build
+from whorl.datasets.named import make_golden_set
+
+Open = Callable[..., Shop]
+CENSORED = 'action = "action"\ncensored = ["blocked"]'
+
+
+def test_holdout_and_golden_rows_never_become_cases(shop: Open) -> None:
+    one = shop("[curate]\nbudget = 1000")
+    told = one.sales(400)
+    train = [i for i, split in zip(told["id"], told["split"], strict=True) if split == "train"]
+    golden = set(train[:30])
+    make_golden_set(one.ws, "sacred", one.until(11), ids=sorted(golden))
+    cases = one.curates(one.until(12))
+    assert set(one.cases()) == set(train) - golden
+    assert (cases.cases, cases.candidates) == (len(train) - 30, len(train) - 30)
+    assert len(golden) == 30 < len(train) < 400
+
+
+def test_the_check_of_the_holdout_can_fail(shop: Open) -> None:
+    """The same rows under another split are chosen: the test above looks at what the split decides."""
+    one = shop()
+    one.sales(40, split="holdout")
+    assert one.curates(one.until(12)).candidates == 0
+    other = shop()
+    other.sales(40, split="train")
+    assert other.curates(other.day(12)).candidates == 40
+
+
+def test_open_and_censored_rows_are_no_candidates(shop: Open) -> None:
+    one = shop(schema=CENSORED)
+    one.predicts(["let-through", "blocked", "open"], action=["paid", "blocked", "paid"])
+    one.learns(["let-through"], [True])
+    cases = one.curates(one.until(5))
+    assert list(one.cases()) == ["let-through"]
+    assert cases.counts["train.censored"] == cases.counts["train.open"] == 1
+
+
+def test_a_censored_row_does_not_take_the_default(shop: Open) -> None:
+    one = shop('[labels]\ndefault_after = { value = false, after = "3d" }', schema=CENSORED)
+    one.predicts(["quiet", "blocked"], action=["paid", "blocked"])
+    assert one.curates(one.until(2)).candidates == 0
+    one.curates(one.until(4))
+    assert {i: case["status"] for i, case in one.cases().items()} == {"quiet": "defaulted"}
+
+
+def test_each_row_is_considered_once(shop: Open) -> None:
+    """Whatever comes late: over all cycles the candidates are the rows, each one time."""
+    one = shop(f"[curate]\nbudget = 20\n{NO_REASONS}")
+    ids = [f"r{i:03d}" for i in range(300)]
+    random = np.random.default_rng(1)
+    at = np.sort(random.uniform(0, 30, 300))
+    known = at + random.exponential(4, 300)
+    # One in ten predictions is received long after its label.
+    received = np.where(random.random(300) < 0.1, known + 3, at)
+    one.predicts(ids, at, received=received, amount=1.0)
+    one.learns(ids, True, known)
+    met: list[str] = []
+    since = None
+    for number in (7, 14, 21, 28, 35, 80):
+        as_of = one.until(number)
+        steps = selection_steps(one.ws, one.ws.examples(as_of).name, as_of, since)
+        met += [row["id"] for row in one.asked(steps.sql("candidates_with_rules"))]
+        cases = one.curates(as_of, since)
+        build(one.ws, cases.cycle_id, cases)
+        since = as_of
+    assert sorted(met) == ids
+
+
+def test_young_rows_wait_for_the_lag(shop: Open) -> None:
+    one = shop('[labels]\nlag = "10d"')
+    one.predicts(["old", "young"], [0.0, 5.0])
+    one.learns(["old", "young"], True, 5.5)
+    first = one.until(12)
+    one.curates(first)
+    assert list(one.cases()) == ["old"]
+    assert one.curates(one.until(16), first).candidates == 1
+
+
+def test_rows_of_the_time_forward_holdout_are_trained_on_later(shop: Open) -> None:
+    one = shop('[curate]\nholdout_share = 0.0\n[evaluate]\ntime_forward = "3d"')
+    one.predicts(["a", "b"], [0.0, 5.0])
+    one.learns(["a", "b"], True, 5.5)
+    first = one.until(6)
+    one.curates(first)
+    assert list(one.cases()) == ["a"]
+    one.curates(one.until(9), first)
+    assert list(one.cases()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("known_at", [6.0, 6.5])
+def test_a_label_on_the_stroke_of_a_cycle_is_met_by_one_of_the_two(shop: Open, known_at: float) -> None:
+    one = shop()
+    one.predicts(["a"])
+    one.learns(["a"], True, known_at)
+    first, second = one.day(6), one.day(7)
+    one.until(7)
+    assert one.curates(first).candidates + one.curates(second, first).candidates == 1
