@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from shop import Shop, shop_spec
 
+from shop import Shop, shop_spec
 from whorl.clock import SimulatedClock
 from whorl.spec import Spec
 from whorl.storage.ledger.ledger import Ledger

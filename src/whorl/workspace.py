@@ -116,7 +116,7 @@ def open_workspace(
     root = Path(root).absolute()
     root.mkdir(parents=True, exist_ok=True)
     clock = clock or RealClock()
-    ledger = Ledger.open(ledger_url or _embedded_url(root), clock)
+    ledger = Ledger.open(ledger_url or embedded_url(root), clock)
     key = flywheels.register(ledger, spec, holdout_key=holdout_key)
     return Workspace(
         root,
@@ -143,13 +143,14 @@ def open_ledger(
             where=str(root),
             hint="Start one with `whorl init` and `whorl serve`.",
         )
-    ledger = Ledger.open(ledger_url or _embedded_url(root), clock or RealClock())
+    ledger = Ledger.open(ledger_url or embedded_url(root), clock or RealClock())
     try:
         yield ledger
     finally:
         ledger.close()
 
 
-def _embedded_url(root: Path) -> str:
+def embedded_url(root: Path) -> str:
+    """Of the ledger in a workspace's directory."""
     # Made from its parts: a path may hold what means something in a URL.
     return URL.create("sqlite", database=str(root / "ledger.db")).render_as_string(hide_password=False)

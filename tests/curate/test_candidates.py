@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from shop import NO_REASONS, Shop
 
+from shop import NO_REASONS, Shop
 from whorl.curate.curate import selection_steps
 from whorl.datasets.build import build
 from whorl.datasets.named import make_golden_set

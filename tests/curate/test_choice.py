@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from shop import NO_REASONS, Shop
 
 Open = Callable[..., Shop]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shop import Shop
 
+from shop import Shop
 from whorl.models.model import folder_digest
 
 Open = Callable[..., Shop]

@@ -95,7 +95,11 @@ class PlainMlflow:
             self._process = subprocess.Popen(
                 [f"{bin}/mlflow", *words], stdout=file, stderr=subprocess.STDOUT, env=environment
             )  # fmt: skip
-        until(self._up, log.read_text)
+        try:
+            until(self._up, log.read_text)
+        except BaseException:
+            self.__exit__()
+            raise
 
     def answers(self) -> list[float]:
         """Its answer to each of the payments that we ask about."""
@@ -105,7 +109,10 @@ class PlainMlflow:
         assert got.is_success, got.text
         return [answer["probability"] for answer in got.json()["predictions"]]
 
-    def stop(self) -> None:
+    def __enter__(self) -> "PlainMlflow":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait(30)
 
@@ -201,16 +208,11 @@ def alias(company: Path) -> str:
         return str(db.execute(query).fetchone()[0])
 
 
-def test_beside_a_companys_own_serving(company: Path, polling: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store(company))
-    spec, mlflow_log = company / "flywheel.toml", company / "mlflow.log"
-    plain = PlainMlflow(store(company), mlflow_log)
-    theirs = [1 / (1 + np.exp(-row["age"])) for row in ASKED]
-    assert plain.answers() == pytest.approx(theirs)
+def promoted_by_a_cycle(company: Path) -> None:
+    """What their service answered, and a while later the truth, told from outside; a challenger; somebody's yes."""
+    spec, rows = company / "flywheel.toml", payments(700)
     whorl = Server(spec)
     try:
-        # What their service answered, and a while later the truth: told from outside, after the fact.
-        rows = payments(700)
         for path, fields in (("predictions", PREDICTION), ("labels", LABEL)):
             body = {"records": only(rows, fields)}
             assert whorl.http.post(f"/v1/flywheels/fraud/{path}", json=body).json()["accepted"] == 700
@@ -226,21 +228,33 @@ def test_beside_a_companys_own_serving(company: Path, polling: str, monkeypatch:
     finally:
         whorl.close()
 
-    assert plain.answers() == pytest.approx(theirs), "plain MLflow reads the alias when it starts"
-    plain.stop()
-    plain = PlainMlflow(store(company), mlflow_log)
-    with open_workspace(load_spec(spec), company / ".whorl", mirror=False) as ws:
+
+def champions_answers(company: Path) -> list[float]:
+    """Our own, also after MLflow has served the champion from where it lies, and left a mark there."""
+    with open_workspace(load_spec(company / "flywheel.toml"), company / ".whorl", mirror=False) as ws:
         champion = ws.registry.champion()
         assert champion is not None
         assert champion.trainer == "command"
-        # Also after MLflow has served it from where it lies, and left a mark there.
         assert (ws.registry.path(champion) / MLFLOW_MARK).exists()
         model = load_model(ws.registry.path(champion), champion.digest, ws.spec)
-    ours = model.predict(pa.table({name: [row[name] for row in ASKED] for name in FEATURES}))
-    assert plain.answers() == pytest.approx(ours.tolist())
-    assert ours.tolist() != pytest.approx(theirs)
-    plain.stop()
-    assert polled(polling) == pytest.approx(ours.tolist()), "and who polls the alias needs no restart"
+    rows = pa.table({name: [row[name] for row in ASKED] for name in FEATURES})
+    answers: list[float] = model.predict(rows).tolist()
+    return answers
+
+
+def test_beside_a_companys_own_serving(company: Path, polling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store(company))
+    spec, mlflow_log = company / "flywheel.toml", company / "mlflow.log"
+    theirs = [1 / (1 + np.exp(-row["age"])) for row in ASKED]
+    with PlainMlflow(store(company), mlflow_log) as plain:
+        assert plain.answers() == pytest.approx(theirs)
+        promoted_by_a_cycle(company)
+        assert plain.answers() == pytest.approx(theirs), "plain MLflow reads the alias when it starts"
+    with PlainMlflow(store(company), mlflow_log) as plain:
+        ours = champions_answers(company)
+        assert plain.answers() == pytest.approx(ours)
+    assert ours != pytest.approx(theirs)
+    assert polled(polling) == pytest.approx(ours), "and who polls the alias needs no restart"
 
     said = done("model", "rollback", "--reason", "complaints", "--spec", spec)
     assert "instead of fraud/1" in said
@@ -255,7 +269,9 @@ def test_rolled_back_to_a_model_that_is_not_here_the_wheel_goes_on(
     spec = spec_text(
         '[champion]\nversion = "scorecard-7"', '[release]\nvia = "serve"', gates='[{ check = "better" }]'
     )
-    with open_workspace(parse_spec(spec), company / "second", clock=clock, mirror=False) as ws:
+    with open_workspace(
+        parse_spec(spec), company / "second", clock=clock, mirror=False, holdout_key="k" * 64
+    ) as ws:
         accept(ws, "predictions", payments(500))
         first = turn(ws, start(ws, "manual"))
         assert (first.state, first.release.previous) == ("finished", "fraud/2")  # type: ignore[union-attr]

@@ -139,7 +139,7 @@ def test_scores_are_judged_in_the_place_of_a_model(tmp_path: Path) -> None:
     assert "Taken" in _said("cycle", "submit", spec, "--scores", str(scores)).stdout
     report = json.loads(_said("cycle", "run", spec, "--json").stdout)
     assert (report["state"], report["challenger"]["trainer"]) == ("finished", "scores")
-    assert report["verdict"]["metrics"]["auc"]["challenger"]["value"] > 0.9
+    assert report["verdict"]["metrics"]["auc"]["challenger"]["value"] > 0.75
     # And the wheel goes on turning when the champion has no files of its own.
     _ingested(spec, payments(300, seed=1, first=400))
     assert json.loads(_said("cycle", "run", spec, "--json").stdout)["state"] == "waiting"

@@ -18,6 +18,7 @@ from whorl.records import CaseSet, DatasetVersion
 from whorl.storage import dataset_versions
 from whorl.storage.dataset_versions import Manifest
 from whorl.storage.flywheels import spec_of
+from whorl.storage.lake import Lake
 from whorl.storage.tables import CAPTURED, lake_schemas
 from whorl.workspace import Workspace
 
@@ -91,11 +92,13 @@ def rows_of(ws: Workspace, dataset_id: str) -> pa.Table:
     """The rows of a version, queried anew from what was received by its as-of time."""
     made, manifest = dataset_versions.get(ws.ledger, ws.name, dataset_id)
     spec = spec_of(ws.ledger, ws.name, manifest.spec_hash)
-    examples = Examples(ws.lake, ws.engine, spec, made.as_of)
+    # Features that the spec of now does not declare any more are still stored.
+    lake = Lake(ws.root / "lake", ws.name, spec, ws.ledger.uuid)
+    examples = Examples(lake, ws.engine, spec, made.as_of)
     try:
         steps = dataset_steps(
             examples.name,
-            ws.lake.relation("members"),
+            lake.relation("members"),
             spec,
             name=made.name,
             version=made.version,

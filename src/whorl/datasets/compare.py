@@ -1,4 +1,4 @@
-"""What changed between two versions of a dataset: rows that came, went, or have another label or weight now."""
+"""What changed between two versions of a dataset: rows that came, went, or have another label now."""
 
 import pyarrow as pa
 

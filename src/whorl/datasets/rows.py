@@ -25,13 +25,16 @@ def dataset_steps(
         .add(
             "version_members",
             f"SELECT id, role, reason, probability FROM {members} WHERE dataset = '{name}' "
-            f"AND (version = {version} OR (version < {version} AND role <> 'open'))",
+            # Open rows and edge cases are listed anew for each version.
+            f"AND (version = {version} OR (version < {version} AND role NOT IN ('open', 'edge'))) "
+            # A cycle that failed after it had appended leaves its rows to the version that the next one makes.
+            "QUALIFY row_number() OVER (PARTITION BY id ORDER BY role = 'open', probability, reason) = 1",
         )
         .add(
             "member_examples",
             f"SELECT e.*, m.role AS member_role, m.reason, m.probability, {_exploration(spec)} AS exploration "
             f"FROM version_members m JOIN {examples} e ON e.id = m.id "
-            "WHERE m.role = 'open' OR e.status IN ('known', 'defaulted')",
+            "WHERE e.status IN ('known', 'defaulted') AND m.role <> 'open' OR e.status = 'open' AND m.role = 'open'",
         )
         .add("weighted_members", _window(spec, as_of))
         .add(

@@ -74,23 +74,20 @@ def no_segment_worse(gate: GateSpec, trial: Trial) -> list[Check]:
     if trial.champion is None:
         return [_nothing_to_compare("no_segment_worse", trial)]
     slices = list(_slices(gate, trial))
-    if not slices:
-        return [
-            Check(
-                check="no_segment_worse",
-                decision="promote",
-                message="No segment has enough rows to be judged.",
-            )
-        ]
-    level = 1 - (1 - trial.spec.evaluate.level) / len(slices)
+    level = 1 - (1 - trial.spec.evaluate.level) / max(len(slices), 1)
     checks: list[Check] = []
     for name, chosen in slices:
         found = _difference(gate, trial, level, chosen)
+        if isnan(found.high):
+            continue  # One class only, or hardly any of the other: as if it had too few rows.
         worse = found.high < -gate.margin
         message = f"{name}: difference {_figures(found)}" + (" is worse" if worse else " is not worse")
         checks.append(
             _check("no_segment_worse", "reject" if worse else "promote", message, found, segment=name)
         )
+    if not checks:
+        message = "No segment has enough rows to be judged."
+        return [Check(check="no_segment_worse", decision="promote", message=message)]
     worst = [check for check in checks if check.decision == "reject"]
     return worst or [min(checks, key=lambda check: check.value if check.value is not None else 0.0)]
 
@@ -185,12 +182,13 @@ _GATES: dict[str, Callable[[GateSpec, Trial], list[Check]]] = {
 
 
 def _wrong(trial: Trial, tolerance: float) -> npt.NDArray[np.bool_]:
-    """Rows answered wrong; regression: by more than the tolerance."""
+    """Rows answered wrong, or not at all; regression: by more than the tolerance."""
+    said, truth = trial.challenger, trial.rows.truth
     if trial.spec.task == "regression":
-        return np.asarray(np.abs(trial.challenger - trial.rows.truth) > tolerance)
-    if trial.challenger.ndim == 1:
-        return np.asarray((trial.challenger >= 0.5) != (trial.rows.truth > 0.5))
-    return np.asarray(trial.challenger.argmax(axis=1) != trial.rows.truth)
+        return ~np.asarray(np.abs(said - truth) <= tolerance)
+    if said.ndim == 1:
+        return np.asarray(np.isnan(said) | ((said >= 0.5) != (truth > 0.5)))
+    return np.asarray(np.isnan(said).any(axis=1) | (said.argmax(axis=1) != truth))
 
 
 def _against_champion(gate: GateSpec, trial: Trial, *, bar: float, word: str) -> Check:

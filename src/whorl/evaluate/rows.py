@@ -63,6 +63,11 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
         ("immature", f"age_days < {spec.labels.lag.days}"),
         ("golden", f"id IN (SELECT id FROM {ws.lake.relation('members')} WHERE role = 'golden')"),
     ]
+    if spec.evaluate.time_forward is not None:
+        members = (
+            f"SELECT id FROM {ws.lake.relation('members')} WHERE dataset = 'training' AND role <> 'open'"
+        )
+        reasons.append(("trained on", f"id IN ({members})"))
     if spec.champion.trained_through is not None:
         reasons.append(
             ("the champion was trained on it", f"time <= TIMESTAMPTZ '{spec.champion.trained_through}'")
@@ -79,7 +84,7 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     rows = _with_truth(
         ws.engine.query("SELECT * FROM holdout_rows WHERE left_out IS NULL ORDER BY time, id"), spec
     )
-    late, notes = _late_truth_weight(ws, rows, examples.name)
+    late, notes = _late_truth_weight(ws, rows, f"{examples.name} WHERE {_judging(spec, as_of)}")
     return msgspec.structs.replace(
         rows,
         weight=late * _exploration_weight(rows, spec),
@@ -149,16 +154,21 @@ def _groups(table: pa.Table) -> npt.NDArray[np.object_]:
     return np.array([g if g is not None else i for g, i in zip(groups, ids, strict=True)], dtype=object)
 
 
-def _late_truth_weight(ws: Workspace, rows: JudgedRows, examples: str) -> tuple[Floats, list[str]]:
+def _late_truth_weight(ws: Workspace, rows: JudgedRows, judging: str) -> tuple[Floats, list[str]]:
     """Weight (n,) of judged rows: 1; with delay = 'survival' one over the chance that such a truth is known by now.
 
-    The delays are those of all holdout rows whose label came, however old: nothing is learnt from training rows.
+    The delays are those of all rows that judge (`judging`: a table and its condition) whose label came, however old:
+    nothing is learnt from training rows.
     """
     if ws.spec.labels.delay == "none" or not len(rows):
         return rows.weight, []
-    known = ws.engine.query(f"SELECT * FROM {examples} WHERE split = 'holdout' AND status = 'known'")
+    known = ws.engine.query(f"SELECT * FROM {judging} AND status = 'known'")
     code = {name: place for place, name in enumerate(rows.classes)}
-    known = known.filter(pa.array([str(label) in code for label in known["label"].to_pylist()]))
+    known = known.filter(pa.array([str(label) in code for label in known["label"].to_pylist()], pa.bool_()))
+    if not len(known):
+        return rows.weight, [
+            "Not one label of the judged rows came by itself: how late truth comes is not known."
+        ]
     delay, age = _relative(known, ws.spec)
     curves = DelayCurves.fit(
         [code[str(label)] for label in known["label"].to_pylist()],

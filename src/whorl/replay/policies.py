@@ -31,8 +31,10 @@ def policy_spec(spec: Spec, policy: Policy) -> Spec:
     if policy in ("flywheel", "static"):
         return unattended
     known_today = replace(spec.labels, delay="none", lag=Duration("0d"), horizon=None)
-    budget = spec.curate.budget if policy == "random" else None
-    at_random = replace(spec.curate, strategy="random", budget=budget, rules=[], half_life=None)
+    budget, initial = (spec.curate.budget, spec.curate.initial) if policy == "random" else (None, None)
+    at_random = replace(
+        spec.curate, strategy="random", budget=budget, initial=initial, rules=[], half_life=None
+    )
     return replace(
         unattended,
         labels=known_today,

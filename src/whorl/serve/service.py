@@ -17,7 +17,7 @@ from whorl.spec import load_spec
 from whorl.storage import flywheels
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.lock import hold
-from whorl.workspace import Workspace
+from whorl.workspace import Workspace, embedded_url
 
 log = logging.getLogger("whorl.serve")
 
@@ -57,7 +57,7 @@ class Service:
         self.root = root.absolute()
         self.root.mkdir(parents=True, exist_ok=True)
         self.clock = clock or RealClock()
-        self.ledger = Ledger.open(ledger_url or f"sqlite:///{self.root / 'ledger.db'}", self.clock)
+        self.ledger = Ledger.open(ledger_url or embedded_url(self.root), self.clock)
         try:
             self._lock = hold(self.root, self.ledger, LOCK)
         except BaseException:

@@ -1,0 +1,124 @@
+"""What a training row counts: one over its chance of being here, whatever made that chance; and totals that stay."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shop import NO_REASONS, Shop, shop_spec
+from whorl.datasets.rows import MAX_WEIGHT, dataset_steps
+from whorl.spec import Spec
+from whorl.storage.engine import Engine
+
+Open = Callable[..., Shop]
+AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
+CENSORED = 'action = "action"\ncensored = ["blocked"]'
+WINDOW = '[train]\nwindow = "20d"\nreplay_rows = {rows}\nseed = {seed}'
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    opened = Engine(tmp_path / "spill", threads=1)
+    yield opened
+    opened.close()
+
+
+def weights(engine: Engine, spec: Spec, **columns: Any) -> dict[str, float]:
+    """Weight of each row of a dataset whose members and examples are given; absent columns are ordinary."""
+    n = len(columns["probability"])
+    ids = [f"r{i:04d}" for i in range(n)]
+    time = columns.get("time", [AS_OF - timedelta(days=1)] * n)
+    status = columns.get("status", ["known"] * n)
+    examples = {
+        "id": ids, "time": pa.array(time, pa.timestamp("us", tz="UTC")), "status": status, "label": [True] * n,
+        "label_time": pa.array(time, pa.timestamp("us", tz="UTC")), "age_days": [1.0] * n,
+        "propensity": pa.array(columns.get("propensity", [None] * n), pa.float64()),
+        "censored": columns.get("censored", [False] * n),
+        **{f"f_{name}": pa.nulls(n, pa.float64()) for name in spec.features},
+    }  # fmt: skip
+    members = {
+        "dataset": ["training"] * n, "version": [1] * n, "id": ids, "role": columns.get("role", ["case"] * n),
+        "reason": ["x"] * n, "probability": np.asarray(columns["probability"], dtype=np.float64),
+    }  # fmt: skip
+    engine.register("examples", pa.table(examples))
+    engine.register("members", pa.table(members))
+    steps = dataset_steps("examples", "members", spec, name="training", version=1, as_of=AS_OF)
+    rows = engine.query(steps.sql("dataset_rows"))
+    return dict(zip(rows["id"].to_pylist(), rows["weight"].to_pylist(), strict=True))
+
+
+def test_one_over_the_chance_and_no_more_than_the_cap(engine: Engine) -> None:
+    found = weights(engine, shop_spec(), probability=[1.0, 0.25, 0.02, 0.001])
+    assert list(found.values()) == pytest.approx([1, 4, 50, MAX_WEIGHT])
+
+
+def test_let_through_by_chance_stands_for_those_that_were_not(engine: Engine) -> None:
+    given = {"probability": [0.5, 0.5, 0.5, 1.0], "propensity": [0.1, None, 0.1, 0.001],
+             "censored": [False, False, True, False]}  # fmt: skip
+    assert list(weights(engine, shop_spec(schema=CENSORED), **given).values()) == pytest.approx(
+        [20, 2, 2, MAX_WEIGHT]
+    )
+    # Where no action hides the truth, a propensity is nothing to weight by.
+    assert set(weights(engine, shop_spec(), **given).values()) == {2.0, 1.0}
+
+
+def test_open_rows_count_by_their_own_chance(engine: Engine) -> None:
+    found = weights(
+        engine, shop_spec('[labels]\ndelay = "survival"'), probability=[0.1, 0.2], role=["open", "case"],
+        status=["open", "known"],
+    )  # fmt: skip
+    assert list(found.values()) == pytest.approx([10, 5])
+
+
+def days_ago(n: int, span: float) -> list[datetime]:
+    return [AS_OF - timedelta(days=span * (i + 0.5) / n) for i in range(n)]
+
+
+@pytest.mark.parametrize("rows", [10, 37, 199, 500])
+def test_rows_that_stay_stand_for_all_older_ones(engine: Engine, rows: int) -> None:
+    spec = shop_spec(WINDOW.format(rows=rows, seed=0))
+    found = weights(engine, spec, probability=[1.0] * 400, time=days_ago(400, 40))
+    assert len(found) == 200 + min(rows, 200)
+    assert sum(found.values()) == pytest.approx(400)
+
+
+def test_without_replay_rows_the_old_ones_leave(engine: Engine) -> None:
+    found = weights(
+        engine, shop_spec(WINDOW.format(rows=0, seed=0)), probability=[1.0] * 40, time=days_ago(40, 40)
+    )
+    assert set(found.values()) == {1.0}
+    assert len(found) == 20
+
+
+def test_on_average_over_seeds_totals_stay_with_unequal_chances_too(engine: Engine) -> None:
+    random = np.random.default_rng(3)
+    chance = random.uniform(0.1, 1.0, 400)
+    truth = float((1 / chance).sum())
+    totals = [
+        sum(weights(engine, shop_spec(WINDOW.format(rows=40, seed=seed)), probability=chance,
+                    time=days_ago(400, 40)).values())
+        for seed in range(40)
+    ]  # fmt: skip
+    error = np.std(totals, ddof=1) / np.sqrt(len(totals))
+    assert error > 0
+    assert abs(np.mean(totals) - truth) < 3 * error
+    # The broken fake: old rows that stay, each for itself alone.
+    unweighted = float((1 / chance[:200]).sum() + (1 / chance[200:]).mean() * 40)
+    assert abs(unweighted - truth) > 3 * error
+
+
+def test_the_whole_way_from_budget_to_weight(shop: Open) -> None:
+    one = shop(f"[curate]\nbudget = 50\n{NO_REASONS}")
+    one.sales(60, name="first", days=(0, 1), holdout=0.0)
+    one.dataset(one.until(2))
+    one.sales(400, name="later", days=(2, 3), holdout=0.0)
+    made = one.dataset(one.until(4), one.day(2))
+    rows = pq.read_table(made.path).to_pylist()
+    assert made.rows == len(rows) == 60 + 50
+    assert {round(r["weight"], 9) for r in rows if r["reason"] == "random"} == {8.0}
+    assert sum(r["weight"] for r in rows) == pytest.approx(460)
