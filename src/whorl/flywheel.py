@@ -68,8 +68,14 @@ class Flywheel:
         }
         _all_accepted(accept(self.workspace, "feedback", [record], native=True))
 
-    def predict(self, features: Mapping[str, Any], *, id: str | None = None) -> dict[str, Any]:
+    def predict(
+        self, features: Mapping[str, Any], *, id: str | None = None, group: str | None = None
+    ) -> dict[str, Any]:
         """The champion's answer; logged when an id is given.
+
+        Args:
+            group: The user or account, which must not straddle the holdout; default: what `features` holds under the
+                name of [schema] group.
 
         Returns:
             {"score"} for binary and regression, {"output", "scores"} for multiclass, and {"model_version"}.
@@ -80,7 +86,15 @@ class Flywheel:
         version, model = self._champion()
         answer = {**model_answer(model, features), "model_version": version}
         if id is not None:
-            record = {"id": id, "time": self.workspace.clock.now(), "features": dict(features), **answer}
+            by = self.workspace.spec.schema.group
+            group = group if group is not None or by is None else features.get(by)
+            record = {
+                "id": id,
+                "time": self.workspace.clock.now(),
+                "group": group,
+                "features": dict(features),
+                **answer,
+            }
             _all_accepted(accept(self.workspace, "predictions", [record], native=True))
         return answer
 

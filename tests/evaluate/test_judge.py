@@ -107,6 +107,15 @@ def test_scores_without_the_columns_they_need(shop: Open) -> None:
         here.asked(version)
 
 
+def test_an_id_with_two_scores(shop: Open) -> None:
+    """A join would count its row twice, and give every later row another one's score."""
+    here = Judged(shop(BETTER))
+    path = here.one.root / "scores.csv"
+    path.write_text("id,score\ns00001,0.5\ns00001,0.9\n")
+    with pytest.raises(ModelError, match="Some ids have several scores"):
+        here.asked(here.one.ws.registry.register(None, trainer="scores", uri=str(path)))
+
+
 def test_a_champion_of_elsewhere_is_taken_at_its_logged_word(shop: Open) -> None:
     one = shop(BETTER + '\n[champion]\nversion = "card-7"')
     said = ["card-7" if i % 4 else "card-6" for i in range(N)]

@@ -90,16 +90,16 @@ def late(one: Shop) -> tuple[Verdict, float]:
     """
     n, random = 4000, np.random.default_rng(0)
     ids = [f"r{i:04d}" for i in range(n)]
-    at = np.sort(random.uniform(0, 60, n))
+    at = np.sort(random.uniform(0, 30, n))
     truth = random.random(n) < 0.5
-    known = at + np.where(truth, random.exponential(2, n), random.exponential(15, n))
+    known = at + np.where(truth, random.uniform(0, 4, n), random.uniform(1, 25, n))
     right = random.random(n) < np.where(truth, 0.9, 0.6)
     one.predicts(ids, at, split="holdout")
-    came = known < 60
+    came = known < 30
     one.learns([i for i, k in zip(ids, came, strict=True) if k], truth[came].tolist(), known[came])
     said = np.where(truth == right, 0.8, 0.2)
     challenger = one.scored(dict(zip(ids, said.tolist(), strict=True)))
-    return judge(one.ws, challenger, "c1", one.until(60)), float(right.mean())
+    return judge(one.ws, challenger, "c1", one.until(30)), float(right.mean())
 
 
 def test_late_truth_is_weighted_and_its_bias_gone(shop: Open) -> None:

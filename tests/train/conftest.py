@@ -37,14 +37,14 @@ class Bench:
         self.ledger = Ledger.open(f"sqlite:///{root / 'ledger.db'}", self.clock)
         self.registry = Registry(self.ledger, spec.name, root, self.clock)
         self.engine, self.lake = Engine(root / "spill", threads=1), TablesByName()
-        self.knows()
+        self._served = self._held = pa.table({})
         self.serves({name: [] for name in spec.features})
+        self.knows()
 
     def knows(self, holdout: Sequence[str] = (), golden: Sequence[str] = ()) -> None:
         """Which ids are held out, and which are golden."""
-        ids = [*holdout, "t1", "t2"]
-        splits = ["holdout"] * len(holdout) + ["train"] * 2
-        self.engine.register("predictions", pa.table({"id": ids, "split": splits}))
+        self._held = pa.table({"id": pa.array(holdout, pa.string()), "split": ["holdout"] * len(holdout)})
+        self._show()
         roles = ["golden"] * len(golden) + ["case"] * 2
         self.engine.register("members", pa.table({"id": [*golden, "r0", "r1"], "role": roles}))
 
@@ -54,7 +54,13 @@ class Bench:
         columns = {FEATURE + name: pa.array(features[name]) for name in self.spec.features}
         times = [AS_OF - timedelta(minutes=i) for i in range(rows)]
         named = {"id": [f"n{i}" for i in range(rows)], "time": pa.array(times, pa.timestamp("us", tz="UTC"))}
-        self.engine.register("examples", pa.table({**named, **columns}))
+        self._served = pa.table({**named, "split": ["train"] * rows, **columns})
+        self._show()
+
+    def _show(self) -> None:
+        self.engine.register(
+            "examples", pa.concat_tables([self._served, self._held], promote_options="permissive")
+        )
 
     def examples(self, as_of: datetime) -> Any:
         assert as_of == AS_OF

@@ -1,0 +1,222 @@
+"""History played: the flywheel follows a change that a frozen model cannot, and nothing is known before its time."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import whorl.replay.play as playing
+from shop import shop_spec
+from whorl.errors import TooFewRows
+from whorl.replay.history import History
+from whorl.replay.play import Played, Span, play
+from whorl.replay.replay import replay
+from whorl.replay.source import Read, read_tables
+from whorl.spec import Spec
+from whorl.workspace import Workspace
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SHIFT, N = 20.0, 1600
+SCHEMA = 'label = "bad"\nlabel_time = "known_at"\nscore = "score"'
+SECTIONS = """
+[curate]
+holdout_share = 0.1
+budget = 300
+[train]
+params = { trees = 20 }
+calibrate = false
+window = "8d"
+replay_rows = 0
+[evaluate]
+metric = "auc"
+gates = []
+"""
+SPEC = shop_spec(SECTIONS, schema=SCHEMA)
+SPAN = Span(START + timedelta(days=10), START + timedelta(days=40), timedelta(days=5))
+
+
+def day(number: float) -> datetime:
+    return START + timedelta(days=float(number))
+
+
+def sales(never: float = 0.1) -> pa.Table:
+    """40 days; from day 20 on what was bad is good. Truth is known within two days, one in ten only after the end."""
+    random = np.random.default_rng(0)
+    at = np.sort(random.uniform(0, 40, N))
+    amount = random.normal(size=N)
+    sign = np.where(at < SHIFT, 3.0, -3.0)
+    bad = random.random(N) < 1 / (1 + np.exp(-sign * amount))
+    known = np.where(random.random(N) < never, 100.0, at + random.uniform(0.1, 2, N))
+    return pa.table({
+        "id": [f"s{i:05d}" for i in range(N)], "time": [day(t) for t in at], "amount": amount,
+        "age": random.normal(size=N), "place": ["p"] * N, "bad": bad, "known_at": [day(t) for t in known],
+    })  # fmt: skip
+
+
+def reader() -> Read:
+    return read_tables(sales())
+
+
+def history(spec: Spec = SPEC) -> History:
+    return reader()(spec, "replay-0")
+
+
+Knew = list[tuple[datetime, set[str], set[str]]]
+
+
+@pytest.fixture
+def knew(monkeypatch: pytest.MonkeyPatch) -> Knew:
+    """Of each cycle: when it turned, the predictions it had, and the ids whose truth it knew."""
+    seen: Knew = []
+    real = playing.turn
+
+    def watched(ws: Workspace, cycle_id: str) -> Any:
+        rows = ws.examples(ws.clock.now()).select("id, label").to_pylist()
+        seen.append(
+            (ws.clock.now(), {r["id"] for r in rows}, {r["id"] for r in rows if r["label"] is not None})
+        )
+        return real(ws, cycle_id)
+
+    monkeypatch.setattr(playing, "turn", watched)
+    return seen
+
+
+def played(root: Path, told: History, spec: Spec = SPEC, **how: Any) -> Played:
+    return play(spec, told, SPAN, root, classes=(), seed=0, **how)
+
+
+def check_nothing_is_early(seen: Knew) -> None:
+    rows = sales().to_pylist()
+    for now, had, knew in seen:
+        assert had == {r["id"] for r in rows if r["time"] < now}
+        assert knew == {r["id"] for r in rows if r["known_at"] < now}
+
+
+def test_no_prediction_and_no_label_is_seen_before_its_time(knew: Knew, tmp_path: Path) -> None:
+    played(tmp_path, history())
+    assert [now for now, _, _ in knew] == [day(d) for d in range(10, 40, 5)]
+    check_nothing_is_early(knew)
+
+
+def test_that_check_sees_labels_that_came_early(
+    knew: Knew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = history()
+    early = pa.array([day(0)] * told.labels.num_rows, told.labels.schema.field("received_at").type)
+    place = told.labels.schema.get_field_index("received_at")
+    monkeypatch.setattr(History, "labels_before", lambda self, _: self.labels.num_rows)
+    played(tmp_path, History(told.predictions, told.labels.set_column(place, "received_at", early), "x"))
+    with pytest.raises(AssertionError):
+        check_nothing_is_early(knew)
+
+
+def block(rows: pa.Table) -> pa.Table:
+    """The company's system: what looks bad is blocked, and its truth is never known."""
+    blocked = rows["score"].to_numpy() > 0.6
+    columns = {
+        "action": pa.array(np.where(blocked, "blocked", "paid").tolist()),
+        "propensity": pa.array([1.0] * len(rows)),
+    }
+    for name, values in columns.items():
+        rows = rows.set_column(rows.schema.get_field_index(name), name, values)
+    return rows
+
+
+def test_the_truth_of_what_was_blocked_never_comes(knew: Knew, tmp_path: Path) -> None:
+    spec = shop_spec(SECTIONS, schema=SCHEMA + '\naction = "action"\ncensored = ["blocked"]')
+    found = played(tmp_path, history(spec), spec, act=block)
+    rows = sales().to_pylist()
+    replayed = [r["id"] for r in rows if r["time"] >= SPAN.start]
+    hidden = {id for id, score in zip(replayed, found.predicted.tolist(), strict=True) if score > 0.6}
+    assert len(hidden) > 100
+    for now, _, known in knew:
+        assert known == {r["id"] for r in rows if r["known_at"] < now} - hidden
+
+
+def test_a_cycle_turns_each_period_and_every_row_gets_one_answer(tmp_path: Path) -> None:
+    found = played(tmp_path, history())
+    replayed = sum(r >= SPAN.start for r in sales()["time"].to_pylist())
+    assert found.predicted.shape == (replayed,)
+    assert not np.isnan(found.predicted).any()
+    assert [c.as_of for c in found.cycles] == [day(d) for d in range(10, 40, 5)]
+    assert found.failures == []
+    later = [c.cases.cases for c in found.cycles[1:] if c.cases]
+    assert found.labels_used == sum(later)
+    assert max(later) <= 300
+
+
+def test_answers_are_those_of_the_champion_of_the_day(tmp_path: Path) -> None:
+    """Before the first cycle after the start they are those of a model that never learns again; later they are not."""
+    learning = played(tmp_path / "a", history()).predicted
+    frozen = played(tmp_path / "b", history(), retrain=False)
+    first = sum(SPAN.start <= t < day(15) for t in sales()["time"].to_pylist())
+    assert np.array_equal(learning[:first], frozen.predicted[:first])
+    assert not np.allclose(learning[first:], frozen.predicted[first:])
+    assert (len(frozen.cycles), frozen.labels_used, frozen.holdout_labels) == (1, 0, 0)
+
+
+def test_a_cycle_that_fails_is_told_and_the_champion_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: Callable[..., Any] = playing.turn
+
+    def failing(ws: Workspace, cycle_id: str) -> Any:
+        if cycle_id == "shop-0003":
+            monkeypatch.setattr("whorl.cycle.fit", _ill)
+            try:
+                return real(ws, cycle_id)
+            finally:
+                monkeypatch.undo()
+        return real(ws, cycle_id)
+
+    monkeypatch.setattr(playing, "turn", failing)
+    found = played(tmp_path, history())
+    assert found.failures[0].startswith("2026-01-21: ")
+    assert "ill" in found.failures[0]
+    assert not np.isnan(found.predicted).any()
+
+
+def _ill(*_: object, **__: object) -> None:
+    raise TooFewRows("The trainer is ill.", where="train")
+
+
+def test_without_a_label_before_the_first_day_there_is_no_model(tmp_path: Path) -> None:
+    span = Span(START + timedelta(hours=1), SPAN.end, SPAN.every)
+    with pytest.raises(TooFewRows, match="No model came out of the first day: 2026-01-01: ") as none:
+        play(SPEC, history(), span, tmp_path, classes=(), seed=0)
+    assert "--from" in none.value.hint
+
+
+def test_the_flywheel_follows_the_change_and_a_frozen_model_does_not() -> None:
+    report = replay({"flywheel": SPEC}, reader(), SPAN, baselines=("static",))
+    ours, frozen = report["arms"]["flywheel"], report["arms"]["static"]
+    assert report["comparisons"]["static"]["low"] > 0.2
+    last, before = ours["periods"][-1]["metrics"]["auc"], ours["periods"][0]["metrics"]["auc"]
+    assert last["value"] > 0.85
+    assert before["value"] > 0.85
+    assert frozen["periods"][-1]["metrics"]["auc"]["value"] < 0.2
+    assert frozen["periods"][0]["metrics"]["auc"] == before, "until the first cycle they are the same model"
+    assert 0 < ours["labels_used"] < 6 * 300
+    assert report["labels"]["predictions"] == N
+
+
+def test_the_same_seed_gives_the_same_report_and_specs_play_side_by_side() -> None:
+    small = shop_spec(SECTIONS.replace("budget = 300", "budget = 30"), schema=SCHEMA)
+    reports = [replay({"wide": SPEC, "small": small}, reader(), SPAN, baselines=()) for _ in range(2)]
+    for report in reports:
+        assert all(arm.pop("seconds") > 0 for arm in report["arms"].values())
+    first, again = reports
+    assert first == again
+    assert list(first["arms"]) == ["wide", "small"]
+    assert first["flywheel"] == "wide"
+    assert list(first["comparisons"]) == ["small"]
+    assert first["arms"]["small"]["labels_used"] < first["arms"]["wide"]["labels_used"]
+    # The comparison is between what the arms say.
+    gain = (
+        first["arms"]["wide"]["overall"]["auc"]["value"] - first["arms"]["small"]["overall"]["auc"]["value"]
+    )
+    assert first["comparisons"]["small"]["value"] == pytest.approx(gain)

@@ -1,0 +1,150 @@
+"""MLflow's copy of the registry, in a real store: versions with tags, aliases that follow, and a store that is down."""
+
+import os
+import sqlite3
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shop import Shop, shop_spec
+from whorl.clock import SimulatedClock
+from whorl.models.model import folder_digest
+from whorl.records import ModelVersion
+from whorl.release.release import promote, rollback
+from whorl.storage.mlflow_mirror import MlflowMirror
+from whorl.workspace import Workspace, open_workspace
+
+Register = Callable[[float], ModelVersion]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mlflow_is_imported_quietly() -> None:
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its tables made: seconds, once."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        uri = f"sqlite:///{path}"
+        MlflowClient(tracking_uri=uri, registry_uri=uri).search_registered_models()
+    return path
+
+
+@pytest.fixture
+def ws(tmp_path: Path, clock: SimulatedClock, empty_store: Path) -> Iterator[Workspace]:
+    root = tmp_path / "workspace"
+    root.mkdir()
+    (root / "mlflow.db").write_bytes(empty_store.read_bytes())
+    with open_workspace(shop_spec(), root, clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def register(ws: Workspace, constant_model: Callable[..., Path], tmp_path: Path) -> Register:
+    def add(value: float) -> ModelVersion:
+        folder = constant_model(tmp_path / f"model-{value}", ws.spec, value)
+        digest = folder_digest(folder)
+        return ws.registry.register(
+            folder, trainer="test", digest=digest, dataset_id="shop/training/1", spec_hash="s"
+        )
+
+    return add
+
+
+def asked(ws: Workspace, sql: str) -> list[Any]:
+    """MLflow's own tables, past every client."""
+    with sqlite3.connect(ws.root / "mlflow.db") as db:
+        return db.execute(sql).fetchall()
+
+
+def aliases(ws: Workspace) -> dict[str, str]:
+    return {
+        alias: str(number)
+        for alias, number in asked(ws, "SELECT alias, version FROM registered_model_aliases")
+    }
+
+
+def test_versions_arrive_with_their_tags_and_the_place_of_their_files(
+    ws: Workspace, register: Register
+) -> None:
+    made = register(0.3)
+    assert ws.mirror_models() == []
+    tags = dict(asked(ws, "SELECT key, value FROM model_version_tags"))
+    assert tags == {"whorl_id": made.id, "sha256": made.digest, "dataset": "shop/training/1", "spec": "s"}
+    assert asked(ws, "SELECT name, version, source FROM model_versions") == [
+        ("shop", 1, Path(made.uri).as_uri())
+    ]
+    assert ws.mirror_models() == []
+    assert len(asked(ws, "SELECT version FROM model_versions")) == 1
+
+
+def test_aliases_follow_promotion_and_rollback(ws: Workspace, register: Register) -> None:
+    one, two = register(0.3), register(0.6)
+    promote(ws, one.id, by="ann", reason="first")
+    assert aliases(ws) == {"champion": "1"}
+    ws.registry.point("challenger", two.id, by="ann", reason="trial")
+    ws.mirror_models()
+    assert aliases(ws) == {"champion": "1", "challenger": "2"}
+    promote(ws, two.id, by="ann", reason="better")
+    assert aliases(ws) == {"champion": "2"}
+    rollback(ws, by="ann", reason="worse after all")
+    assert aliases(ws) == {"champion": "1"}
+
+
+def down(ws: Workspace) -> MlflowMirror:
+    return MlflowMirror(ws.ledger, ws.registry, ws.root, "sqlite:////dev/null/not-there/mlflow.db")
+
+
+def test_a_store_that_is_down_stops_no_promotion_and_catches_up(
+    ws: Workspace, register: Register, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = register(0.3), register(0.6)
+    up = ws._mirror
+    monkeypatch.setattr(ws, "_mirror", down(ws))
+    for version in (one, two):
+        promote(ws, version.id, by="ann", reason="meanwhile")
+    assert ws.registry.champion() == two
+    (behind,) = ws.mirror_models()
+    assert behind.startswith("MLflow at sqlite:////dev/null/not-there/mlflow.db is behind: ")
+    assert "is behind" in caplog.text
+    rollback(ws, by="ann", reason="in the night")
+    assert ws.registry.champion() == one
+    monkeypatch.setattr(ws, "_mirror", up)
+    assert asked(ws, "SELECT * FROM model_versions") == []
+    assert ws.mirror_models() == []
+    assert aliases(ws) == {"champion": "1"}
+    assert len(asked(ws, "SELECT * FROM model_versions")) == 2
+
+
+def test_cut_short_after_a_version_was_made_there_it_is_found_again(
+    ws: Workspace, register: Register
+) -> None:
+    """MLflow has it and the ledger does not know: the next round must not make it twice."""
+    from sqlalchemy import update
+
+    from whorl.storage.ledger.tables import model_versions
+
+    register(0.3)
+    ws.mirror_models()
+    with ws.ledger.write() as connection:
+        connection.execute(update(model_versions).values(registry_version=None))
+    ws.mirror_models()
+    assert len(asked(ws, "SELECT * FROM model_versions")) == 1
+
+
+def test_without_a_mirror_there_is_nothing_to_do(shop: Callable[..., Shop]) -> None:
+    one = shop()
+    one.crowned(one.scored({"a": 0.5}))
+    assert one.ws.mirror_models() == []
+    assert not (one.ws.root / "mlflow.db").exists()
