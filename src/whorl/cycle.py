@@ -12,7 +12,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 import msgspec
 
-from whorl.capture.flush import flush
+from whorl.capture.flush import flush, settled
 from whorl.curate.curate import curate
 from whorl.datasets.build import TRAINING, build
 from whorl.datasets.named import declared_golden_set
@@ -63,7 +63,7 @@ class CycleReport(Record, frozen=True, kw_only=True):
 
 def start(ws: Workspace, trigger: Trigger) -> str:
     """Begin a cycle as of now; returns its id. Raises StateError while another one is unfinished."""
-    return cycles.start(ws.ledger, ws.name, trigger=trigger, as_of=ws.clock.now(), spec_hash=ws.spec_hash)
+    return cycles.start(ws.ledger, ws.name, trigger=trigger, as_of=settled(ws), spec_hash=ws.spec_hash)
 
 
 def turn(ws: Workspace, cycle_id: str) -> CycleReport:
@@ -74,6 +74,7 @@ def turn(ws: Workspace, cycle_id: str) -> CycleReport:
     """
     turning = _Turn(ws, cycle_id)
     try:
+        turning.check_spec()
         turning.flush()
         turning.curate()
         turning.datasets()
@@ -87,6 +88,9 @@ def turn(ws: Workspace, cycle_id: str) -> CycleReport:
         turning.stop("rejected", error={"code": "declined", "message": str(declined)})
     except WhorlError as error:
         turning.stop("failed", error=error.as_dict())
+        raise
+    except Exception as error:
+        turning.stop("failed", error={"code": "internal", "message": f"{type(error).__name__}: {error}"})
         raise
     return turning.report()
 
@@ -107,6 +111,15 @@ class _Turn:
         self.done: dict[str, Any] = {}
         self.waiting: Waiting | None = None
         self.error: dict[str, Any] | None = None
+
+    def check_spec(self) -> None:
+        """A cycle ends under the spec it began with: half of it by another one would be neither's."""
+        if self.cycle.spec_hash != self.ws.spec_hash:
+            raise StateError(
+                "The spec was changed while this cycle was under way.",
+                where=self.cycle.id,
+                hint="It is given up. Start another one: whorl cycle run.",
+            )
 
     def flush(self) -> None:
         self._step("flush", lambda: flush(self.ws), int)

@@ -35,8 +35,10 @@ replay_rows = 0
 metric = "auc"
 gates = []
 """
-SPEC = shop_spec(SECTIONS, schema=SCHEMA)
-SPAN = Span(START + timedelta(days=10), START + timedelta(days=40), timedelta(days=5))
+FULL = 'automation = "full"'
+SPEC = shop_spec(SECTIONS, schema=SCHEMA, head=FULL)
+SPAN = Span(START + timedelta(days=10), START + timedelta(days=40), timedelta(days=10))
+OFTEN = Span(SPAN.start, SPAN.end, timedelta(days=5))
 
 
 def day(number: float) -> datetime:
@@ -98,7 +100,7 @@ def check_nothing_is_early(seen: Knew) -> None:
 
 def test_no_prediction_and_no_label_is_seen_before_its_time(knew: Knew, tmp_path: Path) -> None:
     played(tmp_path, history())
-    assert [now for now, _, _ in knew] == [day(d) for d in range(10, 40, 5)]
+    assert [now for now, _, _ in knew] == [day(d) for d in range(10, 40, 10)]
     check_nothing_is_early(knew)
 
 
@@ -127,7 +129,7 @@ def block(rows: pa.Table) -> pa.Table:
 
 
 def test_the_truth_of_what_was_blocked_never_comes(knew: Knew, tmp_path: Path) -> None:
-    spec = shop_spec(SECTIONS, schema=SCHEMA + '\naction = "action"\ncensored = ["blocked"]')
+    spec = shop_spec(SECTIONS, schema=SCHEMA + '\naction = "action"\ncensored = ["blocked"]', head=FULL)
     found = played(tmp_path, history(spec), spec, act=block)
     rows = sales().to_pylist()
     replayed = [r["id"] for r in rows if r["time"] >= SPAN.start]
@@ -142,7 +144,7 @@ def test_a_cycle_turns_each_period_and_every_row_gets_one_answer(tmp_path: Path)
     replayed = sum(r >= SPAN.start for r in sales()["time"].to_pylist())
     assert found.predicted.shape == (replayed,)
     assert not np.isnan(found.predicted).any()
-    assert [c.as_of for c in found.cycles] == [day(d) for d in range(10, 40, 5)]
+    assert [c.as_of for c in found.cycles] == [day(d) for d in range(10, 40, 10)]
     assert found.failures == []
     later = [c.cases.cases for c in found.cycles[1:] if c.cases]
     assert found.labels_used == sum(later)
@@ -153,7 +155,7 @@ def test_answers_are_those_of_the_champion_of_the_day(tmp_path: Path) -> None:
     """Before the first cycle after the start they are those of a model that never learns again; later they are not."""
     learning = played(tmp_path / "a", history()).predicted
     frozen = played(tmp_path / "b", history(), retrain=False)
-    first = sum(SPAN.start <= t < day(15) for t in sales()["time"].to_pylist())
+    first = sum(SPAN.start <= t < day(20) for t in sales()["time"].to_pylist())
     assert np.array_equal(learning[:first], frozen.predicted[:first])
     assert not np.allclose(learning[first:], frozen.predicted[first:])
     assert (len(frozen.cycles), frozen.labels_used, frozen.holdout_labels) == (1, 0, 0)
@@ -175,7 +177,7 @@ def test_a_cycle_that_fails_is_told_and_the_champion_stays(
 
     monkeypatch.setattr(playing, "turn", failing)
     found = played(tmp_path, history())
-    assert found.failures[0].startswith("2026-01-21: ")
+    assert found.failures[0].startswith("2026-01-31: ")
     assert "ill" in found.failures[0]
     assert not np.isnan(found.predicted).any()
 
@@ -192,7 +194,7 @@ def test_without_a_label_before_the_first_day_there_is_no_model(tmp_path: Path) 
 
 
 def test_the_flywheel_follows_the_change_and_a_frozen_model_does_not() -> None:
-    report = replay({"flywheel": SPEC}, reader(), SPAN, baselines=("static",))
+    report = replay({"flywheel": SPEC}, reader(), OFTEN, baselines=("static",))
     ours, frozen = report["arms"]["flywheel"], report["arms"]["static"]
     assert report["comparisons"]["static"]["low"] > 0.2
     last, before = ours["periods"][-1]["metrics"]["auc"], ours["periods"][0]["metrics"]["auc"]
@@ -206,7 +208,8 @@ def test_the_flywheel_follows_the_change_and_a_frozen_model_does_not() -> None:
 
 def test_the_same_seed_gives_the_same_report_and_specs_play_side_by_side() -> None:
     small = shop_spec(SECTIONS.replace("budget = 300", "budget = 30"), schema=SCHEMA)
-    reports = [replay({"wide": SPEC, "small": small}, reader(), SPAN, baselines=()) for _ in range(2)]
+    span = Span(SPAN.start, day(20), OFTEN.every)
+    reports = [replay({"wide": SPEC, "small": small}, reader(), span, baselines=()) for _ in range(2)]
     for report in reports:
         assert all(arm.pop("seconds") > 0 for arm in report["arms"].values())
     first, again = reports

@@ -1,10 +1,17 @@
 """Move what was accepted from the inbox to the lake, exactly once, wherever it dies.
 
+A row counts as received when it goes to the lake, not when it was accepted: `received_at` is what "known by T" goes by,
+and a row must never appear behind the back of a T that was asked already. `settled` gives such a T.
+
 claim (numbered, committed) | append (the lake refuses a number it has) | finish (deleted). A batch that was claimed and
 not finished comes again unchanged. One process flushes at a time: the callers hold the workspace's lock.
 """
 
+from datetime import datetime
+from threading import RLock
 from typing import Any
+
+from msgspec.structs import replace
 
 from whorl.capture.columns import row_maker, spread
 from whorl.capture.sealed import unpack
@@ -13,6 +20,8 @@ from whorl.storage.tables import CAPTURED
 from whorl.workspace import Workspace
 
 BATCH_ROWS = 100_000
+# Flushing and taking the time of a cycle exclude each other; between processes the workspace's lock does.
+_one_at_a_time = RLock()
 _KINDS: dict[str, Any] = {"predictions": Prediction, "labels": Label, "feedback": Feedback}
 
 
@@ -22,16 +31,32 @@ def flush(ws: Workspace) -> int:
     Raises:
         StorageError: The batch stays claimed, and is the first to be moved next time.
     """
-    return sum(_flush_kind(ws, kind) for kind in CAPTURED)
+    with _one_at_a_time:
+        return sum(_flush_kind(ws, kind) for kind in CAPTURED)
+
+
+def settled(ws: Workspace) -> datetime:
+    """Empty the inbox and take the time: everything received by it is in the lake, and nothing will be added to it."""
+    with _one_at_a_time:
+        flush(ws)
+        return ws.clock.now()
 
 
 def _flush_kind(ws: Workspace, kind: Any) -> int:
     make_rows, moved = row_maker(kind, ws.spec, ws.holdout_key), 0
     while batch := ws.inbox.claim(ws.name, kind, BATCH_ROWS):
+        now = ws.clock.now()
         payloads = [(received_at, unpack(payload, _KINDS[kind])) for received_at, payload in batch.payloads]
-        records = [record for _, part in payloads for record in part]
-        received = spread((received_at, len(part)) for received_at, part in payloads)
+        records = [_arrived(record, at, now) for at, part in payloads for record in part]
+        received = spread((max(at, now), len(part)) for at, part in payloads)
         ws.lake.append(kind, make_rows(records, received), app=kind, version=batch.number)
         ws.inbox.finish(batch)
         moved += len(records)
     return moved
+
+
+def _arrived(record: Any, accepted_at: datetime, now: datetime) -> Any:
+    """An answer that came without a time keeps saying so: its time is that of its arrival."""
+    if isinstance(record, Prediction) and record.time == accepted_at < now:
+        return replace(record, time=now)
+    return record

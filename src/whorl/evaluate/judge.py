@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from whorl.errors import NotFound
+from whorl.errors import DigestMismatch, ModelError, NotFound
 from whorl.evaluate.gates import Trial, run_gate
 from whorl.evaluate.rows import JudgedRows, fixed_rows, judged_rows
 from whorl.evaluate.sides import logged_champion, predictions_of
@@ -30,6 +30,8 @@ from whorl.workspace import Workspace
 
 Floats = npt.NDArray[np.float64]
 LATENCY_ROWS = 200
+# Share of the judged rows that a challenger may leave without an answer.
+MAY_MISS = 0.01
 _RANK: dict[Decision, int] = {"promote": 0, "hold": 1, "reject": 2}
 
 
@@ -41,8 +43,8 @@ def judge(ws: Workspace, challenger: ModelVersion, cycle_id: str, as_of: datetim
     recorded = verdicts.of_cycle(ws.ledger, ws.name, cycle_id)
     if recorded is not None:
         return recorded
-    trial, notes = _trial(ws, challenger, as_of)
-    checks = [check for gate in ws.spec.gates for check in run_gate(gate, trial)]
+    trial, notes, unanswered = _trial(ws, challenger, as_of)
+    checks = [*unanswered, *(check for gate in ws.spec.gates for check in run_gate(gate, trial))]
     worst = max(checks, key=lambda check: _RANK[check.decision], default=None)
     champion = ws.registry.champion()
     verdict = Verdict(
@@ -59,7 +61,7 @@ def judge(ws: Workspace, challenger: ModelVersion, cycle_id: str, as_of: datetim
     return verdict
 
 
-def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Trial, list[str]]:
+def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Trial, list[str], list[Check]]:
     rows = judged_rows(ws, as_of)
     notes = [
         *rows.notes,
@@ -83,14 +85,33 @@ def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Tr
         cost_usd=_declared(ws.spec.gates, "cost", lambda: _mean_cost(rows)),
         latency_ms=_declared(ws.spec.gates, "latency", lambda: _latency(ws, challenger, rows)),
     )
-    return trial, notes
+    return trial, notes, _unanswered(said)
+
+
+def _unanswered(said: Floats) -> list[Check]:
+    """A challenger that answers only some rows would choose what it is judged on."""
+    missing = int(_missing(said).sum())
+    if missing <= MAY_MISS * len(said):
+        return []
+    message = f"the challenger has no answer for {missing:,} of {len(said):,} judged rows; score all of them"
+    return [Check(check="answers", decision="hold", message=message, rows=len(said) - missing)]
 
 
 def _champion(ws: Workspace, rows: JudgedRows) -> tuple[Floats | None, list[str]]:
     version = ws.registry.champion()
-    if version is not None and version.trainer != ELSEWHERE:
-        return predictions_of(ws, version, rows), []
-    named = version.uri if version is not None else ws.spec.champion.version
+    if version is not None and version.digest:
+        try:
+            return predictions_of(ws, version, rows), []
+        except DigestMismatch:
+            raise
+        except ModelError as error:
+            # It was made for another spec, say; what it said while it served still counts.
+            said = logged_champion(ws, rows, version.id)
+            return said, [f"The champion is judged by its logged scores: {error}"]
+    if version is None:
+        named = ws.spec.champion.version
+    else:
+        named = version.uri if version.trainer == ELSEWHERE else version.id
     said = logged_champion(ws, rows, named) if len(rows) else None
     if said is None:
         return None, ["There is no champion yet: only absolute gates decide."]

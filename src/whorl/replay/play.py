@@ -19,6 +19,7 @@ from whorl.clock import SimulatedClock
 from whorl.cycle import CycleReport, start, turn
 from whorl.errors import TooFewRows, WhorlError
 from whorl.models.model import Model, load_model
+from whorl.release.release import promote
 from whorl.replay.history import History
 from whorl.spec import Spec
 from whorl.storage.tables import FEATURE, TableName
@@ -99,6 +100,7 @@ def play(
         arm = _Arm(ws, history, classes, act)
         arm.receive_before(span.start)
         arm.turn()
+        arm.begin()
         if ws.registry.champion() is None:
             raise TooFewRows(
                 f"No model came out of the first day: {arm.why_no_champion()}",
@@ -167,6 +169,12 @@ class _Arm:
         except WhorlError as error:
             self.failures.append(f"{self.ws.clock.now().date()}: {error}")
 
+    def begin(self) -> None:
+        """The first day's model serves whatever a gate says: there is nothing to replay without one."""
+        challenger = self.cycles[-1].challenger if self.cycles else None
+        if self.ws.registry.champion() is None and challenger is not None:
+            promote(self.ws, challenger.id, by="replay", reason="the first day's model")
+
     def why_no_champion(self) -> str:
         verdicts = [c.verdict.reason for c in self.cycles if c.verdict]
         return "; ".join([*self.failures, *verdicts]) or "no cycle finished."
@@ -195,6 +203,9 @@ class _Arm:
         return int(found["n"][0].as_py())
 
     def _append(self, table: TableName, rows: pa.Table) -> None:
+        if table == "predictions" and self.ws.spec.curate.holdout_share == 0:
+            everyone = pa.array(["train"] * rows.num_rows, pa.string())
+            rows = rows.set_column(rows.schema.get_field_index("split"), "split", everyone)
         if rows.num_rows:
             self.appended[table] += 1
             self.ws.lake.append(table, rows, app=f"replay/{table}", version=self.appended[table])

@@ -28,16 +28,19 @@ def policy_spec(spec: Spec, policy: Policy) -> Spec:
         release=released,
         monitor=replace(spec.monitor, webhook=None, start_cycle=False),
     )
-    if policy in ("flywheel", "static"):
+    if policy == "flywheel":
         return unattended
+    ungated = replace(spec.evaluate, gates=[], time_forward=None)
+    # Who asks no gate needs no holdout: the baselines learn from every row.
+    everyone = replace(spec.curate, holdout_share=0.0, golden=None)
+    if policy == "static":
+        return replace(unattended, curate=everyone, evaluate=ungated)
     known_today = replace(spec.labels, delay="none", lag=Duration("0d"), horizon=None)
     budget, initial = (spec.curate.budget, spec.curate.initial) if policy == "random" else (None, None)
-    at_random = replace(
-        spec.curate, strategy="random", budget=budget, initial=initial, rules=[], half_life=None
-    )
+    at_random = replace(everyone, strategy="random", budget=budget, initial=initial, rules=[], half_life=None)
     return replace(
         unattended,
         labels=known_today,
         curate=at_random,
-        evaluate=replace(spec.evaluate, gates=[], time_forward=None),
+        evaluate=ungated,
     )

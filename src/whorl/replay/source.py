@@ -48,7 +48,7 @@ def read_files(data: Sequence[Path], labels: Path | None = None, progress: Progr
     def read(spec: Spec, holdout_key: str) -> History:
         found, digest = _Found(spec), _digest([path for path, _ in paths])
         for number, (path, kind) in enumerate(paths):
-            for rows, share in read_file(path, spec, holdout_key, UNSAID, found.notes, kind):
+            for rows, share in read_file(path, spec, holdout_key, lambda: UNSAID, found.notes, kind):
                 found.add(rows, str(path))
                 progress((number + share) / len(paths))
         return found.history(digest, ", ".join(str(path) for path, _ in paths))

@@ -198,6 +198,11 @@ def _release(spec: Spec) -> Iterator[Problem]:
                 ("release", "stages", str(position)),
                 f"This version releases in one stage, 'full'; found '{stage}'.",
             )
+    if spec.automation == "manual" and (spec.cadence.every is not None or spec.monitor.start_cycle):
+        yield (
+            ("automation",),
+            "'manual' cycles start by hand only: leave out [cadence] every and [monitor] start_cycle, or use \"semi\".",
+        )
     if spec.champion.trained_through is not None:
         try:
             datetime.fromisoformat(spec.champion.trained_through)

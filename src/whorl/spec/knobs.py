@@ -377,7 +377,7 @@ class Spec(Knobs, frozen=True, kw_only=True):
     automation: Annotated[
         Automation,
         knob(
-            "'manual': each step by hand; 'semi': stops before training; 'approval': waits before release; 'full': by itself."
+            "'manual': starts by hand only, and waits before training and before release; 'semi': starts by itself, waits at both; 'approval': waits before release; 'full': by itself."
         ),
     ] = "approval"
     schema: Annotated[SchemaSpec, knob("Where things are in your records.")] = SchemaSpec()

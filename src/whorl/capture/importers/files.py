@@ -6,7 +6,7 @@ taken in anew, and completes what is there. Rows go straight to the lake, beside
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def ingest_file(
         note = f"This file was taken in on {done_at:%Y-%m-%d %H:%M} UTC; nothing was added."
         return IngestReport(source=str(path), accepted=0, already=True, notes=[note])
     notes, accepted, labels, resumed = Notes(), 0, 0, 0
-    read = read_file(path, ws.spec, ws.holdout_key, ws.clock.now(), notes, kind)
+    read = read_file(path, ws.spec, ws.holdout_key, ws.clock.now, notes, kind)
     with Rejects(ws.place("rejects") / f"{path.name}.rejects.ndjson") as rejects:
         for number, (rows, share) in enumerate(read, start=1):
             resumed += not _append(ws, rows, f"ingest/{digest}", number)
@@ -73,15 +73,24 @@ def ingest_file(
 
 
 def read_file(
-    path: Path, spec: Spec, holdout_key: str, received_at: datetime, notes: Notes, kind: Kind | None = None
+    path: Path,
+    spec: Spec,
+    holdout_key: str,
+    now: Callable[[], datetime],
+    notes: Notes,
+    kind: Kind | None = None,
 ) -> Iterator[tuple[Rows, float]]:
     """A file as rows of the lake, chunk by chunk, each with the share that has been read; nothing is kept.
+
+    Args:
+        now: Asked for each chunk: when its rows are received.
 
     Raises:
         SourceError: As `ingest_file`.
     """
     bulk, known = Bulk(spec, holdout_key), kind
     for number, chunk in enumerate(_chunks(path)):
+        received_at = now()
         if chunk.table is None:
             records = list(zip(chunk.numbers, chunk.records, strict=True))
             rows = bulk.rows_of(known or "predictions", records, received_at, notes)
