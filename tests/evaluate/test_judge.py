@@ -11,7 +11,7 @@ from shop import Shop
 from whorl.errors import ModelError, NotFound
 from whorl.evaluate.judge import judge
 from whorl.models.model import folder_digest
-from whorl.records import Verdict
+from whorl.records import ModelVersion, Verdict
 from whorl.storage import verdicts
 
 Open = Callable[..., Shop]
@@ -32,35 +32,43 @@ class Judged:
         said = np.where(told == self.known["truth"], 0.8, 0.2)
         return dict(zip(self.known["id"], said.tolist(), strict=True))
 
+    def crowned(self, said: dict[str, Any], named: str = "score") -> ModelVersion:
+        """A champion whose model is not here: it is known by what it logged for these rows."""
+        version = self.one.crowned(self.one.scored({}))
+        at = dict(zip(self.known["id"], self.known["at"], strict=True))
+        logged = {named: list(said.values()), "model_version": version.id, "split": "holdout"}
+        self.one.predicts(list(said), [at[i] for i in said], **logged)
+        return version
+
     def asked(self, challenger: Any, cycle: str = "c1") -> Verdict:
         return judge(self.one.ws, challenger, cycle, self.as_of)
 
 
-def test_the_better_one_is_promoted_and_the_worse_one_rejected(shop: Open) -> None:
+def test_the_better_one_is_promoted(shop: Open) -> None:
     here = Judged(shop(BETTER))
-    good, bad = (here.one.scored(here.scores(right, 3)) for right in (0.9, 0.6))
-    here.one.crowned(bad)
+    champion = here.crowned(here.scores(0.6, 2))
+    good = here.one.scored(here.scores(0.9, 3))
     verdict = here.asked(good)
-    assert (verdict.decision, verdict.challenger, verdict.champion, verdict.rows) == (
-        "promote",
-        good.id,
-        bad.id,
-        N,
-    )
-    assert verdict.reason.startswith("better: accuracy better: difference +0.")
     sides = verdict.metrics["accuracy"]
+    assert (verdict.decision, verdict.challenger, verdict.champion) == ("promote", good.id, champion.id)
+    assert verdict.rows == N
+    assert verdict.reason.startswith("better: accuracy better: difference +0.")
     assert sides["challenger"]["value"] == pytest.approx(0.9, abs=0.04)
     assert sides["champion"]["value"] == pytest.approx(0.6, abs=0.05)
     assert sides["champion"]["low"] < sides["champion"]["value"] < sides["champion"]["high"]
-    here.one.crowned(good)
-    assert here.asked(bad, "c2").decision == "reject"
+
+
+def test_and_the_worse_one_rejected(shop: Open) -> None:
+    here = Judged(shop(BETTER))
+    here.crowned(here.scores(0.9, 3))
+    assert here.asked(here.one.scored(here.scores(0.6, 2))).decision == "reject"
 
 
 def test_the_worst_decision_of_all_gates_counts(shop: Open) -> None:
     gates = ('[evaluate]\nmetric = "accuracy"\ngates = [{ check = "better" }, { check = "minimum", metric = "auc", '
              'value = 0.5 }, { check = "minimum", metric = "accuracy", value = 0.99 }]')  # fmt: skip
     here = Judged(shop(gates))
-    here.one.crowned(here.one.scored(here.scores(0.5, 1)))
+    here.crowned(here.scores(0.5, 1))
     verdict = here.asked(here.one.scored(here.scores(0.9, 2)))
     assert [check.decision for check in verdict.checks] == ["promote", "promote", "reject"]
     assert (verdict.decision, verdict.reason[:18]) == ("reject", "minimum: accuracy ")
@@ -68,19 +76,29 @@ def test_the_worst_decision_of_all_gates_counts(shop: Open) -> None:
 
 def test_rows_that_one_side_did_not_answer_are_left_out_for_both(shop: Open) -> None:
     here = Judged(shop(BETTER))
-    scores = here.scores(0.7, 1)
-    champion = {i: s for n, (i, s) in enumerate(scores.items()) if n % 4}
-    challenger = {i: s for n, (i, s) in enumerate(here.scores(0.8, 2).items()) if n % 5}
-    here.one.crowned(here.one.scored(champion))
+    here.crowned({i: s for n, (i, s) in enumerate(here.scores(0.7, 1).items()) if n % 4})
+    challenger = {i: s for n, (i, s) in enumerate(here.scores(0.9, 2).items()) if n not in (1, 2, 3, 4)}
     verdict = here.asked(here.one.scored(challenger))
-    missing = N // 4 + N // 5 - N // 20
-    assert verdict.rows == N - missing
+    missing = N // 4 + 3
+    assert (verdict.decision, verdict.rows) == ("promote", N - missing)
     assert f"{missing} holdout rows left out: one side has no answer for them." in verdict.notes
+
+
+def test_a_challenger_does_not_choose_what_it_is_judged_on(shop: Open) -> None:
+    """It hands in scores only where it is right: perfect, on its own rows."""
+    here = Judged(shop(BETTER))
+    here.crowned(here.scores(0.7, 1))
+    truth = dict(zip(here.known["id"], here.known["truth"], strict=True))
+    right = {i: s for i, s in here.scores(0.75, 2).items() if (s > 0.5) == truth[i]}
+    verdict = here.asked(here.one.scored(right))
+    assert (verdict.decision, verdict.checks[0].check) == ("hold", "answers")
+    assert f"no answer for {N - len(right)} of {N} judged rows" in verdict.reason
+    assert verdict.metrics["accuracy"]["challenger"]["value"] == 1.0
 
 
 def test_scores_handed_in_are_the_same_in_either_format(shop: Open) -> None:
     here = Judged(shop(BETTER))
-    here.one.crowned(here.one.scored(here.scores(0.6, 1)))
+    here.crowned(here.scores(0.6, 1))
     better = here.scores(0.9, 2)
     parquet = here.asked(here.one.scored(better), "c1")
     table = here.asked(here.one.scored(better, suffix=".csv"), "c2")
@@ -152,7 +170,7 @@ def test_no_rows_hold(shop: Open) -> None:
 
 def test_a_cycle_looks_once_and_each_look_counts(shop: Open) -> None:
     here = Judged(shop(BETTER))
-    here.one.crowned(here.one.scored(here.scores(0.6, 1)))
+    here.crowned(here.scores(0.6, 1))
     challenger = here.one.scored(here.scores(0.65, 2))
     first = here.asked(challenger, "c1")
     assert here.asked(challenger, "c1") == first
@@ -179,7 +197,7 @@ def test_own_function_and_own_metric_from_a_module_beside_the_spec(shop: Open, t
     sections = ('[evaluate]\nmetric = "shop_money:money"\ngates = [{ check = "better" }, '
                 '{ check = "function", function = "shop_money:no_panic" }]')  # fmt: skip
     here = Judged(shop(sections, beside=tmp_path))
-    here.one.crowned(here.one.scored(here.scores(0.6, 1)))
+    here.crowned(here.scores(0.6, 1))
     verdict = here.asked(here.one.scored(here.scores(0.95, 2)))
     assert [(c.check, c.decision) for c in verdict.checks] == [("better", "promote"), ("no_panic", "promote")]
     assert verdict.metrics["shop_money:money"]["challenger"]["value"] > 0
@@ -243,13 +261,13 @@ def test_many_classes(shop: Open) -> None:
             for i, t in zip(ids, truth, strict=True)
         }
 
-    one.crowned(one.scored(side(0.5)))
+    def logged(said: dict[str, dict[str, float]], of: Shop) -> None:
+        version = of.crowned(of.scored({}))
+        rows = [list(scores.items()) for scores in said.values()]
+        of.predicts(list(said), split="holdout", scores=rows, model_version=version.id)
+
+    logged(side(0.5), one)
     verdict = judge(one.ws, one.scored(side(0.8)), "c1", one.until(3))
     assert verdict.decision == "promote"
     assert verdict.metrics["log_loss"]["challenger"]["value"] == pytest.approx(-np.log(0.8))
-    # A champion that never heard of a class gave its rows nothing.
-    old = {i: {"a": 0.5, "b": 0.5} for i in ids}
-    one.crowned(one.scored(old))
-    assert (
-        judge(one.ws, one.scored(side(0.6)), "c2", one.day(3)).metrics["accuracy"]["champion"]["value"] < 0.5
-    )
+    assert verdict.metrics["log_loss"]["champion"]["value"] == pytest.approx(-np.log(0.5))

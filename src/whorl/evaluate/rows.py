@@ -10,15 +10,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whorl.examples.weights import exploration_weight, late_truth_weight
 from whorl.records import DatasetVersion
 from whorl.spec import Spec
 from whorl.stats.arrays import effective_rows
-from whorl.stats.label_delay import DelayCurves, inverse_known_weights, relative_to_horizon
 from whorl.storage.tables import FEATURE
 from whorl.workspace import Workspace
 
 Floats = npt.NDArray[np.float64]
-MAX_EXPLORATION = 20.0
 
 
 class JudgedRows(msgspec.Struct, frozen=True):
@@ -84,10 +83,10 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     rows = _with_truth(
         ws.engine.query("SELECT * FROM holdout_rows WHERE left_out IS NULL ORDER BY time, id"), spec
     )
-    late, notes = _late_truth_weight(ws, rows, f"{examples.name} WHERE {_judging(spec, as_of)}")
+    late, notes = _late_truth(ws, rows, f"{examples.name} WHERE {_judging(spec, as_of)}")
     return msgspec.structs.replace(
         rows,
-        weight=late * _exploration_weight(rows, spec),
+        weight=late * exploration_weight(rows.table, spec),
         left_out={row["left_out"]: row["n"] for row in counted.to_pylist()},
         notes=[*notes, *_notes(spec)],
     )
@@ -112,14 +111,6 @@ def fixed_rows(ws: Workspace, dataset: DatasetVersion) -> JudgedRows:
 def _with_truth(table: pa.Table, spec: Spec) -> JudgedRows:
     truth, classes = _truth(table, spec)
     return JudgedRows(table, truth, classes, np.ones(len(truth)), _groups(table), {}, [])
-
-
-def _exploration_weight(rows: JudgedRows, spec: Spec) -> Floats:
-    """A row that was let through by chance stands for those whose truth the action hid; its weight is capped."""
-    if not spec.schema.censored:
-        return np.ones(len(rows))
-    chance = np.array([p or 1.0 for p in rows.table["propensity"].to_pylist()], dtype=np.float64)
-    return np.minimum(1.0 / chance, MAX_EXPLORATION)
 
 
 def _judging(spec: Spec, as_of: datetime) -> str:
@@ -154,46 +145,18 @@ def _groups(table: pa.Table) -> npt.NDArray[np.object_]:
     return np.array([g if g is not None else i for g, i in zip(groups, ids, strict=True)], dtype=object)
 
 
-def _late_truth_weight(ws: Workspace, rows: JudgedRows, judging: str) -> tuple[Floats, list[str]]:
-    """Weight (n,) of judged rows: 1; with delay = 'survival' one over the chance that such a truth is known by now.
-
-    The delays are those of all rows that judge (`judging`: a table and its condition) whose label came, however old:
-    nothing is learnt from training rows.
-    """
+def _late_truth(ws: Workspace, rows: JudgedRows, judging: str) -> tuple[Floats, list[str]]:
+    """Weight (n,) of judged rows by how late truth comes, learnt from all rows that judge, however old, and a note."""
     if ws.spec.labels.delay == "none" or not len(rows):
         return rows.weight, []
     known = ws.engine.query(f"SELECT * FROM {judging} AND status = 'known'")
-    code = {name: place for place, name in enumerate(rows.classes)}
-    known = known.filter(pa.array([str(label) in code for label in known["label"].to_pylist()], pa.bool_()))
-    if not len(known):
+    if not known.num_rows:
         return rows.weight, [
             "Not one label of the judged rows came by itself: how late truth comes is not known."
         ]
-    delay, age = _relative(known, ws.spec)
-    curves = DelayCurves.fit(
-        [code[str(label)] for label in known["label"].to_pylist()],
-        np.minimum(delay, age),
-        age,
-        classes=len(rows.classes),
-    )
-    weight = inverse_known_weights(rows.truth.astype(np.intp), _relative(rows.table, ws.spec)[1], curves)
+    weight = late_truth_weight(rows.table, known, ws.spec)
     effective = effective_rows(weight)
     return weight, [
         f"Truth comes sooner for one class than for another: {len(rows):,} judged rows are weighted by the chance that "
         f"their truth is known by now, and count as much as {effective:,.0f}."
     ]
-
-
-def _relative(table: pa.Table, spec: Spec) -> tuple[Floats, Floats]:
-    """Delay and age of each row, in days or as shares of its horizon; never below 0."""
-    delay, age = (np.maximum(_numbers(table[name]), 0.0) for name in ("delay_days", "age_days"))
-    if spec.labels.horizon is None:
-        return delay, age
-    due = _numbers(table[FEATURE + spec.labels.horizon])
-    return relative_to_horizon(delay, due), relative_to_horizon(age, due)
-
-
-def _numbers(column: pa.ChunkedArray) -> Floats:
-    return np.asarray(
-        column.cast(pa.float64()).combine_chunks().to_numpy(zero_copy_only=False), dtype=np.float64
-    )

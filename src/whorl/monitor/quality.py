@@ -1,4 +1,7 @@
-"""How good the champion is, a period at a time: its logged answers on holdout rows against what turned out true."""
+"""How good the champion is, a period at a time: its logged answers on holdout rows against what turned out true.
+
+Rows are weighed as the gates weigh them, so that truth that comes sooner for one class is not taken for decay.
+"""
 
 from datetime import datetime
 
@@ -6,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from whorl.examples.weights import exploration_weight, late_truth_weight
 from whorl.models.spec_metric import spec_metric
 from whorl.records import Record
 from whorl.spec import Spec
@@ -35,16 +39,19 @@ def quality(ws: Workspace, as_of: datetime) -> list[PeriodQuality]:
     """Quality in each span of `[monitor] period`, oldest first, over mature holdout rows that were answered."""
     spec, period_us = ws.spec, round(ws.spec.monitor.period.seconds * 1e6)
     answered = "score IS NOT NULL" if spec.task != "multiclass" else "scores IS NOT NULL"
+    judged = f"{ws.examples(as_of).name} WHERE split = 'holdout' AND {answered}"
     rows = ws.engine.query(
-        f"SELECT epoch_us(time) // {period_us} AS period, id, group_id, score, scores, label "
-        f"FROM {ws.examples(as_of).name} WHERE split = 'holdout' AND status IN ('known', 'defaulted') "
-        f"AND age_days >= {spec.labels.lag.days} AND {answered} ORDER BY time, id"
+        f"SELECT *, epoch_us(time) // {period_us} AS period FROM {judged} AND status IN ('known', 'defaulted') "
+        f"AND age_days >= {spec.labels.lag.days} ORDER BY time, id"
     )
+    known = ws.engine.query(f"SELECT * FROM {judged} AND status = 'known'")
+    weight = late_truth_weight(rows, known, spec) * exploration_weight(rows, spec)
     periods = np.asarray(rows["period"].to_numpy(), dtype=np.int64)
     metric = watched_metric(ws)
     return [
         _period(
             rows.filter(pa.array(periods == p)),
+            weight[periods == p],
             datetime.fromtimestamp(int(p) * period_us / 1e6, as_of.tzinfo),
             metric,
             spec,
@@ -53,7 +60,7 @@ def quality(ws: Workspace, as_of: datetime) -> list[PeriodQuality]:
     ]
 
 
-def _period(rows: pa.Table, start: datetime, metric: Metric, spec: Spec) -> PeriodQuality:
+def _period(rows: pa.Table, weight: Floats, start: datetime, metric: Metric, spec: Spec) -> PeriodQuality:
     n = rows.num_rows
     if n < spec.monitor.min_rows:
         return PeriodQuality(start=start, rows=n, value=None, low=None, high=None)
@@ -63,7 +70,7 @@ def _period(rows: pa.Table, start: datetime, metric: Metric, spec: Spec) -> Peri
         for g, i in zip(rows["group_id"].to_pylist(), rows["id"].to_pylist(), strict=True)
     ]
     found = interval(
-        metric, truth, predicted, level=spec.evaluate.level, group=np.array(groups, dtype=object)
+        metric, truth, predicted, weight, level=spec.evaluate.level, group=np.array(groups, dtype=object)
     )
     value, low, high = (None if np.isnan(x) else float(x) for x in (found.value, found.low, found.high))
     return PeriodQuality(start=start, rows=n, value=value, low=low, high=high)

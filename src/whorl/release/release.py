@@ -32,6 +32,7 @@ def release(ws: Workspace, verdict: Verdict, cycle_id: str) -> Release:
             state="kept",
             message=verdict.reason,
         )
+    _check_champion(ws, verdict, cycle_id)
     ws.registry.point("challenger", challenger.id, by=cycle_id, reason=verdict.reason)
     if ws.spec.release.via == "external":
         _tell(ws, "release.requested", challenger, cycle_id, verdict.reason)
@@ -91,6 +92,17 @@ def rollback(ws: Workspace, *, by: str, reason: str) -> Release:
     return Release(
         version=previous.id, previous=champion.id, via=ws.spec.release.via, state="released", message=reason
     )
+
+
+def _check_champion(ws: Workspace, verdict: Verdict, cycle_id: str) -> None:
+    """A verdict holds against the champion that it compared with; days of waiting may have brought another."""
+    now = _champion_id(ws)
+    if now not in (verdict.champion, verdict.challenger):
+        raise ReleaseError(
+            f"The champion is {now} by now; the verdict compared with {verdict.champion}.",
+            where=cycle_id,
+            hint="Run another cycle, or promote by hand: whorl model promote.",
+        )
 
 
 def _promote(ws: Workspace, version: ModelVersion, *, by: str, reason: str) -> Release:
