@@ -161,6 +161,15 @@ def test_without_any_champion_only_absolute_gates_decide(shop: Open) -> None:
     assert "There is no champion yet: only absolute gates decide." in verdict.notes
 
 
+def test_a_champion_whose_answers_are_not_there_is_not_beaten_by_default(shop: Open) -> None:
+    """Its records call it otherwise: nothing can be compared, so nothing is promoted."""
+    here = Judged(shop(BETTER), score=0.5, model_version="a name of theirs")
+    champion = here.one.crowned(here.one.scored({}))
+    verdict = here.asked(here.one.scored(here.scores(0.9, 1)))
+    assert (verdict.decision, verdict.champion, verdict.rows) == ("hold", champion.id, 0)
+    assert any(f"The champion {champion.id} answered none of these rows" in note for note in verdict.notes)
+
+
 def test_no_rows_hold(shop: Open) -> None:
     one = shop('[evaluate]\ngates = [{ check = "minimum", metric = "auc", value = 0.5 }]')
     one.sales(50, holdout=0.0)

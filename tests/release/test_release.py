@@ -18,9 +18,13 @@ Open = Callable[..., Shop]
 EXTERNAL = '[release]\nvia = "external"\nwebhook = "http://deployer.example/deploy"'
 
 
-def verdict(challenger: str, decision: Decision) -> Verdict:
+def verdict(challenger: str, decision: Decision, champion: str | None = None) -> Verdict:
     return Verdict(
-        challenger=challenger, champion=None, decision=decision, reason=f"the gates say {decision}", checks=[]
+        challenger=challenger,
+        champion=champion,
+        decision=decision,
+        reason=f"the gates say {decision}",
+        checks=[],
     )
 
 
@@ -42,7 +46,7 @@ def test_promotion_moves_the_pointer(shop: Open) -> None:
     first, second = version(one), version(one)
     made = release(one.ws, verdict(first, "promote"), "c1")
     assert (made.version, made.previous, made.via, made.state) == (first, None, "registry", "released")
-    made = release(one.ws, verdict(second, "promote"), "c2")
+    made = release(one.ws, verdict(second, "promote", first), "c2")
     assert (made.version, made.previous) == (second, first)
     assert (champion(one), one.ws.registry.challenger()) == (second, None)
     assert one.ws.registry.changes()[0].by == "c2"
@@ -53,8 +57,8 @@ def test_run_again_it_says_the_same(shop: Open) -> None:
     one = shop()
     first, second = version(one), version(one)
     release(one.ws, verdict(first, "promote"), "c1")
-    once = release(one.ws, verdict(second, "promote"), "c2")
-    assert release(one.ws, verdict(second, "promote"), "c2") == once
+    once = release(one.ws, verdict(second, "promote", first), "c2")
+    assert release(one.ws, verdict(second, "promote", first), "c2") == once
     assert len(one.ws.registry.changes()) == 2
 
 
@@ -126,7 +130,7 @@ def test_promotion_by_hand_needs_a_version_and_keeps_the_reason(shop: Open) -> N
 
 def test_the_model_that_served_before_can_be_gone_back_to(shop: Open) -> None:
     one = shop('[champion]\nversion = "card-7"\ntrained_through = "2025-12-01"')
-    made = release(one.ws, verdict(version(one), "promote"), "c1")
+    made = release(one.ws, verdict(version(one), "promote", "card-7"), "c1")
     previous = one.ws.registry.previous()
     assert previous is not None
     assert (previous.trainer, previous.uri, made.previous) == (ELSEWHERE, "card-7", previous.id)
@@ -141,7 +145,7 @@ def test_an_outside_system_is_told_and_the_pointer_waits(shop: Open) -> None:
     one = shop(EXTERNAL)
     first, second = version(one), version(one)
     promote(one.ws, first, by="ann", reason="begin")
-    made = release(one.ws, verdict(second, "promote"), "c2")
+    made = release(one.ws, verdict(second, "promote", first), "c2")
     assert (made.state, made.version, made.previous, champion(one)) == ("waiting", second, first, first)
     challenger = one.ws.registry.challenger()
     assert challenger is not None
@@ -151,10 +155,10 @@ def test_an_outside_system_is_told_and_the_pointer_waits(shop: Open) -> None:
         "reason": "the gates say promote", "at": one.clock.now().isoformat(),
         "model": {"id": second, "version": 2, "digest": "", "uri": challenger.uri},
     }  # fmt: skip
-    release(one.ws, verdict(second, "promote"), "c2")
+    release(one.ws, verdict(second, "promote", first), "c2")
     assert len(told(one)) == 1, "a step that runs again does not tell again"
     said = Submission(kind="confirmation", uri="", by="deployer", at=one.clock.now())
-    assert confirm(one.ws, verdict(second, "promote"), "c2", said).state == "released"
+    assert confirm(one.ws, verdict(second, "promote", first), "c2", said).state == "released"
     assert champion(one) == second
 
 
@@ -162,12 +166,12 @@ def test_a_release_that_failed_outside_leaves_the_champion(shop: Open) -> None:
     one = shop(EXTERNAL)
     first, second = version(one), version(one)
     promote(one.ws, first, by="ann", reason="begin")
-    release(one.ws, verdict(second, "promote"), "c2")
+    release(one.ws, verdict(second, "promote", first), "c2")
     said = Submission(kind="confirmation", uri="failed: no memory", by="deployer", at=one.clock.now())
     with pytest.raises(ReleaseError, match="deployer did not confirm the release: failed: no memory"):
-        confirm(one.ws, verdict(second, "promote"), "c2", said)
+        confirm(one.ws, verdict(second, "promote", first), "c2", said)
     with pytest.raises(ReleaseError, match=r"Nobody confirmed the release within 7d"):
-        confirm(one.ws, verdict(second, "promote"), "c2", None)
+        confirm(one.ws, verdict(second, "promote", first), "c2", None)
     assert (champion(one), one.ws.registry.challenger()) == (first, None)
 
 
@@ -190,3 +194,13 @@ def test_a_kept_champion_is_news_to_nobody(shop: Open) -> None:
     one = shop(EXTERNAL)
     release(one.ws, verdict(version(one), "reject"), "c1")
     assert told(one) == []
+
+
+def test_a_verdict_against_a_former_champion_releases_nothing(shop: Open) -> None:
+    one = shop()
+    first, second, third = version(one), version(one), version(one)
+    promote(one.ws, first, by="ann", reason="by hand")
+    promote(one.ws, second, by="ann", reason="by hand")
+    with pytest.raises(ReleaseError, match=f"champion is {second} by now; the verdict compared with {first}"):
+        release(one.ws, verdict(third, "promote", first), "c3")
+    assert champion(one) == second
