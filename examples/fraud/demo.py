@@ -17,7 +17,7 @@ start = stream.START + timedelta(days=30)
 report = replay(
     {"flywheel": load_spec(Path(__file__).with_name("flywheel.toml"))},
     read_tables(drawn.payments.drop_columns(stream.ORACLE), drawn.labels),
-    Span(start, start + timedelta(weeks=17), every=timedelta(weeks=1)),
+    Span(start, start + timedelta(weeks=12), every=timedelta(weeks=1)),
     act=stream.act,
     truth=stream.truth(drawn.payments),
     progress=stream.tell,

@@ -166,7 +166,8 @@ def test_a_champion_whose_answers_are_not_there_is_not_beaten_by_default(shop: O
     here = Judged(shop(BETTER), score=0.5, model_version="a name of theirs")
     champion = here.one.crowned(here.one.scored({}))
     verdict = here.asked(here.one.scored(here.scores(0.9, 1)))
-    assert (verdict.decision, verdict.champion, verdict.rows) == ("hold", champion.id, 0)
+    assert (verdict.decision, verdict.champion, verdict.rows) == ("hold", champion.id, N)
+    assert verdict.reason == "better: the champion's answers for these rows are not there to compare with"
     assert any(f"The champion {champion.id} answered none of these rows" in note for note in verdict.notes)
 
 

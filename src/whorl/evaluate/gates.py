@@ -35,6 +35,7 @@ class Trial(msgspec.Struct, frozen=True):
         metric: Finds a metric by its name in the spec.
         golden: The same two sides on a golden dataset's rows; None before it is made.
         own: Runs the user's gate function.
+        unheard: A champion serves, but what it said of these rows is not known: nothing is better than that.
     """
 
     spec: Spec
@@ -47,6 +48,7 @@ class Trial(msgspec.Struct, frozen=True):
     own: Callable[[str, "Trial"], Check]
     cost_usd: float | None = None
     latency_ms: float | None = None
+    unheard: bool = False
 
     @property
     def level(self) -> float:
@@ -254,6 +256,9 @@ def _too_few(gate: GateSpec, name: str, trial: Trial) -> Check | None:
 
 
 def _nothing_to_compare(name: str, trial: Trial) -> Check:
+    if trial.unheard:
+        message = "the champion's answers for these rows are not there to compare with"
+        return Check(check=name, decision="hold", message=message, rows=len(trial.rows))
     return Check(
         check=name, decision="promote", message="there is no champion to compare with", rows=len(trial.rows)
     )

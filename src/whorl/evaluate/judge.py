@@ -69,11 +69,9 @@ def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Tr
     ]
     said = predictions_of(ws, challenger, rows)
     champion, note = _champion(ws, rows)
-    serving = ws.registry.champion()
-    if champion is None and serving is not None:
-        # Not to be compared is not to be beaten: without a row that both answered, every gate holds.
-        champion = np.full(len(rows), np.nan)
-        note = [f"The champion {serving.id} answered none of these rows: log its answers with its version."]
+    unheard = ws.registry.champion() if champion is None else None
+    if unheard is not None:
+        note = [f"The champion {unheard.id} answered none of these rows: log its answers with its version."]
     notes += note
     answered = ~_missing(said) if champion is None else ~(_missing(said) | _missing(champion))
     if not answered.all():
@@ -89,6 +87,7 @@ def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Tr
         own=lambda name, trial: _own_gate(ws, name, trial),
         cost_usd=_declared(ws.spec.gates, "cost", lambda: _mean_cost(rows)),
         latency_ms=_declared(ws.spec.gates, "latency", lambda: _latency(ws, challenger, rows)),
+        unheard=unheard is not None,
     )
     return trial, notes, _unanswered(said)
 
@@ -164,7 +163,7 @@ def _golden(ws: Workspace, challenger: ModelVersion, name: str, trial: Trial) ->
     rows = fixed_rows(ws, made[-1])
     champion, _ = _champion(ws, rows)
     said = predictions_of(ws, challenger, rows)
-    return msgspec.structs.replace(trial, rows=rows, challenger=said, champion=champion)
+    return msgspec.structs.replace(trial, rows=rows, challenger=said, champion=champion, unheard=False)
 
 
 def _own_gate(ws: Workspace, name: str, trial: Trial) -> Check:
