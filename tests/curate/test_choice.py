@@ -68,7 +68,7 @@ def test_without_a_budget_all_are_taken(shop: Open) -> None:
     import msgspec
 
     spec = one.ws.spec
-    one.ws.spec = msgspec.structs.replace(spec, curate=msgspec.structs.replace(spec.curate, budget=None))
+    one.ws.spec = msgspec.structs.replace(spec, curate=msgspec.structs.replace(spec.curate, budget=0))
     cases = one.cases(second(one))
     assert len(cases) == 400
     assert {c["probability"] for c in cases.values()} == {1.0}

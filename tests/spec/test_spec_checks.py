@@ -34,7 +34,6 @@ CASES: list[tuple[str, str, str]] = [
     ('[labels]\nhorizon = "amount"\n' + AMOUNT, "labels.horizon", "used by delay"),
     ('[[curate.rules]]\nname = "a"\nwhen = "label"\n[[curate.rules]]\nname = "a"\nwhen = "not label"',
      "curate.rules.1.name", "Two rules are called 'a'"),
-    ('automation = "full"\n[curate]\nbudget = 0', "curate.budget", "nothing is ever learnt"),
     ('[train]\ntrainer = "lightgmb"', "train.trainer", "Did you mean 'lightgbm'?"),
     ('[train]\ntrainer = "command"', "train.command", "needs command"),
     ('[train]\ncommand = ["make"]', "train.command", "trainer is 'lightgbm'"),

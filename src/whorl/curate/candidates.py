@@ -45,11 +45,17 @@ def candidate_steps(
 def usable_at(spec: Spec) -> str:
     """SQL: when a row with a known truth may first be trained on.
 
-    A row kept for judging becomes usable for training when it is no longer among the youngest.
+    A row kept for judging becomes usable for training when it is no longer among the youngest. One that had its chance
+    with the declared default gets no second one with a label that comes later.
     """
+    known = "label_received_at"
+    default = spec.labels.default_after
+    if default is not None:
+        due = f"time + INTERVAL {int(default.after.seconds)} SECOND"
+        known = f"CASE WHEN censored THEN label_received_at ELSE least(label_received_at, {due}) END"
     forward = spec.evaluate.time_forward
     old_enough = spec.labels.lag.seconds + (forward.seconds if forward else 0)
-    return f"greatest(label_received_at, received_at, time + INTERVAL {int(old_enough)} SECOND)"
+    return f"greatest({known}, received_at, time + INTERVAL {int(old_enough)} SECOND)"
 
 
 def entropy(task: Task) -> str:

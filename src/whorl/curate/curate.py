@@ -126,7 +126,7 @@ def _choose(ws: Workspace, rows: pa.Table, reasons: list[Reason], as_of: datetim
         rows["id"].to_pylist(),
         strata,
         size,
-        budget=curate.initial if first else curate.budget,
+        budget=(curate.initial if first else curate.budget) or None,
         random_share=1.0 if first or curate.strategy == "random" else curate.random_share,
         seed=f"{ws.spec.train.seed}/{as_of.isoformat()}",
     )

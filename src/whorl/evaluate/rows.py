@@ -94,7 +94,7 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
 
 def _outside_window(spec: Spec) -> str:
     """Counted back from the youngest row that can judge, not from now: history taken in today judges too."""
-    if spec.evaluate.window is None:
+    if not spec.evaluate.window.seconds:
         return "NULL"
     youngest = "max(time) FILTER (left_out IS NULL) OVER ()"
     return f"CASE WHEN time < {youngest} - INTERVAL {int(spec.evaluate.window.seconds)} SECOND THEN 'outside the window' END"

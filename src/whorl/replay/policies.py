@@ -36,7 +36,7 @@ def policy_spec(spec: Spec, policy: Policy) -> Spec:
     if policy == "static":
         return replace(unattended, curate=everyone, evaluate=ungated)
     known_today = replace(spec.labels, delay="none", lag=Duration("0d"), horizon=None)
-    budget, initial = (spec.curate.budget, spec.curate.initial) if policy == "random" else (None, None)
+    budget, initial = (spec.curate.budget, spec.curate.initial) if policy == "random" else (0, 0)
     at_random = replace(everyone, strategy="random", budget=budget, initial=initial, rules=[], half_life=None)
     return replace(
         unattended,

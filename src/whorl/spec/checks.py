@@ -109,8 +109,6 @@ def _curate(spec: Spec) -> Iterator[Problem]:
             ("curate", "holdout_share"),
             "Without a holdout no gate can compare. Give it a share, or set [evaluate] time_forward, or gates = [].",
         )
-    if spec.curate.budget == 0 and spec.automation == "full":
-        yield ("curate", "budget"), "With a budget of 0 nothing is ever learnt; leave it out for all rows."
 
 
 def _train(spec: Spec) -> Iterator[Problem]:

@@ -191,7 +191,7 @@ class CurateSpec(Knobs, frozen=True, kw_only=True):
         Annotated[float, Meta(ge=0, le=0.9)], knob("Share of groups frozen as holdout, at capture.", "share")
     ] = 0.05
     budget: Annotated[
-        Count | None, knob("Labelled cases added to the dataset in a cycle; none: all of them.", "cases")
+        Count, knob("Labelled cases added to the dataset in a cycle; 0: all of them.", "cases")
     ] = 5000
     strategy: Annotated[
         Literal["mix", "random"],
@@ -206,9 +206,7 @@ class CurateSpec(Knobs, frozen=True, kw_only=True):
     half_life: Annotated[
         Duration | None, knob("Recency: a candidate this much older weighs half in the draw.", "time")
     ] = None
-    initial: Annotated[
-        Count | None, knob("Labelled rows of the first dataset; none: all that are known.", "rows")
-    ] = None
+    initial: Annotated[Count, knob("Labelled rows of the first dataset; 0: all that are known.", "rows")] = 0
     golden: Annotated[
         GoldenSpec | None, knob("Holdout rows fixed once and for all, which a 'golden' gate asks about.")
     ] = None
@@ -294,9 +292,10 @@ class EvaluateSpec(Knobs, frozen=True, kw_only=True):
         knob("Chance of ever promoting by luck, spent over the looks at one holdout.", "probability"),
     ] = 0.05
     window: Annotated[
-        Duration | None,
+        Duration,
         knob(
-            "Only holdout rows this young judge: what was true long ago says little about tomorrow.", "time"
+            "Only holdout rows this young judge: what was true long ago says little about tomorrow; 0d: all.",
+            "time",
         ),
     ] = Duration("90d")
     time_forward: Annotated[
