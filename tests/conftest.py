@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import settings
 
 from shop import Shop, shop_spec
 from whorl.clock import SimulatedClock
@@ -19,6 +20,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 LOOPBACK = Path(__file__).with_name("loopback")
 DATA = Path(__file__).parents[2] / "shared" / "data"
 _schemas = count()
+# Where a run decides whether a change lands, it must not depend on luck; at a desk, every run looks somewhere else.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 # Doctests are looked for in every file; but files of one name, as these are, cannot be imported twice.
 collect_ignore_glob = ["conftest.py", "*/conftest.py"]
 

@@ -130,6 +130,15 @@ def test_any_small_table(table: pa.Table, task: str, kind: Kind) -> None:
     _compare(SPECS[task], kind, table)
 
 
+def test_paths_that_lead_into_a_map() -> None:
+    """Found by the test above: a feature below a map column was taken as missing instead of refused."""
+    features = pa.array([[("a", 0.5), ("b", 0.5)]], pa.map_(pa.string(), pa.float64()))
+    table = pa.table(
+        {"id": ["id0"], "when": pa.array([NOW], pa.timestamp("us", tz="UTC")), "features": features}
+    )
+    _compare(SPECS["binary"], "predictions", table)
+
+
 def test_a_clean_table_never_leaves_the_fast_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     bulk = Bulk(SPECS["binary"], KEY)
     monkeypatch.setattr(bulk._mapper, "map", None)

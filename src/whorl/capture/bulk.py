@@ -75,7 +75,10 @@ class Bulk:
         reading = Reading(columns, received_at)
         reading.only_where(columns.small(MAX_RECORD_BYTES // 4))
         tables: _Parts = {"predictions": [], "labels": [], "feedback": []}
-        if kind == "predictions" and columns.find(self._fields.time) is not None:
+        if any(_holds_map(column.type) for column in raw.columns):
+            # Paths lead into a map's keys, which differ from row to row: no lane can follow.
+            reading.doubt_all()
+        elif kind == "predictions" and columns.find(self._fields.time) is not None:
             self._read_predictions(reading, tables)
         elif kind == "labels" and not ({"prediction_id", "keys"} & set(raw.column_names)):
             self._read_labels(reading, tables)
@@ -223,6 +226,13 @@ class Bulk:
 def _rows(tables: _Parts, given: int, refused: list[Refusal]) -> Rows:
     whole = {name: pa.concat_tables(parts) for name, parts in tables.items() if parts}
     return Rows({name: part for name, part in whole.items() if part.num_rows}, given - len(refused), refused)
+
+
+def _holds_map(kind: pa.DataType) -> bool:
+    """Whether a column is a map, or has one inside."""
+    if pa.types.is_map(kind):
+        return True
+    return any(_holds_map(kind.field(place).type) for place in range(kind.num_fields))
 
 
 def _records(raw: pa.Table, places: pa.Array) -> Iterator[dict[str, Any]]:
