@@ -101,7 +101,7 @@ def test_a_body_that_unpacks_to_more_than_the_limit_is_refused(http: httpx.Clien
         (b"a=1", {"content-type": "application/x-www-form-urlencoded"}, 415, "media_type"),
         (b"{}", {"content-encoding": "br"}, 415, "media_type"),
         (b"{}", {"content-encoding": "gzip"}, 400, "request"),
-        (gzip.compress(b"{}" * 500)[:-9], {"content-encoding": "gzip"}, 400, "request"),
+        (gzip.compress(b"{}" * 500, mtime=0)[:-9], {"content-encoding": "gzip"}, 400, "request"),
     ],
 )
 def test_a_body_that_cannot_be_read(
