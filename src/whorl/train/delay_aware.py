@@ -16,13 +16,19 @@ import pyarrow as pa
 from whorl.models.columns import numbers
 from whorl.models.model import Model
 from whorl.spec import Spec
-from whorl.stats.arrays import Floats, Indices
-from whorl.stats.label_delay import OPEN, DelayCurves, relative_to_horizon, soft_rows, soft_target
+from whorl.stats.arrays import Floats
+from whorl.stats.label_delay import (
+    OPEN,
+    DelayCurves,
+    class_shares,
+    relative_to_horizon,
+    soft_rows,
+    soft_target,
+)
 from whorl.train.rows import DatasetRows, LateRows, TrainingRows, mean_one
 from whorl.train.trainer import FitSettings, estimator_of
 
 KNOWN_WHEN_MATURE = 0.95
-_SHARE_ROUNDS = 100
 
 
 class Learnable(NamedTuple):
@@ -57,20 +63,6 @@ def learnable(
         model = fit(_soft(late, chance, rows.classes).rows, f"round-{turn + 1}")
         chance = _probabilities(model, late.columns)
     return _soft(late, chance, rows.classes)
-
-
-def class_shares(label: Indices, survival: Floats, weight: Floats) -> Floats:
-    """Share (k,) of each class among known and open rows, by EM without looking at features; weights are positive.
-
-    >>> open_or_known = np.array([0, 1, OPEN])
-    >>> class_shares(open_or_known, np.array([[1.0, 1.0], [1.0, 1.0], [1.0, 0.01]]), np.ones(3)).round(2).tolist()
-    [0.66, 0.34]
-    """
-    share = np.full(survival.shape[1], 1 / survival.shape[1])
-    for _ in range(_SHARE_ROUNDS):
-        target = soft_target(label, np.tile(share, (len(label), 1)), survival)
-        share = np.average(target, axis=0, weights=weight)
-    return share
 
 
 def _late(rows: DatasetRows, spec: Spec) -> LateRows:
