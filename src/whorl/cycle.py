@@ -63,6 +63,7 @@ class CycleReport(Record, frozen=True, kw_only=True):
 
 def start(ws: Workspace, trigger: Trigger) -> str:
     """Begin a cycle as of now; returns its id. Raises StateError while another one is unfinished."""
+    flush(ws)
     return cycles.start(ws.ledger, ws.name, trigger=trigger, as_of=settled(ws), spec_hash=ws.spec_hash)
 
 

@@ -1,14 +1,14 @@
 """Move what was accepted from the inbox to the lake, exactly once, wherever it dies.
 
 A row counts as received when it goes to the lake, not when it was accepted: `received_at` is what "known by T" goes by,
-and a row must never appear behind the back of a T that was asked already. `settled` gives such a T.
+and a row must never appear behind the back of a T that was asked already. `settled` gives such a T: rows are stamped and
+appended while `arriving` is held, here and in `importers/files.py`, and T is taken while nobody holds it.
 
 claim (numbered, committed) | append (the lake refuses a number it has) | finish (deleted). A batch that was claimed and
 not finished comes again unchanged. One process flushes at a time: the callers hold the workspace's lock.
 """
 
 from datetime import datetime
-from threading import RLock
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,12 +16,11 @@ from msgspec.structs import replace
 from whorl.capture.columns import row_maker, spread
 from whorl.capture.sealed import unpack
 from whorl.records import Feedback, Label, Prediction
+from whorl.storage.lock import Lock, wait_for
 from whorl.storage.tables import CAPTURED
 from whorl.workspace import Workspace
 
 BATCH_ROWS = 100_000
-# Flushing and taking the time of a cycle exclude each other; between processes the workspace's lock does.
-_one_at_a_time = RLock()
 _KINDS: dict[str, Any] = {"predictions": Prediction, "labels": Label, "feedback": Feedback}
 
 
@@ -31,14 +30,18 @@ def flush(ws: Workspace) -> int:
     Raises:
         StorageError: The batch stays claimed, and is the first to be moved next time.
     """
-    with _one_at_a_time:
+    with arriving(ws):
         return sum(_flush_kind(ws, kind) for kind in CAPTURED)
 
 
+def arriving(ws: Workspace) -> Lock:
+    """Held, in whichever process, while rows get their time of receipt and until they are in the lake."""
+    return wait_for(ws.root, ws.ledger, f"arriving-{ws.name}")
+
+
 def settled(ws: Workspace) -> datetime:
-    """Empty the inbox and take the time: everything received by it is in the lake, and nothing will be added to it."""
-    with _one_at_a_time:
-        flush(ws)
+    """Take the time: everything received by it is in the lake, and nothing will be added to it."""
+    with arriving(ws):
         return ws.clock.now()
 
 

@@ -135,10 +135,11 @@ def edge(
     workspace: Root = None,
 ) -> None:
     """Make a set of all cases of a reason."""
+    from whorl.capture.flush import settled
     from whorl.datasets.named import make_edge_set
 
     with opened(spec, workspace) as flywheel:
-        made = make_edge_set(flywheel.workspace, reason, flywheel.workspace.clock.now())
+        made = make_edge_set(flywheel.workspace, reason, settled(flywheel.workspace))
     typer.echo(f"{made.name}@{made.version}: {made.rows:,} rows.")
 
 
@@ -151,6 +152,7 @@ def golden(
     workspace: Root = None,
 ) -> None:
     """Fix rows that every challenger must get right; they are never trained on from now."""
+    from whorl.capture.flush import settled
     from whorl.datasets.named import make_golden_set
 
     if (where is None) == (ids is None):
@@ -158,7 +160,7 @@ def golden(
     chosen = ids.read_text(encoding="utf-8").split() if ids else None
     with opened(spec, workspace) as flywheel:
         ws = flywheel.workspace
-        made = make_golden_set(ws, name, ws.clock.now(), where=where, ids=chosen)
+        made = make_golden_set(ws, name, settled(ws), where=where, ids=chosen)
     typer.echo(
         f'{made.name}: {made.rows:,} rows. Check it with a gate: check = "golden", dataset = "{made.name}"'
     )

@@ -52,10 +52,11 @@ def gate(
 
 
 def _judge(flywheel: "Flywheel", challenger: str | None, model: str | None, scores: Path | None) -> "Verdict":
+    from whorl.capture.flush import settled
     from whorl.evaluate.judge import judge
 
     ws = flywheel.workspace
-    now = ws.clock.now()
+    now = settled(ws)
     # A look of its own: the ledger keeps one verdict for each name.
     look = f"gate-{now:%Y%m%dT%H%M%S.%f}"
     if model is not None:

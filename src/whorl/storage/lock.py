@@ -56,7 +56,7 @@ def hold(workspace_root: Path, ledger: Ledger, name: str) -> Lock:
         WorkspaceHeld: Another process has it; says which, since when, and what to do.
         StorageError: The lock's file or the database cannot be reached.
     """
-    lock = _FileLock(workspace_root / f"{name}.lock") if ledger.embedded else _DatabaseLock(ledger, name)
+    lock = _lock(workspace_root, ledger, name)
     if not lock.take():
         raise _held_by(lock.describe(), ledger.place if not ledger.embedded else str(workspace_root))
     try:
@@ -65,6 +65,21 @@ def hold(workspace_root: Path, ledger: Ledger, name: str) -> Lock:
         lock.release()
         raise
     return lock
+
+
+def wait_for(workspace_root: Path, ledger: Ledger, name: str) -> Lock:
+    """Take a lock that nobody holds for longer than one piece of work, after whoever has it. Nobody signs it.
+
+    Raises:
+        StorageError: The lock's file or the database cannot be reached.
+    """
+    lock = _lock(workspace_root, ledger, name)
+    lock.take(wait=True)
+    return lock
+
+
+def _lock(workspace_root: Path, ledger: Ledger, name: str) -> "_FileLock | _DatabaseLock":
+    return _FileLock(workspace_root / f"{name}.lock") if ledger.embedded else _DatabaseLock(ledger, name)
 
 
 class _FileLock:
@@ -78,9 +93,9 @@ class _FileLock:
                 hint="Check that the directory is there and who may write it.",
             ) from error
 
-    def take(self) -> bool:
+    def take(self, *, wait: bool = False) -> bool:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
@@ -119,7 +134,10 @@ class _DatabaseLock:
         # The lock lives as long as this session.
         self._session = ledger.session()
 
-    def take(self) -> bool:
+    def take(self, *, wait: bool = False) -> bool:
+        if wait:
+            self._session.execute(sa.select(sa.func.pg_advisory_lock(self._key)))
+            return True
         return bool(self._session.execute(sa.select(sa.func.pg_try_advisory_lock(self._key))).scalar())
 
     def sign(self, holder: bytes) -> None:

@@ -2,7 +2,8 @@
 
 A file is known by its content and by how it is mapped: the same one again adds nothing, and one that stopped halfway goes on
 where it stopped, because chunk n of it is batch n of its own app transaction. After a change of [schema] the same file is
-taken in anew, and completes what is there. Rows go straight to the lake, beside whatever the flusher does.
+taken in anew, and completes what is there. Rows go straight to the lake, beside a server too; no lock is held for longer
+than a chunk.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 from whorl.capture.bulk import Bulk, Rows
 from whorl.capture.fields import Fields
+from whorl.capture.flush import arriving
 from whorl.capture.importers import ingests
 from whorl.capture.importers.arrow_files import arrow_chunks, parquet_chunks
 from whorl.capture.importers.chunks import Chunk, Progress
@@ -52,15 +54,17 @@ def ingest_file(
         note = f"This file was taken in on {done_at:%Y-%m-%d %H:%M} UTC; nothing was added."
         return IngestReport(source=str(path), accepted=0, already=True, notes=[note])
     notes, accepted, labels, resumed = Notes(), 0, 0, 0
-    read = read_file(path, ws.spec, ws.holdout_key, ws.clock.now, notes, kind)
+    reader = _Reader(path, ws.spec, ws.holdout_key, notes, kind)
     with Rejects(ws.place("rejects") / f"{path.name}.rejects.ndjson") as rejects:
-        for number, (rows, share) in enumerate(read, start=1):
-            resumed += not _append(ws, rows, f"ingest/{digest}", number)
+        for number, chunk in enumerate(_chunks(path), start=1):
+            with arriving(ws):
+                rows = reader.rows(chunk, ws.clock.now())
+                resumed += not _append(ws, rows, f"ingest/{digest}", number)
             rejects.add(rows.refused)
             accepted += rows.accepted
             labels += rows.tables["labels"].num_rows if "labels" in rows.tables else 0
             if progress is not None:
-                progress(share)
+                progress(chunk.share)
     if resumed:
         notes["{n} chunk(s) were in the lake already, from an attempt that stopped."] += resumed
     if accepted + rejects.count == 0:
@@ -88,19 +92,34 @@ def read_file(
     Raises:
         SourceError: As `ingest_file`.
     """
-    bulk, known = Bulk(spec, holdout_key), kind
-    for number, chunk in enumerate(_chunks(path)):
-        received_at = now()
+    reader = _Reader(path, spec, holdout_key, notes, kind)
+    for chunk in _chunks(path):
+        yield reader.rows(chunk, now()), chunk.share
+
+
+class _Reader:
+    """Maps the chunks of one file, in their order: the first table says what the kind of its rows is."""
+
+    def __init__(self, path: Path, spec: Spec, holdout_key: str, notes: Notes, kind: Kind | None) -> None:
+        self._path, self._spec, self._notes = path, spec, notes
+        self._bulk, self._asked = Bulk(spec, holdout_key), kind
+        self._found: Kind | None = None
+
+    def rows(self, chunk: Chunk, received_at: datetime) -> Rows:
         if chunk.table is None:
             records = list(zip(chunk.numbers, chunk.records, strict=True))
-            rows = bulk.rows_of(known or "predictions", records, received_at, notes)
+            rows = self._bulk.rows_of(self._asked or "predictions", records, received_at, self._notes)
         else:
-            if number == 0:
-                known = _kind_of(chunk.table, Fields(spec), kind, path)
-                notes.update(_missing_features(chunk.table, spec, known))
-            rows = bulk.rows(known or "predictions", chunk.table, received_at, notes, chunk.numbers)
+            kind = self._kind_of(chunk.table)
+            rows = self._bulk.rows(kind, chunk.table, received_at, self._notes, chunk.numbers)
         refused = sorted([*chunk.refused, *rows.refused], key=lambda refusal: refusal.index)
-        yield rows._replace(refused=refused), chunk.share
+        return rows._replace(refused=refused)
+
+    def _kind_of(self, table: pa.Table) -> Kind:
+        if self._found is None:
+            self._found = _kind_of(table, Fields(self._spec), self._asked, self._path)
+            self._notes.update(_missing_features(table, self._spec, self._found))
+        return self._found
 
 
 def _append(ws: Workspace, rows: Rows, app: str, number: int) -> bool:
