@@ -179,7 +179,12 @@ class ModelVersion(Record, frozen=True, kw_only=True):
 
 
 class Check(Record, frozen=True, kw_only=True):
-    """One gate's answer, with its numbers."""
+    """One gate's answer, with its numbers.
+
+    Args:
+        spent: What its interval took from the error budget: the chance that it promotes by luck. 0 where no interval
+            decided.
+    """
 
     check: str
     decision: Decision
@@ -190,6 +195,7 @@ class Check(Record, frozen=True, kw_only=True):
     rows: int = 0
     rows_needed: int | None = None
     segment: str | None = None
+    spent: float = 0.0
 
 
 class Verdict(Record, frozen=True, kw_only=True):

@@ -167,8 +167,29 @@ def test_a_champion_whose_answers_are_not_there_is_not_beaten_by_default(shop: O
     champion = here.one.crowned(here.one.scored({}))
     verdict = here.asked(here.one.scored(here.scores(0.9, 1)))
     assert (verdict.decision, verdict.champion, verdict.rows) == ("hold", champion.id, N)
-    assert verdict.reason == "better: the champion's answers for these rows are not there to compare with"
-    assert any(f"The champion {champion.id} answered none of these rows" in note for note in verdict.notes)
+    unheard = f"no answer of the champion {champion.id} is known for these rows: log its predictions with model_version"
+    assert verdict.reason.startswith(f"better: {unheard} '{champion.id}'")
+    assert any(note.startswith(f"Not compared: {unheard}") for note in verdict.notes)
+
+
+def test_nor_is_one_that_is_declared_and_never_heard(shop: Open) -> None:
+    declared = '[champion]\nversion = "card-7"'
+    gates = (
+        '[evaluate]\nmetric = "accuracy"\ngates = [{ check = "better" }, { check = "no_segment_worse" }]\n'
+    )
+    here = Judged(shop(gates + declared), score=0.5, model_version="card-6")
+    verdict = here.asked(here.one.scored(here.scores(0.9, 1)))
+    assert [check.decision for check in verdict.checks] == ["hold", "hold"]
+    assert (verdict.decision, verdict.champion) == ("hold", "card-7")
+    assert "log its predictions with model_version 'card-7' ([schema] model_version)" in verdict.reason
+    assert "or take [champion] version out" in verdict.reason
+
+
+def test_a_declared_champion_is_not_replaced_before_there_is_a_row_to_compare_it_on(shop: Open) -> None:
+    one = shop(BETTER + '\n[champion]\nversion = "card-7"')
+    one.sales(50, holdout=0.0)
+    verdict = judge(one.ws, one.scored({"s00001": 0.5}), "c1", one.until(11))
+    assert (verdict.decision, verdict.reason[:36]) == ("hold", "better: 0 judged rows, 100 are wante")
 
 
 def test_no_rows_hold(shop: Open) -> None:
@@ -184,11 +205,57 @@ def test_a_cycle_looks_once_and_each_look_counts(shop: Open) -> None:
     challenger = here.one.scored(here.scores(0.65, 2))
     first = here.asked(challenger, "c1")
     assert here.asked(challenger, "c1") == first
-    assert verdicts.count(here.one.ws.ledger, "shop") == 1
+    assert verdicts.looks(here.one.ws.ledger, "shop") == 1
     lows = [first.checks[0].low, *(here.asked(challenger, f"c{n}").checks[0].low for n in range(2, 6))]
     assert lows == sorted(lows, reverse=True), "each look at the same rows is stricter"
     assert len(set(lows)) == 5
     assert verdicts.of_challenger(here.one.ws.ledger, "shop", challenger.id) == here.asked(challenger, "c5")
+
+
+def spent(here: Judged, challenger: ModelVersion, cycle: str) -> tuple[int, float]:
+    """Looks that one more verdict makes of them, and what its checks took from the error budget of 0.05."""
+    verdict = here.asked(challenger, cycle)
+    return verdicts.looks(here.one.ws.ledger, "shop"), sum(check.spent for check in verdict.checks)
+
+
+def test_a_look_that_could_not_promote_spends_nothing(shop: Open) -> None:
+    """Without a champion nothing is compared; of a champion that answered 50 rows too little is known."""
+    here = Judged(shop(BETTER))
+    challenger = here.one.scored(here.scores(0.8, 2))
+    assert [spent(here, challenger, f"none{n}") for n in range(3)] == [(0, 0.0)] * 3
+    champion = here.crowned(dict(list(here.scores(0.6, 1).items())[:50]))
+    here.as_of = here.one.until(12)
+    assert here.asked(challenger, "few").checks[0].rows_needed == 50
+    assert spent(here, challenger, "few again") == (0, 0.0)
+    told = dict(list(here.scores(0.6, 1).items())[50:])
+    at = dict(zip(here.known["id"], here.known["at"], strict=True))
+    here.one.predicts(
+        list(told),
+        [at[i] for i in told],
+        score=list(told.values()),
+        model_version=champion.id,
+        split="holdout",
+    )
+    here.as_of = here.one.until(13)
+    assert spent(here, challenger, "many") == (1, 0.025)
+    assert spent(here, challenger, "more") == (2, pytest.approx(0.05 / 6))
+
+
+def test_a_floor_that_is_asked_spends_as_a_comparison_does(shop: Open) -> None:
+    here = Judged(shop('[evaluate]\ngates = [{ check = "minimum", metric = "accuracy", value = 0.8 }]'))
+    challenger = here.one.scored(here.scores(0.8, 2))
+    first, second = here.asked(challenger, "c1").checks[0], here.asked(challenger, "c2").checks[0]
+    assert (first.spent, second.spent) == (0.025, pytest.approx(0.05 / 6))
+    assert first.low is not None
+    assert second.low is not None
+    assert second.low < first.low
+
+
+def test_checks_that_refuse_only_what_is_proven_bad_spend_nothing(shop: Open) -> None:
+    gates = '[evaluate]\ngates = [{ check = "calibrated" }, { check = "no_segment_worse" }, { check = "cost", value = 1 }]'
+    here = Judged(shop(gates, schema='segments = ["place"]'), cost_usd=0.02)
+    here.crowned(here.scores(0.6, 1))
+    assert spent(here, here.one.scored(here.scores(0.8, 2)), "c1") == (0, 0.0)
 
 
 def test_own_function_and_own_metric_from_a_module_beside_the_spec(shop: Open, tmp_path: Path) -> None:
@@ -234,6 +301,42 @@ def test_golden_rows_of_a_set_decide(shop: Open) -> None:
     wrong = here.asked(here.one.scored(here.scores(0.5, 1)), "c2")
     assert wrong.decision == "reject"
     assert "of 20 golden rows wrong, such as s00" in wrong.reason
+
+
+COMPARED = ('[curate.golden]\nrows = 200\n[evaluate]\nmetric = "accuracy"\n'
+            'gates = [{ check = "golden", metric = "accuracy" }]')  # fmt: skip
+
+
+def test_golden_rows_are_compared_with_what_the_champion_logged_for_them(shop: Open) -> None:
+    from whorl.datasets.named import declared_golden_set
+
+    here = Judged(shop(COMPARED))
+    declared_golden_set(here.one.ws, here.as_of)
+    here.crowned(dict(list(here.scores(0.9, 1).items())[:390]))
+    here.as_of = here.one.until(12)
+    worse = here.asked(here.one.scored(here.scores(0.6, 2)), "c1").checks[0]
+    assert (worse.check, worse.decision) == ("golden", "reject")
+    assert 190 <= worse.rows < 200, "rows that the champion left out are left out for both"
+    assert here.asked(here.one.scored(here.scores(1.0)), "c2").decision == "promote"
+
+
+@pytest.mark.parametrize("named", ["registered", "declared", "neither"])
+def test_a_champion_that_answered_no_golden_row_is_not_beaten_on_them(shop: Open, named: str) -> None:
+    """Golden rows are older than the champion: nothing is known of what it says of them."""
+    from whorl.datasets.named import declared_golden_set
+
+    declared = '\n[champion]\nversion = "card-7"' if named == "declared" else ""
+    here = Judged(shop(COMPARED + declared))
+    declared_golden_set(here.one.ws, here.as_of)
+    version = "card-7"
+    if named == "registered":
+        version = here.one.crowned(here.one.scored({})).id
+    later = here.one.sales(N, name="later", split="holdout", score=0.5, model_version=version)
+    here.as_of = here.one.until(12)
+    scores = {**here.scores(0.9, 1), **dict.fromkeys(later["id"], 0.9)}
+    check = here.asked(here.one.scored(scores)).checks[0]
+    assert (check.check, check.decision) == ("golden", "hold")
+    assert check.message.startswith("no answer of the champion ")
 
 
 def test_a_golden_set_that_nobody_made_is_an_error(shop: Open) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from whorl.evaluate.rows import JudgedRows
+from whorl.evaluate.sides import missing
 from whorl.records import Check, Decision
 from whorl.spec import GateSpec, Spec
-from whorl.stats.error_budget import level_at
+from whorl.stats.error_budget import alpha_at, level_at
 from whorl.stats.estimate import Estimate
 from whorl.stats.interval import interval
 from whorl.stats.metric import METRICS, Metric
@@ -31,11 +32,11 @@ class Trial(msgspec.Struct, frozen=True):
         rows: Judged rows that both sides answered.
         challenger: Its predictions, (n,) or (n, k).
         champion: The champion's; None when there is none.
-        look: How many verdicts this holdout has given, this one included.
+        look: How many looks at this holdout have spent from the error budget, counting this one.
         metric: Finds a metric by its name in the spec.
         golden: The same two sides on a golden dataset's rows; None before it is made.
         own: Runs the user's gate function.
-        unheard: A champion serves, but what it said of these rows is not known: nothing is better than that.
+        unheard: Why what the champion said of these rows is not known, if one serves: nothing is better than that.
     """
 
     spec: Spec
@@ -48,12 +49,23 @@ class Trial(msgspec.Struct, frozen=True):
     own: Callable[[str, "Trial"], Check]
     cost_usd: float | None = None
     latency_ms: float | None = None
-    unheard: bool = False
+    unheard: str | None = None
+
+    @property
+    def alpha(self) -> float:
+        """This look's part of the error budget: what a check that decides by an interval at `level` has `spent`."""
+        return alpha_at(self.look, self.spec.evaluate.error_budget)
 
     @property
     def level(self) -> float:
         """Two-sided level whose lower bound spends this look's part of the error budget."""
         return level_at(self.look, self.spec.evaluate.error_budget)
+
+    def take(self, chosen: npt.NDArray[np.bool_]) -> "Trial":
+        """The rows where `chosen` (n,) is true, and what both sides say of them."""
+        champion = None if self.champion is None else self.champion[chosen]
+        rows, challenger = self.rows.take(chosen), self.challenger[chosen]
+        return msgspec.structs.replace(self, rows=rows, challenger=challenger, champion=champion)
 
 
 def run_gate(gate: GateSpec, trial: Trial) -> list[Check]:
@@ -72,7 +84,11 @@ def not_worse(gate: GateSpec, trial: Trial) -> list[Check]:
 
 
 def no_segment_worse(gate: GateSpec, trial: Trial) -> list[Check]:
-    """In no slice of [schema] segments does the whole interval lie below minus the margin; slices share the error."""
+    """In no slice of [schema] segments does the whole interval lie below minus the margin; slices share the error.
+
+    Neither this nor `calibrated` spends from the error budget: they pass what is not proven bad, and an interval that gets
+    wider with each look would only let more through.
+    """
     if trial.champion is None:
         return [_nothing_to_compare("no_segment_worse", trial)]
     slices = list(_slices(gate, trial))
@@ -97,7 +113,7 @@ def no_segment_worse(gate: GateSpec, trial: Trial) -> list[Check]:
 def calibrated(gate: GateSpec, trial: Trial) -> list[Check]:
     """The calibration error's lower bound lies within the bound (0.05 unless said)."""
     bound = gate.value if gate.value is not None else 0.05
-    found = _figure("calibration_error", trial)
+    found = _figure("calibration_error", trial, trial.spec.evaluate.level)
     short = _too_few(gate, "calibrated", trial)
     if short:
         return [short]
@@ -107,15 +123,17 @@ def calibrated(gate: GateSpec, trial: Trial) -> list[Check]:
 
 
 def minimum(gate: GateSpec, trial: Trial) -> list[Check]:
-    """The challenger's figure reaches the bound: by its whole interval it passes, by none of it it is rejected."""
+    """The challenger's figure reaches the bound: by its whole interval it passes, by none of it it is rejected.
+
+    It spends from the error budget as a comparison does: asked often enough, what lies below the bound reaches it by luck.
+    """
     short = _too_few(gate, "minimum", trial)
     if short:
         return [short]
     metric = trial.metric(gate.metric or trial.spec.metric)
-    found, bound = _figure(metric.name, trial), gate.value or 0.0
+    found, bound = _figure(metric.name, trial, trial.level), gate.value or 0.0
     low, high = (found.low, found.high) if metric.greater_is_better else (-found.high, -found.low)
     bar = bound if metric.greater_is_better else -bound
-    decision: Decision
     decision, word = (
         ("reject", "misses")
         if high < bar
@@ -124,8 +142,7 @@ def minimum(gate: GateSpec, trial: Trial) -> list[Check]:
         else ("hold", "cannot be told from")
     )
     message = f"{metric.name} {_figures(found)} {word} {bound:g}"
-    check = _check("minimum", "hold", message, found)
-    return [msgspec.structs.replace(check, decision=decision)]
+    return [_check("minimum", decision, message, found, spent=trial.alpha)]
 
 
 def golden(gate: GateSpec, trial: Trial) -> list[Check]:
@@ -138,11 +155,8 @@ def golden(gate: GateSpec, trial: Trial) -> list[Check]:
             )
         ]
     if gate.metric is not None:
-        return [
-            msgspec.structs.replace(
-                _against_champion(gate, asked, bar=-gate.margin, word="not worse"), check="golden"
-            )
-        ]
+        heard = asked if asked.champion is None else asked.take(~missing(asked.champion))
+        return [_against_champion(gate, heard, bar=-gate.margin, word="not worse")]
     wrong = _wrong(asked, gate.value or 0.0)
     ids = [asked.rows.table["id"][int(place)].as_py() for place in np.flatnonzero(wrong)[:5]]
     such = f", such as {', '.join(ids)}" if ids else ""
@@ -194,23 +208,23 @@ def _wrong(trial: Trial, tolerance: float) -> npt.NDArray[np.bool_]:
 
 
 def _against_champion(gate: GateSpec, trial: Trial, *, bar: float, word: str) -> Check:
+    short = _too_few(gate, gate.check, trial)
+    if short and (trial.champion is not None or trial.unheard):
+        return short
     if trial.champion is None:
         return _nothing_to_compare(gate.check, trial)
-    short = _too_few(gate, gate.check, trial)
-    if short:
-        return short
     found = _difference(gate, trial, trial.level, None)
-    name = gate.metric or trial.spec.metric
+    name, needed = gate.metric or trial.spec.metric, None
     if found.low > bar or (word == "not worse" and found.low == bar == 0.0 == found.high):
-        return _check(
-            gate.check, "promote", f"{name} {word}: difference {_figures(found)} lies above {bar:g}", found
-        )
-    if found.high < bar:
-        return _check(gate.check, "reject", f"{name}: difference {_figures(found)} lies below {bar:g}", found)
-    needed = needed_rows(found, bar, level=trial.level)
-    more = f"; about {needed:,} more judged rows would tell" if needed else ""
-    reason = f"{name}: difference {_figures(found)} cannot be told from {bar:g}{more}"
-    return msgspec.structs.replace(_check(gate.check, "hold", reason, found), rows_needed=needed)
+        decision, says = "promote", f"{name} {word}: difference {_figures(found)} lies above {bar:g}"
+    elif found.high < bar:
+        decision, says = "reject", f"{name}: difference {_figures(found)} lies below {bar:g}"
+    else:
+        needed = needed_rows(found, bar, level=trial.level)
+        more = f"; about {needed:,} more judged rows would tell" if needed else ""
+        decision, says = "hold", f"{name}: difference {_figures(found)} cannot be told from {bar:g}{more}"
+    check = _check(gate.check, decision, says, found, spent=trial.alpha)
+    return msgspec.structs.replace(check, rows_needed=needed)
 
 
 def _difference(gate: GateSpec, trial: Trial, level: float, chosen: npt.NDArray[np.bool_] | None) -> Estimate:
@@ -228,11 +242,11 @@ def _difference(gate: GateSpec, trial: Trial, level: float, chosen: npt.NDArray[
     )
 
 
-def _figure(name: str, trial: Trial) -> Estimate:
+def _figure(name: str, trial: Trial, level: float) -> Estimate:
     rows = trial.rows
     return interval(
         METRICS.get(name) or trial.metric(name),
-        rows.truth, trial.challenger, rows.weight, level=trial.spec.evaluate.level, group=rows.group,
+        rows.truth, trial.challenger, rows.weight, level=level, group=rows.group,
     )  # fmt: skip
 
 
@@ -256,12 +270,9 @@ def _too_few(gate: GateSpec, name: str, trial: Trial) -> Check | None:
 
 
 def _nothing_to_compare(name: str, trial: Trial) -> Check:
-    if trial.unheard:
-        message = "the champion's answers for these rows are not there to compare with"
-        return Check(check=name, decision="hold", message=message, rows=len(trial.rows))
-    return Check(
-        check=name, decision="promote", message="there is no champion to compare with", rows=len(trial.rows)
-    )
+    decision: Decision = "hold" if trial.unheard else "promote"
+    message = trial.unheard or "there is no champion to compare with"
+    return Check(check=name, decision=decision, message=message, rows=len(trial.rows))
 
 
 def _bound(gate: GateSpec, name: str, found: float | None, unit: str) -> Check:
@@ -275,19 +286,22 @@ def _bound(gate: GateSpec, name: str, found: float | None, unit: str) -> Check:
     )
 
 
-def _check(name: str, decision: str, message: str, found: Estimate, segment: str | None = None) -> Check:
+def _check(
+    name: str, decision: str, message: str, found: Estimate, segment: str | None = None, spent: float = 0.0
+) -> Check:
     return msgspec.convert(
         {
             "check": name,
             "decision": decision if not isnan(found.value) else "hold",
             "message": message
             if not isnan(found.value)
-            else "undefined on these rows (one class only, or none)",
+            else "undefined on these rows (one class only, none, or one without an answer)",
             "value": _number(found.value),
             "low": _number(found.low),
             "high": _number(found.high),
             "rows": found.n,
             "segment": segment,
+            "spent": 0.0 if isnan(found.low) else spent,
         },
         Check,
     )

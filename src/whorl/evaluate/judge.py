@@ -6,7 +6,7 @@ Returns a Verdict and records it. Never moves a pointer: see `release/`.
 from datetime import datetime
 from math import isnan
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from whorl.errors import DigestMismatch, ModelError, NotFound
 from whorl.evaluate.gates import Trial, run_gate
 from whorl.evaluate.rows import JudgedRows, fixed_rows, judged_rows
-from whorl.evaluate.sides import logged_champion, predictions_of
+from whorl.evaluate.sides import logged_champion, missing, predictions_of
 from whorl.models.model import load_model
 from whorl.models.named_function import named_function
 from whorl.models.spec_metric import spec_metric
@@ -57,7 +57,8 @@ def judge(ws: Workspace, challenger: ModelVersion, cycle_id: str, as_of: datetim
         rows=len(trial.rows),
         notes=notes,
     )
-    verdicts.record(ws.ledger, ws.name, cycle_id, verdict, look=trial.look)
+    looked = any(check.spent for check in checks)
+    verdicts.record(ws.ledger, ws.name, cycle_id, verdict, look=trial.look if looked else trial.look - 1)
     return verdict
 
 
@@ -68,68 +69,74 @@ def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Tr
         *(f"{n:,} holdout rows left out: {why}." for why, n in sorted(rows.left_out.items())),
     ]
     said = predictions_of(ws, challenger, rows)
-    champion, note = _champion(ws, rows)
-    unheard = ws.registry.champion() if champion is None else None
-    if unheard is not None:
-        note = [f"The champion {unheard.id} answered none of these rows: log its answers with its version."]
+    champion, note, unheard = _champion(ws, rows)
     notes += note
-    answered = ~_missing(said) if champion is None else ~(_missing(said) | _missing(champion))
+    answered = ~missing(said) if champion is None else ~(missing(said) | missing(champion))
     if not answered.all():
         notes.append(f"{int((~answered).sum()):,} holdout rows left out: one side has no answer for them.")
     trial = Trial(
         spec=ws.spec,
-        rows=rows.take(answered),
-        challenger=said[answered],
-        champion=None if champion is None else champion[answered],
-        look=verdicts.count(ws.ledger, ws.name) + 1,
+        rows=rows,
+        challenger=said,
+        champion=champion,
+        look=verdicts.looks(ws.ledger, ws.name) + 1,
         metric=lambda name: spec_metric(ws.spec, name, ws.beside),
-        golden=lambda name: _golden(ws, challenger, name, trial),
+        golden=lambda name: _golden(ws, challenger, name, trial, as_of),
         own=lambda name, trial: _own_gate(ws, name, trial),
         cost_usd=_declared(ws.spec.gates, "cost", lambda: _mean_cost(rows)),
         latency_ms=_declared(ws.spec.gates, "latency", lambda: _latency(ws, challenger, rows)),
-        unheard=unheard is not None,
-    )
+        unheard=unheard,
+    ).take(answered)
     return trial, notes, _unanswered(said)
 
 
 def _unanswered(said: Floats) -> list[Check]:
     """A challenger that answers only some rows would choose what it is judged on."""
-    missing = int(_missing(said).sum())
-    if missing <= MAY_MISS * len(said):
+    left = int(missing(said).sum())
+    if left <= MAY_MISS * len(said):
         return []
-    message = f"the challenger has no answer for {missing:,} of {len(said):,} judged rows; score all of them"
-    return [Check(check="answers", decision="hold", message=message, rows=len(said) - missing)]
+    message = f"the challenger has no answer for {left:,} of {len(said):,} judged rows; score all of them"
+    return [Check(check="answers", decision="hold", message=message, rows=len(said) - left)]
 
 
-def _champion(ws: Workspace, rows: JudgedRows) -> tuple[Floats | None, list[str]]:
-    version = ws.registry.champion()
+class _Heard(NamedTuple):
+    """What a champion says of rows, None where nothing is known of it; notes; why a champion could not be heard."""
+
+    said: Floats | None
+    notes: list[str]
+    unheard: str | None = None
+
+
+def _champion(ws: Workspace, rows: JudgedRows) -> _Heard:
+    version, notes = ws.registry.champion(), ["The champion is judged by its logged scores."]
     if version is not None and version.digest:
         try:
-            return predictions_of(ws, version, rows), []
+            return _Heard(predictions_of(ws, version, rows), [])
         except DigestMismatch:
             raise
         except ModelError as error:
             # It was made for another spec, say; what it said while it served still counts.
-            said = logged_champion(ws, rows, version.id)
-            return said, [f"The champion is judged by its logged scores: {error}"]
-    if version is None:
-        named = ws.spec.champion.version
-    else:
-        named = version.uri if version.trainer == ELSEWHERE else version.id
-    said = logged_champion(ws, rows, named) if len(rows) else None
-    if said is None:
-        return None, ["There is no champion yet: only absolute gates decide."]
-    notes = ["The champion is judged by its logged scores."]
-    if ws.spec.champion.trained_through is None:
+            notes = [f"The champion is judged by its logged scores: {error}"]
+    elif ws.spec.champion.trained_through is None:
         notes.append(
             "[champion] trained_through is not declared: the champion may have been trained on these rows, which makes "
             "it look better than it is."
         )
-    return said, notes
-
-
-def _missing(predicted: Floats) -> npt.NDArray[np.bool_]:
-    return np.isnan(predicted if predicted.ndim == 1 else predicted.sum(axis=1))
+    if version is None:
+        named = ws.spec.champion.version
+    else:
+        named = version.uri if version.trainer == ELSEWHERE else version.id
+    said = logged_champion(ws, rows, named)
+    if said is not None:
+        return _Heard(said, notes)
+    if named is None:
+        return _Heard(None, ["There is no champion yet: only absolute gates decide."])
+    or_else = "" if version is not None else ", or take [champion] version out if it does not serve"
+    unheard = (
+        f"no answer of the champion {named} is known for these rows: log its predictions with model_version '{named}' "
+        f"([schema] model_version){or_else}"
+    )
+    return _Heard(None, [f"Not compared: {unheard}."], unheard)
 
 
 def _metrics(trial: Trial) -> dict[str, dict[str, Any]]:
@@ -152,7 +159,9 @@ def _plain(found: Estimate) -> dict[str, float | int | None]:
     return {name: None if isnan(value) else value for name, value in figures.items()} | {"n": found.n}
 
 
-def _golden(ws: Workspace, challenger: ModelVersion, name: str, trial: Trial) -> Trial | None:
+def _golden(
+    ws: Workspace, challenger: ModelVersion, name: str, trial: Trial, as_of: datetime
+) -> Trial | None:
     """Both sides on golden rows, with the labels they were fixed with."""
     made = [d for d, _ in dataset_versions.versions(ws.ledger, ws.name) if d.name == name]
     if not made and ws.spec.curate.golden is not None and name == ws.spec.curate.golden.name:
@@ -160,10 +169,12 @@ def _golden(ws: Workspace, challenger: ModelVersion, name: str, trial: Trial) ->
     if not made:
         hint = f"Make it with `whorl dataset golden {name}`, or declare [curate.golden]."
         raise NotFound(f"There is no golden dataset '{name}'.", where="evaluate.gates", hint=hint)
-    rows = fixed_rows(ws, made[-1])
-    champion, _ = _champion(ws, rows)
+    rows = fixed_rows(ws, made[-1], as_of)
+    champion, _, unheard = _champion(ws, rows)
+    if champion is None and trial.champion is not None:
+        unheard = unheard or "no answer of the champion is known for these rows"
     said = predictions_of(ws, challenger, rows)
-    return msgspec.structs.replace(trial, rows=rows, challenger=said, champion=champion, unheard=False)
+    return msgspec.structs.replace(trial, rows=rows, challenger=said, champion=champion, unheard=unheard)
 
 
 def _own_gate(ws: Workspace, name: str, trial: Trial) -> Check:

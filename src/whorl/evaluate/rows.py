@@ -100,12 +100,19 @@ def _outside_window(spec: Spec) -> str:
     return f"CASE WHEN time < {youngest} - INTERVAL {int(spec.evaluate.window.seconds)} SECOND THEN 'outside the window' END"
 
 
-def fixed_rows(ws: Workspace, dataset: DatasetVersion) -> JudgedRows:
-    """The rows of a dataset version with the labels it was made with, each counting once."""
+def fixed_rows(ws: Workspace, dataset: DatasetVersion, as_of: datetime) -> JudgedRows:
+    """The rows of a dataset version with the labels it was made with, each counting once, and what was logged for them."""
     rows = pq.read_table(dataset.path)
     names = [FEATURE + name if name in ws.spec.features else name for name in rows.column_names]
-    table = rows.rename_columns(names)
-    return _with_truth(table.append_column("group_id", pa.nulls(table.num_rows, pa.string())), ws.spec)
+    ws.engine.register("fixed_rows", rows.rename_columns(names))
+    logged = "e.group_id, e.model_version, e.score, e.scores"
+    return _with_truth(
+        ws.engine.query(
+            f"SELECT f.*, {logged} FROM fixed_rows f LEFT JOIN {ws.examples(as_of).name} e ON e.id = f.id "
+            "ORDER BY f.time, f.id"
+        ),
+        ws.spec,
+    )
 
 
 def _with_truth(table: pa.Table, spec: Spec) -> JudgedRows:

@@ -37,16 +37,18 @@ def predictions_of(ws: Workspace, version: ModelVersion, rows: JudgedRows) -> Fl
 
 
 def logged_champion(ws: Workspace, rows: JudgedRows, version: str | None) -> Floats | None:
-    """The scores that the model serving today has logged; None when no row has one, as in a fixed dataset.
+    """The scores that the model serving today has logged; None when no row has one.
 
     Args:
         version: How the records name it; None: whatever answered.
     """
-    if "model_version" not in rows.table.column_names:
-        return None
     said = _logged(version, rows, ws.spec.task)
-    answered = ~np.isnan(said if said.ndim == 1 else said.sum(axis=1))
-    return said if answered.any() else None
+    return None if missing(said).all() else said
+
+
+def missing(said: Floats) -> npt.NDArray[np.bool_]:
+    """Rows (n,) that a side did not answer."""
+    return np.isnan(said if said.ndim == 1 else said.sum(axis=1))
 
 
 def _in_order(predicted: Floats, of: tuple[str, ...], wanted: tuple[str, ...]) -> Floats:

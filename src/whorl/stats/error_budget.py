@@ -1,9 +1,10 @@
 """How sure each gate must be, so that a holdout may be asked again and again: alpha spending over looks.
 
 Asked twenty times at 5 %, a holdout lets a challenger that is no better through by luck more often than not. Look k gets
-alpha / (k (k + 1)) instead; the shares add up to alpha over any number of looks, planned or not. What this does not cover:
-a challenger that was fitted to the holdout's earlier answers. Verdicts leak little, published scores much: keep both scarce.
-Rows that no earlier look has seen need no budget.
+alpha / (k (k + 1)) instead; the shares add up to alpha over any number of looks, planned or not. A look is a comparison whose
+interval could have promoted; one that found too few rows spends nothing. What this does not cover: a challenger that was
+fitted to the holdout's earlier answers. Verdicts leak little, published scores much: keep both scarce. Rows that no earlier
+look has seen need no budget.
 
 Source: Foster & Stine (2008), JRSS-B 70:429-444, for spending over an open-ended sequence; Bonferroni's inequality.
 """

@@ -1,4 +1,4 @@
-"""Verdicts in the ledger: what the gates said of each challenger, and how often the holdout has been asked."""
+"""Verdicts in the ledger: what the gates said of each challenger, and how many looks at the holdout they took."""
 
 import msgspec
 from sqlalchemy import func, insert, select
@@ -9,7 +9,11 @@ from whorl.storage.ledger.tables import verdicts as table
 
 
 def record(ledger: Ledger, flywheel: str, cycle_id: str, verdict: Verdict, *, look: int) -> None:
-    """Keep a cycle's verdict; a resumed cycle that says it again changes nothing."""
+    """Keep a cycle's verdict; a resumed cycle that says it again changes nothing.
+
+    Args:
+        look: Looks so far that spent from the error budget, this verdict's included if it did.
+    """
     with ledger.write() as connection:
         if connection.scalar(
             select(table.c.id).where(table.c.cycle_id == cycle_id, table.c.flywheel == flywheel)
@@ -29,13 +33,10 @@ def record(ledger: Ledger, flywheel: str, cycle_id: str, verdict: Verdict, *, lo
         )
 
 
-def count(ledger: Ledger, flywheel: str) -> int:
-    """Verdicts so far."""
+def looks(ledger: Ledger, flywheel: str) -> int:
+    """Looks at the holdout that have spent from the error budget so far."""
     with ledger.read() as connection:
-        return int(
-            connection.scalar(select(func.count()).select_from(table).where(table.c.flywheel == flywheel))
-            or 0
-        )
+        return int(connection.scalar(select(func.max(table.c.look)).where(table.c.flywheel == flywheel)) or 0)
 
 
 def of_cycle(ledger: Ledger, flywheel: str, cycle_id: str) -> Verdict | None:
@@ -52,7 +53,7 @@ def of_challenger(ledger: Ledger, flywheel: str, challenger: str) -> Verdict | N
         body = connection.scalar(
             select(table.c.body)
             .where(table.c.flywheel == flywheel, table.c.challenger == challenger)
-            .order_by(table.c.created_at.desc(), table.c.look.desc())
+            .order_by(table.c.created_at.desc(), table.c.id.desc())
             .limit(1)
         )
     return msgspec.convert(body, Verdict) if body else None
