@@ -9,7 +9,10 @@ from shop import Shop
 from whorl.datasets.build import build, rebuild, rows_of
 from whorl.datasets.compare import difference
 from whorl.errors import NotFound, TooFewRows
+from whorl.evaluate.rows import judged_rows
 from whorl.storage import dataset_versions
+from whorl.train.leak import check_leaks
+from whorl.train.rows import read_rows
 
 Open = Callable[..., Shop]
 
@@ -99,6 +102,28 @@ def test_open_rows_are_in_it_without_a_label(shop: Open) -> None:
     later = pq.read_table(one.dataset(one.until(12), one.day(11)).path).to_pylist()
     assert sum(r["role"] == "open" for r in later) == 10
     assert rebuild(one.ws, made.id) == made.content_hash
+
+
+def test_a_member_whose_group_turns_out_to_be_held_out_leaves(shop: Open) -> None:
+    """Its answer came first, without the group, and was split by its id; the record with the group says holdout."""
+    one = shop()
+    one.sales(60, holdout=0.0)
+    one.predicts(["early"], 1.0, score=0.7)
+    one.learns(["early"], True, 2.0)
+    first = one.dataset(one.until(11))
+    one.predicts(["early"], 1.0, received=12.0, amount=3.0, split="holdout", group_id="ann")
+    second = one.dataset(one.until(13), one.day(11))
+    assert (first.rows, second.rows) == (61, 60)
+    assert "early" not in pq.read_table(second.path)["id"].to_pylist()
+    manifests = [m for _, m in dataset_versions.versions(one.ws.ledger, "shop")]
+    assert [m.counts.get("left:holdout") for m in manifests] == [None, 1]
+    assert check_leaks(one.ws, second, read_rows(second.path, one.ws.spec, second.as_of)) == []
+    assert (rebuild(one.ws, first.id), rebuild(one.ws, second.id)) == (
+        first.content_hash,
+        second.content_hash,
+    )
+    # It was trained on once: it does not judge any more.
+    assert len(judged_rows(one.ws, second.as_of)) == 0
 
 
 def test_without_one_label_there_is_no_dataset(shop: Open) -> None:

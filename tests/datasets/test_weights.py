@@ -35,7 +35,7 @@ def weights(engine: Engine, spec: Spec, **columns: Any) -> dict[str, float]:
     time = columns.get("time", [AS_OF - timedelta(days=1)] * n)
     status = columns.get("status", ["known"] * n)
     examples = {
-        "id": ids, "time": pa.array(time, pa.timestamp("us", tz="UTC")), "status": status, "label": [True] * n,
+        "id": ids, "split": ["train"] * n, "time": pa.array(time, pa.timestamp("us", tz="UTC")), "status": status, "label": [True] * n,
         "label_time": pa.array(time, pa.timestamp("us", tz="UTC")), "age_days": [1.0] * n,
         "propensity": pa.array(columns.get("propensity", [None] * n), pa.float64()),
         "censored": columns.get("censored", [False] * n),

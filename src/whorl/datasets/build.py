@@ -19,6 +19,7 @@ from whorl.storage import dataset_versions
 from whorl.storage.dataset_versions import Manifest
 from whorl.storage.flywheels import spec_of
 from whorl.storage.lake import Lake
+from whorl.storage.steps import Steps
 from whorl.storage.tables import CAPTURED, lake_schemas
 from whorl.workspace import Workspace
 
@@ -51,7 +52,11 @@ def publish(
     allow_empty: bool = False,
 ) -> DatasetVersion:
     """Query the rows of a version whose members are in the lake, write its file, record its manifest."""
-    query, rows = _rows(ws, ws.examples(as_of), name, version, as_of)
+    steps = dataset_steps(
+        ws.examples(as_of).name, ws.lake.relation("members"), ws.spec, name=name, version=version, as_of=as_of
+    )
+    query = steps.sql("dataset_rows")
+    rows = ws.engine.query(query)
     labelled = sum(rows["role"].to_numpy(zero_copy_only=False) == "labelled")
     if not labelled and not allow_empty:
         raise TooFewRows(
@@ -76,7 +81,7 @@ def publish(
         spec_hash=ws.spec_hash,
         table_versions={table: ws.lake.version(table) for table in (*CAPTURED, "members")},
         query=query,
-        counts=_counts(rows),
+        counts=_counts(rows) | _left(ws, steps),
         cycle_id=cycle_id,
     )
     dataset_versions.record(ws.ledger, ws.name, made, manifest)
@@ -114,16 +119,6 @@ def write_atomically(rows: pa.Table, path: Path) -> None:
     draft = path.with_suffix(".draft")
     pq.write_table(rows, draft, compression="zstd")
     draft.replace(path)
-
-
-def _rows(
-    ws: Workspace, examples: Examples, name: str, version: int, as_of: datetime
-) -> tuple[str, pa.Table]:
-    steps = dataset_steps(
-        examples.name, ws.lake.relation("members"), ws.spec, name=name, version=version, as_of=as_of
-    )
-    query = steps.sql("dataset_rows")
-    return query, ws.engine.query(query)
 
 
 def _new_members(ws: Workspace, cycle_id: str, cases: CaseSet, version: int) -> pa.Table:
@@ -174,3 +169,9 @@ def _counts(rows: pa.Table) -> dict[str, int]:
         for found in rows[column].value_counts().to_pylist():
             counts[f"{column}:{found['values']}"] = found["counts"]
     return dict(sorted(counts.items()))
+
+
+def _left(ws: Workspace, steps: Steps) -> dict[str, int]:
+    """Members that are not among the rows because they turned out to be of the holdout, if there are any."""
+    gone = ws.engine.query(steps.sql("SELECT count(*) AS n FROM became_holdout"))["n"][0].as_py()
+    return {"left:holdout": gone} if gone else {}

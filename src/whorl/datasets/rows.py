@@ -31,9 +31,16 @@ def dataset_steps(
             "QUALIFY row_number() OVER (PARTITION BY id ORDER BY role = 'open', probability, reason) = 1",
         )
         .add(
+            "became_holdout",
+            # An answer that came before its inputs was split by its id; the side that counts is that of its group.
+            f"SELECT id FROM version_members m SEMI JOIN {examples} e ON e.id = m.id AND e.split = 'holdout' "
+            "WHERE role <> 'golden'",
+            "members that turned out to be of the holdout leave",
+        )
+        .add(
             "member_examples",
             f"SELECT e.*, m.role AS member_role, m.reason, m.probability, {_exploration(spec)} AS exploration "
-            f"FROM version_members m JOIN {examples} e ON e.id = m.id "
+            f"FROM version_members m ANTI JOIN became_holdout b ON b.id = m.id JOIN {examples} e ON e.id = m.id "
             "WHERE e.status IN ('known', 'defaulted') AND m.role <> 'open' OR e.status = 'open' AND m.role = 'open'",
         )
         .add("weighted_members", _window(spec, as_of))

@@ -53,20 +53,17 @@ class JudgedRows(msgspec.Struct, frozen=True):
 def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     """Every row that may compare champion and challenger as of a time.
 
-    Left out and counted: rows without truth, rows younger than the maturity lag, rows the champion was trained on
-    elsewhere (`[champion] trained_through`), golden rows, rows outside `[evaluate] window`.
+    Left out and counted: rows without truth, rows younger than the maturity lag, golden rows, rows that were trained on
+    (before they turned out to be of the holdout, or were young enough for `[evaluate] time_forward`), rows the champion
+    was trained on elsewhere (`[champion] trained_through`), rows outside `[evaluate] window`.
     """
-    spec, examples = ws.spec, ws.examples(as_of)
+    spec, examples, members = ws.spec, ws.examples(as_of), ws.lake.relation("members")
     reasons = [
         ("no truth yet", "status NOT IN ('known', 'defaulted')"),
         ("immature", f"age_days < {spec.labels.lag.days}"),
-        ("golden", f"id IN (SELECT id FROM {ws.lake.relation('members')} WHERE role = 'golden')"),
+        ("golden", f"id IN (SELECT id FROM {members} WHERE role = 'golden')"),
+        ("trained on", f"id IN (SELECT id FROM {members} WHERE dataset = 'training' AND role <> 'open')"),
     ]
-    if spec.evaluate.time_forward is not None:
-        members = (
-            f"SELECT id FROM {ws.lake.relation('members')} WHERE dataset = 'training' AND role <> 'open'"
-        )
-        reasons.append(("trained on", f"id IN ({members})"))
     if spec.champion.trained_through is not None:
         reasons.append(
             ("the champion was trained on it", f"time <= TIMESTAMPTZ '{spec.champion.trained_through}'")
