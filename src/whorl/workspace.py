@@ -116,7 +116,7 @@ def open_workspace(
     root = Path(root).absolute()
     root.mkdir(parents=True, exist_ok=True)
     clock = clock or RealClock()
-    ledger = Ledger.open(ledger_url or embedded_url(root), clock)
+    ledger = Ledger.open(ledger_url or embedded_url(root), clock, root)
     key = flywheels.register(ledger, spec, holdout_key=holdout_key)
     return Workspace(
         root,
@@ -143,7 +143,7 @@ def open_ledger(
             where=str(root),
             hint="Start one with `whorl init` and `whorl serve`.",
         )
-    ledger = Ledger.open(ledger_url or embedded_url(root), clock or RealClock())
+    ledger = Ledger.open(ledger_url or embedded_url(root), clock or RealClock(), root)
     try:
         yield ledger
     finally:

@@ -1,6 +1,7 @@
 """MLflow's copy of the registry, in a real store: versions with tags, aliases that follow, and a store that is down."""
 
 import os
+import shutil
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterator
@@ -148,3 +149,22 @@ def test_without_a_mirror_there_is_nothing_to_do(shop: Callable[..., Shop]) -> N
     one.crowned(one.scored({"a": 0.5}))
     assert one.ws.mirror_models() == []
     assert not (one.ws.root / "mlflow.db").exists()
+
+
+def test_a_workspace_that_was_moved_tells_mlflow_where_the_files_are_now(
+    ws: Workspace, register: Register, clock: SimulatedClock
+) -> None:
+    one, two = register(0.3), register(0.6)
+    for version in (one, two):
+        promote(ws, version.id, by="ann", reason="first")
+    to = ws.root.with_name("elsewhere")
+    shutil.copytree(ws.root, to)
+    with open_workspace(ws.spec, to, clock=clock) as there:
+        assert there.mirror_models() == []
+        champion = there.registry.champion()
+        assert champion is not None
+        assert Path(champion.uri) == to / "models/shop/2"
+        named = "SELECT source FROM model_versions v JOIN registered_model_aliases a ON a.version = v.version"
+        assert asked(there, named) == [(Path(champion.uri).as_uri(),)]
+        assert there.mirror_models() == []
+        assert len(asked(there, "SELECT * FROM model_versions")) == 4

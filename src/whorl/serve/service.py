@@ -57,7 +57,7 @@ class Service:
         self.root = root.absolute()
         self.root.mkdir(parents=True, exist_ok=True)
         self.clock = clock or RealClock()
-        self.ledger = Ledger.open(ledger_url or embedded_url(self.root), self.clock)
+        self.ledger = Ledger.open(ledger_url or embedded_url(self.root), self.clock, self.root)
         try:
             self._lock = hold(self.root, self.ledger, LOCK)
         except BaseException:

@@ -16,7 +16,8 @@ from sqlalchemy.exc import SADeprecationWarning
 
 from whorl.records import ModelVersion
 from whorl.storage.ledger.ledger import Ledger
-from whorl.storage.ledger.tables import model_versions, pointers
+from whorl.storage.ledger.tables import meta, model_versions, pointers
+from whorl.storage.ledger.upsert import insert_or_replace
 from whorl.storage.registry import ELSEWHERE, Registry
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class MlflowMirror:
 
     def reconcile(self) -> list[str]:
         """Mirror what is not mirrored yet; returns what could not be done, and why."""
+        self._forget_old_places()
         waiting = self._unmirrored()
         if not waiting and not self._unknown_versions():
             return []
@@ -63,6 +65,8 @@ class MlflowMirror:
                 message="The ``noload`` loader strategy is deprecated",
                 category=SADeprecationWarning,
             )
+            # It says on standard error that it makes and updates its tables.
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
             from mlflow import MlflowClient
 
             self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
@@ -77,7 +81,6 @@ class MlflowMirror:
             # MLflow may know it by the alias it had before ours first moved; if not, there is none to go back to.
             self._know(version, client.get_registered_model(name).aliases.get("champion", ""))
             return
-        found = client.search_model_versions(f"name = '{name}' and tags.whorl_id = '{version.id}'")
         tags = {
             "whorl_id": version.id,
             "sha256": version.digest,
@@ -85,7 +88,9 @@ class MlflowMirror:
             "spec": version.spec_hash,
         }
         source = Path(version.uri).as_uri() if version.digest else version.uri
-        made = found[0] if found else client.create_model_version(name, source=source, tags=tags)
+        known = client.search_model_versions(f"name = '{name}' and tags.whorl_id = '{version.id}'")
+        there = [one for one in known if one.source == source]
+        made = there[0] if there else client.create_model_version(name, source=source, tags=tags)
         self._know(version, str(made.version))
 
     def _know(self, version: ModelVersion, number: str) -> None:
@@ -114,6 +119,21 @@ class MlflowMirror:
         with self._ledger.write() as connection:
             # Only if it has not moved meanwhile.
             connection.execute(update(pointers).where(*where).values(mirrored=True))
+
+    def _forget_old_places(self) -> None:
+        """A workspace that was moved: MLflow cannot change where a version's files are, so it gets the versions anew."""
+        name, root = self._registry.flywheel, str(self._registry.root)
+        entry = {"key": f"mlflow-root/{name}", "value": root}
+        with self._ledger.read() as connection:
+            before = connection.scalar(select(meta.c.value).where(meta.c.key == entry["key"]))
+        if before == root:
+            return
+        with self._ledger.write() as connection:
+            if before is not None:
+                here = (model_versions.c.flywheel == name, model_versions.c.trainer != ELSEWHERE)
+                connection.execute(update(model_versions).where(*here).values(registry_version=None))
+                connection.execute(update(pointers).where(pointers.c.flywheel == name).values(mirrored=False))
+            insert_or_replace(connection, meta, entry)
 
     def _unmirrored(self) -> list[tuple[str, str | None]]:
         query = select(pointers.c.alias, pointers.c.model_id).where(

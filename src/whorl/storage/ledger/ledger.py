@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from whorl.clock import Clock
 from whorl.errors import StorageError, WorkspaceVersion
 from whorl.storage.ledger import faults
+from whorl.storage.ledger.column_types import set_root
 from whorl.storage.ledger.tables import meta
 
 HEAD = "0001"
@@ -46,11 +47,12 @@ class Ledger:
         self._writer = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, clock: Clock) -> "Ledger":
+    def open(cls, url: str, clock: Clock, root: Path | None = None) -> "Ledger":
         """Open the ledger; create it, or bring it up to date, when it is not.
 
         Args:
             url: `sqlite:////absolute/path/ledger.db` or `postgresql://user@host/database`.
+            root: Directory of the workspace, as a whole path: it can be another one the next time.
 
         Raises:
             WorkspaceVersion: A newer Whorl has written it; nothing is changed.
@@ -58,6 +60,7 @@ class Ledger:
         """
         parsed = _checked(url)
         engine = _engine(parsed)
+        set_root(engine, root)
         try:
             with _transaction(engine, write=False) as conn:
                 uuid = _uuid_if_current(conn, place_of(parsed))

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from whorl.storage.ledger.column_types import Counter, Instant, Json
+from whorl.storage.ledger.column_types import Counter, Instant, Json, JsonWithPlaces, Place
 
 metadata = MetaData(
     naming_convention={
@@ -48,7 +48,7 @@ def _may(name: str, type_: Any = Text, *args: Any) -> Column[Any]:
     return Column(name, type_, *args, nullable=True)
 
 
-# The ledger's own facts: its uuid, and on PostgreSQL who holds a lock.
+# The ledger's own facts: its uuid, where the workspace was when MLflow was told, and on PostgreSQL who holds a lock.
 meta = Table("meta", metadata, _key("key"), _must("value"))
 
 flywheels = Table("flywheels", metadata, _key("name"), _must("holdout_key"), _must("created_at", Instant))
@@ -94,8 +94,8 @@ cycles = Table(
     _must("as_of", Instant),
     _must("spec_hash"),
     _may("step"),
-    _may("waiting_for", Json),
-    _may("error", Json),
+    _may("waiting_for", JsonWithPlaces),
+    _may("error", JsonWithPlaces),
     _must("created_at", Instant),
     _must("updated_at", Instant),
     _may("finished_at", Instant),
@@ -108,7 +108,7 @@ steps = Table(
     _key("cycle_id", Text, ForeignKey("cycles.id")),
     _key("name"),
     _must("position", Integer),
-    _must("result", Json),
+    _must("result", JsonWithPlaces),
     _must("seconds", Float),
     _must("finished_at", Instant),
 )
@@ -130,7 +130,7 @@ submissions = Table(
     _seq(),
     _must("cycle_id", Text, ForeignKey("cycles.id"), index=True),
     _must("kind"),
-    _must("uri"),
+    _must("uri", Place),
     _must("by"),
     _must("at", Instant),
 )
@@ -146,7 +146,7 @@ dataset_versions = Table(
     _must("rows", BigInteger),
     _must("labelled_rows", BigInteger),
     _must("as_of", Instant),
-    _must("path"),
+    _must("path", Place),
     _must("manifest", Json),
     _must("created_at", Instant),
     UniqueConstraint("flywheel", "name", "version"),
@@ -159,7 +159,7 @@ model_versions = Table(
     _must("flywheel"),
     _must("version", Integer),
     _must("digest"),
-    _must("uri"),
+    _must("uri", Place),
     _must("trainer"),
     _may("dataset_id"),
     _may("trained_through", Instant),
