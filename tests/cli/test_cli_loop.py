@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,36 @@ def test_status(turned: Path) -> None:
     assert (one["flywheel"], one["versions"], one["cycle_state"]) == ("shop", 2, "finished")
 
 
+def test_status_says_what_a_first_cycle_without_a_champion_needs(tmp_path: Path, extract: Path) -> None:
+    spec = tmp_path / "flywheel.toml"
+    gates = 'gates = [{ check = "better", margin = 0.5 }]'
+    spec.write_text(SPEC.replace("gates = []", gates), encoding="utf-8")
+    assert run("ingest", extract, "--spec", spec).exit_code == 0
+    turn = run("cycle", "run", "--spec", spec)
+    assert "champion is none" in turn.output
+    assert "[champion] trained_through is not declared" in turn.output
+    (need,) = json.loads(run("status", "--spec", spec, "--json").stdout)["needs"]
+    assert need.startswith("There is no champion yet. The gates said reject of shop/1 against the scores in")
+    assert "[champion] version and trained_through" in need
+    assert "whorl model promote 1" in need
+    assert run("model", "show", "1", "--spec", spec).output.endswith("It has never been champion.\n")
+    said = subprocess.run(
+        [sys.executable, "-c", "from whorl.cli import main; main()", "model", "promote", "1", "--spec", spec],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (said.stdout, said.stderr) == ("Champion is shop/1, before it was none.\n", "")
+    assert "nobody is needed" in run("status", "--spec", spec).output
+
+
+def test_a_dataset_goes_to_the_file_that_is_named(turned: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rows.csv"
+    said = run("dataset", "export", "training@1", out, "--spec", turned)
+    assert said.exit_code == 0, said.output
+    assert f"rows written to {out}." in said.output
+    assert out.read_text(encoding="utf-8").startswith('"id",')
+    assert run("dataset", "export", "training@1", "--spec", turned).exit_code == 2
+
+
 def test_status_without_a_workspace_or_flywheel(tmp_path: Path, turned: Path) -> None:
     assert "no workspace" in str(run("status", "--all", "--spec", tmp_path / "flywheel.toml").exception)
     other = tmp_path / "flywheel.toml"
@@ -92,7 +124,12 @@ def test_cases(turned: Path) -> None:
     assert missed
     assert all("missed" in case["reasons"] and case["score"] < 0.5 and case["label"] for case in missed)
     assert "missed" in run("cases", "list", "--spec", turned, "--cycle", "shop-0002").output
-    assert run("cases", "list", "--spec", turned, "--cycle", "none").output.startswith("No case yet")
+    assert run("cases", "list", "--spec", turned, "--cycle", "none").output.startswith("No case fits")
+    unknown = run("cases", "list", "--spec", turned, "--reason", "mised")
+    assert unknown.output.startswith(
+        "No case has the reason 'mised'. Did you mean 'missed'? Known: initial, "
+    )
+    assert json.loads(run("cases", "list", "--spec", turned, "--reason", "mised", "--json").output) == []
     by_reason = json.loads(run("cases", "reasons", "--spec", turned, "--json").stdout)
     assert {"cycle_id": "shop-0001", "reason": "initial"}.items() <= by_reason[-1].items()
     sql = run("cases", "list", "--explain", "--spec", turned).output

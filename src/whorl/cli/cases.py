@@ -1,6 +1,7 @@
 """`whorl cases`: what was chosen to learn from, why, and why something was not."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,13 +14,14 @@ from whorl.cli.terminal import (
     opened,
     print_facts,
     print_json,
-    print_table,
+    print_list,
 )
 
 if TYPE_CHECKING:
     from whorl.flywheel import Flywheel
 
 app = typer.Typer(help="Cases: what was chosen to learn from, and why.", no_args_is_help=True)
+NONE_YET = "No case yet: whorl cycle run"
 COLUMNS = (
     "id",
     "time",
@@ -52,17 +54,12 @@ def list_(
             typer.echo(_selection(flywheel))
             return
         rows = _cases(flywheel, reason, cycle, limit)
-    if as_json:
-        print_json(rows)
-        return
+        empty = "" if rows else _why_none(flywheel, reason)
     shown = ["id", "cycle_id", "reason", "severity", "probability", "score", "label"]
     if any(row["output"] for row in rows):
         shown.append("output")
-    print_table(
-        ["cycle" if name == "cycle_id" else name for name in shown],
-        [[row[name] for name in shown] for row in rows],
-        empty="No case yet: whorl cycle run",
-    )
+    columns = {"cycle" if name == "cycle_id" else name: itemgetter(name) for name in shown}
+    print_list(rows, columns, as_json=as_json, empty=empty)
 
 
 @app.command("reasons")
@@ -74,14 +71,8 @@ def reasons(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJs
             f"SELECT cycle_id, reason, count(*) AS cases FROM {ws.lake.relation('cases')} "
             "GROUP BY ALL ORDER BY cycle_id DESC, cases DESC, reason"
         ).to_pylist()
-    if as_json:
-        print_json(rows)
-        return
-    print_table(
-        ("cycle", "reason", "cases"),
-        [(row["cycle_id"], row["reason"], row["cases"]) for row in rows],
-        empty="No case yet: whorl cycle run",
-    )
+    columns = {"cycle": itemgetter("cycle_id"), "reason": itemgetter("reason"), "cases": itemgetter("cases")}
+    print_list(rows, columns, as_json=as_json, empty=NONE_YET)
 
 
 @app.command("explain")
@@ -142,6 +133,20 @@ def _cases(flywheel: "Flywheel", reason: str | None, cycle: str | None, limit: i
         f"ORDER BY as_of DESC, severity DESC, id LIMIT {limit}"
     ).to_pylist()
     return found
+
+
+def _why_none(flywheel: "Flywheel", reason: str | None) -> str:
+    from whorl.errors import did_you_mean
+
+    ws = flywheel.workspace
+    known = ws.engine.query(
+        f"SELECT DISTINCT unnest(list_append(reasons, reason)) AS reason FROM {ws.lake.relation('cases')} ORDER BY 1"
+    )["reason"].to_pylist()
+    if not known:
+        return NONE_YET
+    if reason is not None and reason not in known:
+        return f"No case has the reason '{reason}'. {did_you_mean(reason, known)}"
+    return "No case fits; how many there are in each cycle: whorl cases reasons"
 
 
 def _selection(flywheel: "Flywheel") -> str:

@@ -1,7 +1,7 @@
 """`whorl cycle`: turn the wheel, look at turns, answer those that wait."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,11 +15,9 @@ from whorl.cli.terminal import (
     opened,
     print_facts,
     print_json,
+    print_list,
     print_table,
 )
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(help="Turn the flywheel; approve or reject what waits.", no_args_is_help=True)
 CycleId = Annotated[str | None, typer.Argument(help="Default: the unfinished one.")]
@@ -42,9 +40,12 @@ def run(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson =
             else None,
             "dataset": f"{report.dataset.id}, {report.dataset.rows:,} rows" if report.dataset else None,
             "challenger": report.challenger.id if report.challenger else None,
-            "notes": report.challenger.notes if report.challenger else None,
+            "notes": [
+                *(report.challenger.notes if report.challenger else []),
+                *(report.verdict.notes if report.verdict else []),
+            ],
             "verdict": f"{report.verdict.decision}: {report.verdict.reason}" if report.verdict else None,
-            "release": f"{report.release.state}: champion is {report.release.version}"
+            "release": f"{report.release.state}: champion is {report.release.version or 'none'}"
             if report.release
             else None,
             "findings": [finding.message for finding in report.findings],
@@ -64,16 +65,17 @@ def list_(
 
     with opened(spec, workspace) as flywheel:
         found = cycles.listed(flywheel.workspace.ledger, flywheel.workspace.name, limit=limit)
-    if as_json:
-        print_json(found)
-        return
-    rows = [
-        (c.id, c.state, c.trigger, c.as_of, c.step, c.waiting_for.what if c.waiting_for else None)
-        for c in found
-    ]
-    print_table(
-        ("cycle", "state", "trigger", "as of", "step", "waits for"),
-        rows,
+    print_list(
+        found,
+        {
+            "cycle": lambda c: c.id,
+            "state": lambda c: c.state,
+            "trigger": lambda c: c.trigger,
+            "as of": lambda c: c.as_of,
+            "step": lambda c: c.step,
+            "waits for": lambda c: c.waiting_for.what if c.waiting_for else None,
+        },
+        as_json=as_json,
         empty="No cycle yet: whorl cycle run",
     )
 
@@ -106,7 +108,11 @@ def show(
             "waits for": found.waiting_for.hint if found.waiting_for else None,
         }
     )
-    print_table(("step", "seconds", "result"), [(s.name, s.seconds, _short(s.result)) for s in steps])
+    print_table(
+        ("step", "seconds", "result"),
+        [(s.name, s.seconds, _short(s.result)) for s in steps],
+        empty="No step has ended yet.",
+    )
 
 
 @app.command("approve")

@@ -13,6 +13,7 @@ from whorl.cli.terminal import (
     opened,
     print_facts,
     print_json,
+    print_list,
     print_table,
 )
 
@@ -28,16 +29,18 @@ def list_(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson
     from whorl.storage import dataset_versions
 
     with opened(spec, workspace) as flywheel:
-        found = dataset_versions.versions(flywheel.workspace.ledger, flywheel.workspace.name)
-    if as_json:
-        print_json([dataset for dataset, _ in found])
-        return
-    rows = [
-        (f"{d.name}@{d.version}", d.rows, d.labelled_rows, d.as_of, d.content_hash[:12]) for d, _ in found
-    ]
-    print_table(
-        ("dataset", "rows", "labelled", "as of", "content hash"),
-        rows,
+        versions = dataset_versions.versions(flywheel.workspace.ledger, flywheel.workspace.name)
+    found = [dataset for dataset, _ in versions]
+    print_list(
+        found,
+        {
+            "dataset": lambda d: f"{d.name}@{d.version}",
+            "rows": lambda d: d.rows,
+            "labelled": lambda d: d.labelled_rows,
+            "as of": lambda d: d.as_of,
+            "content hash": lambda d: d.content_hash[:12],
+        },
+        as_json=as_json,
         empty="No dataset yet: whorl cycle run",
     )
 
@@ -109,7 +112,9 @@ def diff(
 @app.command("export")
 def export(
     ref: Ref,
-    to: Annotated[Path | None, typer.Option("--to", help="File: .parquet, .csv or .ndjson.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help=".parquet, .csv or .ndjson.", show_default=False)
+    ] = None,
     sql: Annotated[str | None, typer.Option("--sql", help="URL of a database.")] = None,
     table: Annotated[str | None, typer.Option("--table", help="New table in that database.")] = None,
     spec: SpecPath = DEFAULT_SPEC,
@@ -118,14 +123,14 @@ def export(
     """Hand the rows out, as a file or as a table."""
     from whorl.datasets.export import export_file, export_table
 
-    if (to is None) == (sql is None) or (sql is None) != (table is None):
-        raise typer.BadParameter("Give --to FILE, or --sql URL and --table NAME.")
+    if (file is None) == (sql is None) or (sql is None) != (table is None):
+        raise typer.BadParameter("Give a FILE, or --sql URL and --table NAME.")
     with opened(spec, workspace) as flywheel:
-        if to is not None:
-            rows = export_file(flywheel.workspace, ref, to)
+        if file is not None:
+            rows = export_file(flywheel.workspace, ref, file)
         else:
             rows = export_table(flywheel.workspace, ref, sql or "", table or "")
-    typer.echo(f"{rows:,} rows written to {to or table}.")
+    typer.echo(f"{rows:,} rows written to {file or table}.")
 
 
 @app.command("edge")

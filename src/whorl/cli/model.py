@@ -14,6 +14,7 @@ from whorl.cli.terminal import (
     opened,
     print_facts,
     print_json,
+    print_list,
     print_table,
 )
 
@@ -26,23 +27,20 @@ def list_(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson
     with opened(spec, workspace) as flywheel:
         registry = flywheel.workspace.registry
         versions, champion = registry.versions()[::-1], registry.champion()
-    if as_json:
-        print_json({"champion": champion.id if champion else None, "versions": versions})
-        return
-    rows = [
-        (
-            "*" if champion and v.id == champion.id else "",
-            v.version,
-            v.trainer,
-            v.dataset_id,
-            v.trained_through,
-            v.digest[:12],
-        )
-        for v in versions
-    ]
-    print_table(
-        ("", "version", "trainer", "dataset", "trained through", "digest"),
-        rows,
+    serving = champion.id if champion else None
+    json = {"champion": serving, "versions": versions}
+    print_list(
+        versions,
+        {
+            "": lambda v: "*" if v.id == serving else "",
+            "version": lambda v: v.version,
+            "trainer": lambda v: v.trainer,
+            "dataset": lambda v: v.dataset_id,
+            "trained through": lambda v: v.trained_through,
+            "digest": lambda v: v.digest[:12],
+        },
+        as_json=as_json,
+        json=json,
         empty="No model yet: whorl cycle run",
     )
 
@@ -85,6 +83,7 @@ def show(
     print_table(
         ("when", "champion", "before", "by", "why"),
         [(c.at, c.model_id, c.previous, c.by, c.reason) for c in changes],
+        empty="It has never been champion.",
     )
 
 

@@ -4,11 +4,11 @@ Results go to standard output, as tables for people or as JSON with --json; ever
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from whorl.flywheel import Flywheel
     from whorl.storage.ledger.ledger import Ledger
 
+T = TypeVar("T")
 SpecPath = Annotated[Path, typer.Option("--spec", "-s", help="The flywheel's spec.", envvar="WHORL_SPEC")]
 Root = Annotated[
     Path | None,
@@ -58,11 +59,29 @@ def print_json(value: Any) -> None:
     typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
+def print_list(
+    found: Sequence[T],
+    columns: Mapping[str, Callable[[T], Any]],
+    *,
+    as_json: bool,
+    empty: str,
+    json: Any = None,
+) -> None:
+    """Things of one kind: as JSON, or as a table with a heading for each value.
+
+    Args:
+        json: What is printed as JSON, where that is more than the things.
+    """
+    if as_json:
+        print_json(found if json is None else json)
+    else:
+        print_table(list(columns), [[value(one) for value in columns.values()] for one in found], empty=empty)
+
+
 def print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[Any]],
     *,
-    title: str | None = None,
     empty: str = "Nothing yet.",
 ) -> None:
     """A table for people; a sentence when there is nothing."""
@@ -73,7 +92,7 @@ def print_table(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*columns, title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*(shown(value) for value in row))
     Console().print(table)

@@ -57,7 +57,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise ModelError(
             f"There is no {FILE}.",
             where=str(folder),
-            hint="Name the folder of a model that Whorl registered, or hand the files in with `whorl model adopt`.",
+            hint="Name the folder of a model that Whorl registered, or hand the files in with `whorl cycle submit --model`.",
         ) from None
     except msgspec.MsgspecError as error:
         raise ModelError(

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from whorl.records import Finding, Record, Waiting
-from whorl.storage import cycles
+from whorl.storage import cycles, verdicts
 from whorl.storage.inbox import depth_of
 from whorl.storage.ledger import tables
 from whorl.storage.ledger.ledger import Ledger
@@ -53,6 +53,9 @@ def overview(ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
             .limit(findings)
         ).all()
     error = last.error["message"] if last and last.error else None
+    needs = _needs(last, error)
+    if last is not None and pointer is None:
+        needs += _without_champion(ledger, last)
     return Overview(
         flywheel=name,
         champion=pointer.model_id if pointer else None,
@@ -68,7 +71,7 @@ def overview(ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
         inbox_rows=depth.rows,
         inbox_oldest=depth.oldest,
         findings=[msgspec.convert(body, Finding) for body in bodies],
-        needs=_needs(last, error),
+        needs=needs,
     )
 
 
@@ -82,3 +85,22 @@ def _needs(last: cycles.Cycle | None, error: str | None) -> list[str]:
     if last.state == "failed":
         return [f"Cycle {last.id} failed: {error}"]
     return []
+
+
+def _without_champion(ledger: Ledger, last: cycles.Cycle) -> list[str]:
+    """Nothing was ever promoted: what the gates compared with, and how a first champion comes about."""
+    verdict = verdicts.of_cycle(ledger, last.flywheel, last.id)
+    if verdict is None or verdict.decision == "promote" or verdict.champion is not None:
+        return []
+    number = verdict.challenger.rpartition("/")[2]
+    compared = any("champion" in sides for sides in verdict.metrics.values())
+    against = " against the scores in the records, whoever gave them" if compared else ""
+    declare = (
+        "If a model serves already, name it: [champion] version and trained_through in flywheel.toml. "
+        if compared
+        else ""
+    )
+    return [
+        f"There is no champion yet. The gates said {verdict.decision} of {verdict.challenger}{against}: {verdict.reason}. "
+        f"{declare}To let it serve all the same: whorl model promote {number}. Else the next cycle decides, with more rows."
+    ]
