@@ -44,10 +44,13 @@ def test_every_route_with_garbage(http: httpx.Client) -> None:
 
 
 def test_every_route_with_a_method_it_has_not(http: httpx.Client) -> None:
-    for path, _, _ in routes(http):
+    known = routes(http)
+    for path, _, _ in known:
+        taken = {method.upper() for other, method, _ in known if other == path}
         for method in ("PUT", "PATCH", "DELETE", "TRACE"):
             answer = http.request(method, path.replace("{name}", "fraud"))
             assert answer.status_code == 405, (method, path)
+            assert set(answer.headers["allow"].split(", ")) - {"HEAD", "OPTIONS"} == taken, path
             must_be_in_shape(answer)
 
 

@@ -72,9 +72,7 @@ def test_an_error_is_in_the_tree_by_name_and_code(code: str) -> None:
 
 def test_an_error_is_told_with_its_class_and_status() -> None:
     told = dict(re.findall(r"^## `(\w+)`\n\n(`\w+`, \d+)\.", page("errors.md"), re.MULTILINE))
-    assert told == {
-        code: f"`{kind.__name__}`, {STATUS.get(code, 500)}" for code, kind in error_codes().items()
-    }
+    assert told == {code: f"`{kind.__name__}`, {STATUS[code]}" for code, kind in error_codes().items()}
 
 
 def test_every_code_of_http_alone_is_told() -> None:

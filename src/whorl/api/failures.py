@@ -9,6 +9,7 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.routes import HTTPRoute
 from litestar.types import ExceptionHandlersMap
 
 from whorl.errors import WhorlError
@@ -27,8 +28,11 @@ STATUS: dict[str, int] = {
     "truth": 409,
     "leak": 409,
     "too_few_rows": 409,
+    "training": 409,
     "release": 409,
     "held": 409,
+    # Trying again would not help: the spec and the stored rows must first agree.
+    "schema": 409,
     "model": 503,
     "digest": 503,
     "storage": 503,
@@ -123,10 +127,28 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
             where, message = "body", "The body is missing." if message == "'data'" else message
     if status == 404:
         return no_route(where)
-    hint = "The routes and their methods are listed at /schema." if status == 405 else ""
     code = HTTP_CODES.get(status, "request" if status < 500 else "internal")
     headers = {str(name): str(value) for name, value in (error.headers or {}).items()}
+    hint = ""
+    if status == 405:
+        headers["Allow"] = _methods(request)
+        hint = f"It takes {headers['Allow']}; the routes and their methods are listed at /schema."
     return failed(status, Fault(code=code, message=message, where=where, hint=hint), headers)
+
+
+def _methods(request: Request[Any, Any, Any]) -> str:
+    """What may be asked of a request's path; no path of ours has a parameter that spans a slash."""
+    asked = request.url.path.strip("/").split("/")
+    routes = (route for route in request.app.routes if isinstance(route, HTTPRoute))
+    return ", ".join(sorted({method for route in routes if _leads(route, asked) for method in route.methods}))
+
+
+def _leads(route: HTTPRoute, asked: list[str]) -> bool:
+    """Whether a route's path is that of the words asked for; a parameter is any word."""
+    parts = [part if isinstance(part, str) else None for part in route.path_components]
+    return len(parts) == len(asked) and all(
+        part in (None, word) for part, word in zip(parts, asked, strict=True)
+    )
 
 
 def _defect(request: Request[Any, Any, Any], error: Exception) -> Response[Failure]:
