@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from shop import NO_REASONS, Shop, shop_spec
-from whorl.datasets.rows import MAX_WEIGHT, dataset_steps
+from whorl.datasets.rows import dataset_steps
+from whorl.evaluate.rows import judged_rows
+from whorl.examples.weights import MAX_WEIGHT
+from whorl.monitor import quality as quality_module
+from whorl.monitor.quality import quality
 from whorl.spec import Spec
 from whorl.storage.engine import Engine
 
@@ -65,6 +70,31 @@ def test_let_through_by_chance_stands_for_those_that_were_not(engine: Engine) ->
     )
     # Where no action hides the truth, a propensity is nothing to weight by.
     assert set(weights(engine, shop_spec(), **given).values()) == {2.0, 1.0}
+
+
+def test_a_row_counts_in_training_as_it_does_in_judging_and_watching(shop: Open) -> None:
+    """What was let through by chance stands for what was not; a blocked row whose truth came all the same, for itself."""
+    one = shop("[monitor]\nmin_rows = 1", schema=CENSORED)
+    actions = {"paid": (1.0, 1.0), "explored": (0.05, 20.0), "seldom": (0.02, 50.0), "hardly": (0.001, MAX_WEIGHT),
+               "blocked": (0.95, 1.0), "blocked by chance": (0.05, 1.0), "unknown": (None, 1.0)}  # fmt: skip
+    for split in ("train", "holdout"):
+        of = {f"{split} {name}": chance for name, (chance, _) in actions.items()}
+        said = ["blocked" if "blocked" in name else "paid" for name in of]
+        one.predicts(list(of), 1.0, split=split, action=said, propensity=list(of.values()), score=0.5)
+        one.learns(list(of), [True, False] * 3 + [True], 2.0)
+    expected = {name: weight for name, (_, weight) in actions.items()}
+    as_of = one.until(3)
+    trained = pq.read_table(one.dataset(as_of).path).to_pylist()
+    assert {r["id"].removeprefix("train "): r["weight"] for r in trained} == pytest.approx(expected)
+    judged = judged_rows(one.ws, as_of)
+    names = [i.removeprefix("holdout ") for i in judged.table["id"].to_pylist()]
+    assert dict(zip(names, judged.weight.tolist(), strict=True)) == pytest.approx(expected)
+    seen: list[npt.NDArray[np.float64]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = quality_module.interval
+        patch.setattr(quality_module, "interval", lambda *a, **k: (seen.append(a[3]), real(*a, **k))[1])
+        quality(one.ws, as_of)
+    assert sorted(seen[0].tolist()) == pytest.approx(sorted(expected.values()))
 
 
 def test_open_rows_count_by_their_own_chance(engine: Engine) -> None:

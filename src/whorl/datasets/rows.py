@@ -6,12 +6,10 @@ bare names. The same query gives the same rows later, whatever was received, cor
 
 from datetime import datetime
 
+from whorl.examples.weights import MAX_WEIGHT, exploration
 from whorl.spec import Spec
 from whorl.storage.steps import Steps
 from whorl.storage.tables import FEATURE
-
-# One row may stand for at most this many: a larger weight buys no accuracy, only variance.
-MAX_WEIGHT = 100.0
 
 
 def dataset_steps(
@@ -39,7 +37,7 @@ def dataset_steps(
         )
         .add(
             "member_examples",
-            f"SELECT e.*, m.role AS member_role, m.reason, m.probability, {_exploration(spec)} AS exploration "
+            f"SELECT e.*, m.role AS member_role, m.reason, m.probability, {exploration(spec)} AS exploration "
             f"FROM version_members m ANTI JOIN became_holdout b ON b.id = m.id JOIN {examples} e ON e.id = m.id "
             "WHERE e.status IN ('known', 'defaulted') AND m.role <> 'open' OR e.status = 'open' AND m.role = 'open'",
         )
@@ -53,13 +51,6 @@ def dataset_steps(
             f"reason, probability, age_days{separator}{features} FROM weighted_members ORDER BY time, id",
         )
     )
-
-
-def _exploration(spec: Spec) -> str:
-    """A row that was let through by chance stands for those whose truth the action hid."""
-    if not spec.schema.censored:
-        return "1.0"
-    return "CASE WHEN propensity > 0 AND NOT censored THEN 1 / propensity ELSE 1.0 END"
 
 
 def _window(spec: Spec, as_of: datetime) -> str:

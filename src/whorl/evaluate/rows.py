@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whorl.examples.weights import exploration_weight, late_truth_weight
+from whorl.examples.weights import exploration, judging_weight, late_truth_weight
 from whorl.records import DatasetVersion
 from whorl.spec import Spec
 from whorl.stats.arrays import effective_rows
@@ -78,12 +78,15 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
         "SELECT left_out, count(*) AS n FROM holdout_rows WHERE left_out IS NOT NULL GROUP BY 1"
     )
     rows = _with_truth(
-        ws.engine.query("SELECT * FROM holdout_rows WHERE left_out IS NULL ORDER BY time, id"), spec
+        ws.engine.query(
+            f"SELECT *, {exploration(spec)} AS exploration FROM holdout_rows WHERE left_out IS NULL ORDER BY time, id"
+        ),
+        spec,
     )
     late, notes = _late_truth(ws, rows, f"{examples.name} WHERE {_judging(spec, as_of)}")
     return msgspec.structs.replace(
         rows,
-        weight=late * exploration_weight(rows.table, spec),
+        weight=judging_weight(late, rows.table),
         left_out={row["left_out"]: row["n"] for row in counted.to_pylist()},
         notes=[*notes, *_notes(spec)],
     )

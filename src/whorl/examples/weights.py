@@ -1,6 +1,6 @@
 """Weights that make rows with known truth stand for all rows: those whose truth is not known yet, and the hidden ones.
 
-Whatever measures quality, a gate or the monitor, weighs by these; what they are for is in docs/truth.md.
+Datasets, gates and the monitor weigh by these; what they are for is in docs/truth.md.
 """
 
 import numpy as np
@@ -11,7 +11,8 @@ from whorl.stats.arrays import Floats
 from whorl.stats.label_delay import DelayCurves, inverse_known_weights, relative_to_horizon
 from whorl.storage.tables import FEATURE
 
-MAX_EXPLORATION = 20.0
+# One row may stand for at most this many: a larger weight buys no accuracy, only variance.
+MAX_WEIGHT = 100.0
 
 
 def late_truth_weight(rows: pa.Table, known: pa.Table, spec: Spec) -> Floats:
@@ -36,12 +37,20 @@ def late_truth_weight(rows: pa.Table, known: pa.Table, spec: Spec) -> Floats:
     return inverse_known_weights([code[name] for name in labels], _relative(rows, "age_days", spec), curves)
 
 
-def exploration_weight(rows: pa.Table, spec: Spec) -> Floats:
-    """One over the propensity (n,), 20 at most: a row let through by chance stands for those whose truth was hidden."""
+def exploration(spec: Spec) -> str:
+    """SQL over examples: one over the propensity of a row that was let through, which stands for those that were hidden.
+
+    A row whose action hid the truth, but whose truth came all the same, stands for itself: the propensity of its action is
+    not the chance that its truth came.
+    """
     if not spec.schema.censored:
-        return np.ones(rows.num_rows)
-    chance = np.array([p or 1.0 for p in rows["propensity"].to_pylist()], dtype=np.float64)
-    return np.minimum(1.0 / chance, MAX_EXPLORATION)
+        return "1.0"
+    return "CASE WHEN propensity > 0 AND NOT censored THEN 1 / propensity ELSE 1.0 END"
+
+
+def judging_weight(late: Floats, rows: pa.Table) -> Floats:
+    """Weights by late truth (n,) times the rows' column `exploration`, `MAX_WEIGHT` at most."""
+    return np.minimum(late * _numbers(rows["exploration"]), MAX_WEIGHT)
 
 
 def _relative(table: pa.Table, column: str, spec: Spec) -> Floats:

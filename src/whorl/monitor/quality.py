@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from whorl.examples.weights import exploration_weight, late_truth_weight
+from whorl.examples.weights import exploration, judging_weight, late_truth_weight
 from whorl.models.spec_metric import spec_metric
 from whorl.records import Record
 from whorl.spec import Spec
@@ -41,11 +41,11 @@ def quality(ws: Workspace, as_of: datetime) -> list[PeriodQuality]:
     answered = "score IS NOT NULL" if spec.task != "multiclass" else "scores IS NOT NULL"
     judged = f"{ws.examples(as_of).name} WHERE split = 'holdout' AND {answered}"
     rows = ws.engine.query(
-        f"SELECT *, epoch_us(time) // {period_us} AS period FROM {judged} AND status IN ('known', 'defaulted') "
+        f"SELECT *, {exploration(spec)} AS exploration, epoch_us(time) // {period_us} AS period FROM {judged} AND status IN ('known', 'defaulted') "
         f"AND age_days >= {spec.labels.lag.days} ORDER BY time, id"
     )
     known = ws.engine.query(f"SELECT * FROM {judged} AND status = 'known'")
-    weight = late_truth_weight(rows, known, spec) * exploration_weight(rows, spec)
+    weight = judging_weight(late_truth_weight(rows, known, spec), rows)
     periods = np.asarray(rows["period"].to_numpy(), dtype=np.int64)
     metric = watched_metric(ws)
     return [
