@@ -76,6 +76,17 @@ def test_each_row_is_considered_once(shop: Open) -> None:
     assert sorted(met) == ids
 
 
+def test_a_correction_gives_no_second_chance(shop: Open) -> None:
+    """A row that was not drawn stays what its probability said; drawn again, it would count for more than itself."""
+    one = shop("[curate]\nbudget = 1\ninitial = 1")
+    one.predicts(["a", "b", "c"])
+    one.learns(["a", "b", "c"], False, 2)
+    first = one.until(3)
+    assert one.curates(first).candidates == 3
+    one.learns(["a", "b", "c"], True, 5)
+    assert one.curates(one.until(7), first).candidates == 0
+
+
 def test_young_rows_wait_for_the_lag(shop: Open) -> None:
     one = shop('[labels]\nlag = "10d"')
     one.predicts(["old", "young"], [0.0, 5.0])

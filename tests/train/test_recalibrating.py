@@ -40,7 +40,7 @@ class Says:
         self.power = power
         self.learnt: list[TrainingRows] = []
 
-    def fit(self, rows: TrainingRows, _: str) -> Any:
+    def fit(self, rows: TrainingRows) -> Any:
         self.learnt.append(rows)
         return self
 

@@ -46,13 +46,13 @@ def usable_at(spec: Spec) -> str:
     """SQL: when a row with a known truth may first be trained on.
 
     A row kept for judging becomes usable for training when it is no longer among the youngest. One that had its chance
-    with the declared default gets no second one with a label that comes later.
+    with its first label, or with the declared default, gets no second one with a label that comes later.
     """
-    known = "label_received_at"
+    known = "label_first_received_at"
     default = spec.labels.default_after
     if default is not None:
         due = f"time + INTERVAL {int(default.after.seconds)} SECOND"
-        known = f"CASE WHEN censored THEN label_received_at ELSE least(label_received_at, {due}) END"
+        known = f"CASE WHEN censored THEN {known} ELSE least({known}, {due}) END"
     forward = spec.evaluate.time_forward
     old_enough = spec.labels.lag.seconds + (forward.seconds if forward else 0)
     return f"greatest({known}, received_at, time + INTERVAL {int(old_enough)} SECOND)"

@@ -13,7 +13,7 @@ import pyarrow as pa
 from whorl.clock import as_utc
 from whorl.examples.columns import STATUSES
 from whorl.examples.coverage import coverage
-from whorl.examples.steps import add_label_steps, example_steps
+from whorl.examples.steps import add_label_steps, example_steps, in_window
 from whorl.spec import Spec
 from whorl.storage.engine import Engine, Steps
 from whorl.storage.lake import Lake
@@ -75,11 +75,13 @@ class Examples:
     def _counts(self) -> dict[str, int]:
         found = {f"{split}.{status}": 0 for split in ("train", "holdout") for status in STATUSES}
         rows = self._engine.query(
-            f"SELECT split || '.' || status AS key, count(*) AS rows FROM {self.name} GROUP BY key"
+            "SELECT split || '.' || status AS key, count(*) AS rows, count(*) FILTER (corrected) AS corrected\n"
+            f"FROM {self.name} GROUP BY key"
         )
         found |= dict(zip(rows["key"].to_pylist(), rows["rows"].to_pylist(), strict=True))
-        labels = self._engine.query(self._fates().sql("label_counts")).to_pylist()[0]
-        return {"predictions": sum(found.values()), **found, **labels}
+        labels = self._engine.query(self._label_steps().sql("label_counts")).to_pylist()[0]
+        corrected = sum(rows["corrected"].to_pylist())
+        return {"predictions": sum(found.values()), **found, **labels, "labels.corrected": corrected}
 
     def coverage(self) -> dict[str, Any]:
         """How much of the truth is known and how late it comes; see `coverage.py`."""
@@ -88,46 +90,40 @@ class Examples:
     def unmatched(self, limit: int = 100) -> pa.Table:
         """Labels that wait for their prediction, the longest waiting first."""
         return self._engine.query(
-            self._fates().sql(f"SELECT * FROM unmatched_labels ORDER BY received_at, id LIMIT {limit}")
+            self._label_steps().sql(f"SELECT * FROM unmatched_labels ORDER BY received_at, id LIMIT {limit}")
         )
 
     def ambiguous(self, limit: int = 100) -> pa.Table:
         """Labels that fit several predictions, whose ids are in `candidates`; the last received first."""
         return self._engine.query(
-            self._fates().sql(f"SELECT * FROM ambiguous_labels ORDER BY received_at DESC, id LIMIT {limit}")
+            self._label_steps().sql(
+                f"SELECT * FROM ambiguous_labels ORDER BY received_at DESC, id LIMIT {limit}"
+            )
         )
 
     def close(self) -> None:
         """Drop the temporary table."""
         self._engine.drop(self._table)
 
-    def _fates(self) -> Steps:
+    def _label_steps(self) -> Steps:
         """What became of each label, over the predictions that the examples hold."""
         steps = Steps().add("completed_predictions", f"SELECT * FROM {self.name}", inline=True)
         label = "id, time, received_at, prediction_id, value, source"
         return (
-            add_label_steps(steps, self._spec, self.as_of, self._labels, joined_once=True)
-            .add(
-                "unmatched_labels",
-                f"SELECT {label} FROM received_labels l ANTI JOIN label_matches m\n"
-                "ON l.id = m.id AND l.received_at = m.received_at AND l.time = m.time",
-            )
+            add_label_steps(steps, self._spec, self.as_of, self._labels)
+            .add("unmatched_labels", f"SELECT {label} FROM label_matches WHERE matches = 0", inline=True)
             .add(
                 "ambiguous_labels",
                 f"SELECT {label}, list(DISTINCT matched_id ORDER BY matched_id) AS candidates\n"
                 "FROM label_matches WHERE matches > 1 GROUP BY ALL",
-            )
-            .add(
-                "corrected_labels",
-                "SELECT matched_id FROM matched_labels GROUP BY matched_id HAVING min(value) <> max(value)",
+                inline=True,
             )
             .add(
                 "label_counts",
                 "SELECT (SELECT count(*) FROM received_labels) AS labels,\n"
-                '  (SELECT count(*) FROM unmatched_labels) AS "labels.unmatched",\n'
+                '  count(*) FILTER (matches = 0) AS "labels.unmatched",\n'
                 '  (SELECT count(*) FROM ambiguous_labels) AS "labels.ambiguous",\n'
-                "  (SELECT count(*) FROM label_matches WHERE matches = 1) -\n"
-                '  (SELECT count(*) FROM matched_labels) AS "labels.late",\n'
-                '  (SELECT count(*) FROM corrected_labels) AS "labels.corrected"',
+                f'  count(*) FILTER (matches = 1 AND NOT ({in_window(self._spec)})) AS "labels.late"\n'
+                "FROM label_matches",
             )
         )

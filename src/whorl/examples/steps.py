@@ -53,7 +53,6 @@ def example_steps(spec: Spec, as_of: datetime, predictions: str, labels: str) ->
             f"UNION ALL\nSELECT {_first_values(spec)}\n"
             "FROM received_predictions SEMI JOIN repeated_ids USING (id) GROUP BY id",
             "one row an id: the first value received of each column",
-            inline=True,
         )
     )
     steps = add_label_steps(steps, spec, as_of, labels)
@@ -62,9 +61,7 @@ def example_steps(spec: Spec, as_of: datetime, predictions: str, labels: str) ->
     )
 
 
-def add_label_steps(
-    steps: Steps, spec: Spec, as_of: datetime, labels: str, *, joined_once: bool = False
-) -> Steps:
+def add_label_steps(steps: Steps, spec: Spec, as_of: datetime, labels: str) -> Steps:
     """Steps from `received_labels` to `last_labels`, over an earlier step `completed_predictions`."""
     return (
         steps.add(
@@ -76,20 +73,29 @@ def add_label_steps(
         .add(
             "label_matches",
             _label_matches(spec),
-            "each label with each prediction that it may be the truth of",
-            inline=not joined_once,
-        )
-        .add(
-            "matched_labels",
-            f"SELECT * FROM label_matches WHERE matches = 1{_in_window(spec)}",
-            "neither ambiguous nor too late",
+            "each label with each prediction that it may be the truth of, or with none",
             inline=True,
         )
         .add(
+            "matched_labels",
+            f"SELECT * FROM label_matches WHERE matches = 1 AND {in_window(spec)}",
+            "neither ambiguous nor too late",
+        )
+        .add(
+            "repeatedly_labelled",
+            "SELECT matched_id FROM matched_labels GROUP BY matched_id HAVING count(*) > 1",
+            "several labels for one prediction are rare; only they are ranked",
+        )
+        .add(
             "last_labels",
-            "SELECT * FROM matched_labels\n"
+            "SELECT *, received_at AS first_received_at, false AS corrected\n"
+            "FROM matched_labels ANTI JOIN repeatedly_labelled USING (matched_id)\n"
+            "UNION ALL\nSELECT *, min(received_at) OVER same, min(value) OVER same <> max(value) OVER same\n"
+            "FROM matched_labels SEMI JOIN repeatedly_labelled USING (matched_id)\n"
+            "WINDOW same AS (PARTITION BY matched_id)\n"
             f"QUALIFY row_number() OVER (PARTITION BY matched_id ORDER BY {LAST_RECEIVED}) = 1",
             "corrections: the last one received wins",
+            inline=True,
         )
     )
 
@@ -115,10 +121,11 @@ def _first_value(column: str) -> str:
 
 
 def _label_matches(spec: Spec) -> str:
+    """`matched_id` and `matched_time` of the prediction, NULL where there is none; `matches`: how many there are."""
     keys = label_keys(spec)
     by_id = (
-        "SELECT l.*, p.id AS matched_id, p.time AS matched_time, 1 AS matches\n"
-        "FROM received_labels l JOIN completed_predictions p ON p.id = l.prediction_id"
+        "SELECT l.*, p.id AS matched_id, p.time AS matched_time, (p.id IS NOT NULL)::INT AS matches\n"
+        "FROM received_labels l LEFT JOIN completed_predictions p ON p.id = l.prediction_id"
     )
     if not keys:
         return by_id
@@ -126,22 +133,25 @@ def _label_matches(spec: Spec) -> str:
     one_label = ", ".join(
         f"l.{name}" for name in ("id", "received_at", "time", *(quoted(KEY + k) for k in keys))
     )
+    several = spec.labels.cardinality == "one"
     matches = (
-        f"count(DISTINCT p.id) OVER (PARTITION BY {one_label})" if spec.labels.cardinality == "one" else "1"
+        f"count(DISTINCT p.id) OVER (PARTITION BY {one_label})" if several else "(p.id IS NOT NULL)::INT"
     )
     latest = f"\nQUALIFY row_number() OVER (PARTITION BY {one_label} ORDER BY p.time DESC, p.id DESC) = 1"
     return (
-        f"{by_id}\nUNION ALL\nSELECT l.*, p.id, p.time, {matches}\n"
-        f"FROM received_labels l JOIN completed_predictions p ON l.prediction_id IS NULL AND {equal}\n"
-        f"  AND l.time BETWEEN p.time AND p.time + {_interval(spec.labels.within.span)}"
+        f"{by_id}\nWHERE l.prediction_id IS NOT NULL\nUNION ALL\nSELECT l.*, p.id, p.time, {matches}\n"
+        f"FROM received_labels l LEFT JOIN completed_predictions p ON {equal}\n"
+        f"  AND l.time BETWEEN p.time AND p.time + {_interval(spec.labels.within.span)}\n"
+        "WHERE l.prediction_id IS NULL"
         f"{latest if spec.labels.cardinality == 'latest' else ''}"
     )
 
 
-def _in_window(spec: Spec) -> str:
+def in_window(spec: Spec) -> str:
+    """SQL over `label_matches`: the label came soon enough after its prediction."""
     if spec.labels.window is None:
-        return ""
-    return f" AND time <= matched_time + {_interval(spec.labels.window.span)}"
+        return "true"
+    return f"time <= matched_time + {_interval(spec.labels.window.span)}"
 
 
 def _outcomes(spec: Spec, as_of: datetime) -> str:
@@ -155,6 +165,7 @@ def _outcomes(spec: Spec, as_of: datetime) -> str:
         passed = f"\n    WHEN p.time + {_interval(window.span)} < {_instant(as_of)} THEN 'expired'"
     return (
         "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source,\n"
+        "  l.first_received_at, coalesce(l.corrected, false) AS corrected,\n"
         f"  {censored} AS censored,\n"
         "  CASE\n    WHEN l.matched_id IS NOT NULL THEN 'known'\n    WHEN censored THEN 'censored'"
         f"{elapsed}{passed}\n    ELSE 'open'\n  END AS status\n"
@@ -167,6 +178,7 @@ def _examples(spec: Spec, as_of: datetime) -> str:
         "label": "value",
         "label_time": "value_time",
         "label_received_at": "value_received_at",
+        "label_first_received_at": "first_received_at",
         "label_source": "value_source",
         "defaulted": "status = 'defaulted'",
         "age_days": f"(epoch({_instant(as_of)}) - epoch(time)) / 86400",
@@ -179,6 +191,7 @@ def _examples(spec: Spec, as_of: datetime) -> str:
             "label": _or_default(made["label"], _default_value(spec, default.value)),
             "label_time": _or_default(made["label_time"], due),
             "label_received_at": _or_default(made["label_received_at"], due),
+            "label_first_received_at": _or_default(made["label_first_received_at"], due),
             "label_source": _or_default(made["label_source"], "'default'"),
             "delay_days": _or_default(made["delay_days"], f"{default.after.days}::DOUBLE"),
         }

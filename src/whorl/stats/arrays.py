@@ -80,15 +80,18 @@ def truth_probability(truth: Floats, prediction: Floats) -> Floats:
 
 
 def codes(group: npt.ArrayLike) -> Indices:
-    """Groups as whole numbers 0, 1, ... in order of first appearance; any hashable values.
+    """Groups as whole numbers 0, 1, ...: whole numbers in their own order, other hashable values as they first appear.
 
-    >>> codes(["u7", "u2", "u7"]).tolist()
-    [0, 1, 0]
+    >>> codes(["u7", "u2", "u7"]).tolist(), codes([30, 10, 30]).tolist()
+    ([0, 1, 0], [1, 0, 1])
     """
+    values = np.asarray(group)
+    if values.dtype.kind in "iu":
+        numbers: Indices = np.unique(values, return_inverse=True)[1]
+        return numbers
     seen: dict[object, int] = {}
-    values = np.asarray(group).tolist()
     return np.fromiter(
-        (seen.setdefault(value, len(seen)) for value in values), dtype=np.intp, count=len(values)
+        (seen.setdefault(value, len(seen)) for value in values.tolist()), dtype=np.intp, count=len(values)
     )
 
 

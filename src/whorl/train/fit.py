@@ -7,9 +7,12 @@ files and so the same digest, which is all that a resumed cycle needs.
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from whorl.models.digest import folder_digest
 from whorl.models.model import Model
@@ -86,11 +89,14 @@ class _Bench:
         self._trainer = trainer_named(spec.train.trainer)
         self.notes: list[str] = []
 
-    def train(self, rows: TrainingRows, name: str) -> Model:
-        """The model that these rows give, after it has answered for some of them."""
+    def train(self, rows: TrainingRows, name: str, *, like: str | None = None) -> Model:
+        """The model that these rows give, after it has answered for some of them.
+
+        `like` names an earlier one, whose searches are not made again.
+        """
         folder = self._scratch / name
         folder.mkdir()
-        self._trainer(rows, folder, self._settings)
+        self._trainer(rows, folder, replace(self._settings, like=self._scratch / like if like else None))
         describe(folder, self._spec, self._settings.classes)
         return tried(folder, self._spec, rows.columns, beside=self._settings.beside)
 
@@ -102,7 +108,8 @@ class _Bench:
         if describe(self._scratch / "model", spec, self._settings.classes).format == "mlflow":
             self.notes.append("Not recalibrated: an MLflow folder is served by others as it is.")
             return Identity()
-        found = recalibration(learnt.rows, learnt.mature, self.train, seed=spec.train.seed)
+        twin = partial(self.train, name="twin", like="model")
+        found = recalibration(learnt.rows, learnt.mature, twin, seed=spec.train.seed)
         if found != Identity():
             self.notes.append(f"Probabilities are recalibrated ({type(found).__name__.lower()}).")
         return found

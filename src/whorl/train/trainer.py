@@ -31,6 +31,7 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
         timeout_s: A command that takes longer has failed.
         log: File to which a command's output goes.
         beside: Folder of the spec, where code that it names is looked for.
+        like: Folder of a model that this trainer made for the same spec: what it searched for there is taken over.
     """
 
     seed: int
@@ -43,6 +44,7 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float
     log: Path
     beside: Path | None = None
+    like: Path | None = None
 
 
 Trainer: TypeAlias = Callable[[TrainingRows, Path, FitSettings], None]

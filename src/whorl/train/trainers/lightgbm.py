@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from whorl.errors import TrainingFailed
-from whorl.models.lightgbm_model import FILE, column_names, matrix, threads
+from whorl.models.lightgbm_model import FILE, column_names, matrix, read_booster, threads
 from whorl.models.manifest import Manifest, write_manifest
 from whorl.stats.arrays import Floats, Indices
 from whorl.train.levels import common_levels
@@ -39,7 +39,8 @@ def train(rows: TrainingRows, out: Path, settings: FitSettings) -> None:
     grid = grid_of(rows.columns, rows.weight, settings)
     params, trees = params_for(len(rows), settings)
     try:
-        booster = _fit(rows, grid, params, trees or _best_number(rows, grid, params))
+        trees = trees or (_number_in(settings.like) if settings.like else _best_number(rows, grid, params))
+        booster = lightgbm.train(dict(params), grid.dataset(rows.target, rows.weight, params), trees)
     except lightgbm.basic.LightGBMError as error:
         raise TrainingFailed(
             f"LightGBM says: {error}.",
@@ -117,8 +118,9 @@ def params_for(rows: int, settings: FitSettings) -> tuple[dict[str, Any], int | 
     return params, named[0] if named else None
 
 
-def _fit(rows: TrainingRows, grid: Grid, params: dict[str, Any], trees: int) -> lightgbm.Booster:
-    return lightgbm.train(dict(params), grid.dataset(rows.target, rows.weight, params), trees)
+def _number_in(folder: Path) -> int:
+    booster = read_booster(folder / FILE)
+    return int(booster.num_trees() // booster.num_model_per_iteration())
 
 
 def _best_number(rows: TrainingRows, grid: Grid, params: dict[str, Any]) -> int:
