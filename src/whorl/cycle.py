@@ -18,7 +18,7 @@ from whorl.datasets.build import TRAINING, build
 from whorl.datasets.named import declared_golden_set
 from whorl.errors import StateError, TrainingFailed, WhorlError
 from whorl.evaluate.judge import judge
-from whorl.monitor.watch import watch
+from whorl.monitor.watch import new_findings, raise_findings
 from whorl.records import (
     CaseSet,
     DatasetVersion,
@@ -179,7 +179,9 @@ class _Turn:
             self._step("confirm", lambda: confirm(self.ws, verdict, self.cycle.id, answer), Release)
 
     def monitor(self) -> None:
-        self._step("monitor", lambda: watch(self.ws, self.cycle.as_of), list[Finding])
+        found = self._step("monitor", lambda: new_findings(self.ws, self.cycle.as_of), list[Finding])
+        # Only when they are journalled: a step that ran again would not find what it had raised already.
+        raise_findings(self.ws, found)
         decision = self.done["evaluate"].decision
         self.stop(_ENDS[decision])
 

@@ -72,6 +72,7 @@ def end_of(folder: Path) -> dict[str, Any]:
             "moves": [(c.alias, c.model_id, c.previous) for c in ws.registry.changes()],
             "verdict": {name: verdict[name] for name in ("challenger", "champion", "decision", "metrics", "checks")},
             "release": release,
+            "findings": steps["monitor"],
             "rows": {table: _lake_rows(ws, table) for table in ("predictions", "labels", "cases", "members")},
             "ledger": {table.name: _ledger_rows(ws, table) for table in (verdicts, findings, outbox)},
             "waiting": ws.inbox.depth(ws.name).rows,

@@ -165,6 +165,7 @@ def test_a_cycle_that_fails_is_told_and_the_champion_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real: Callable[..., Any] = playing.turn
+    undisturbed = played(tmp_path / "undisturbed", history())
 
     def failing(ws: Workspace, cycle_id: str) -> Any:
         if cycle_id == "shop-0003":
@@ -176,9 +177,10 @@ def test_a_cycle_that_fails_is_told_and_the_champion_stays(
         return real(ws, cycle_id)
 
     monkeypatch.setattr(playing, "turn", failing)
-    found = played(tmp_path, history())
+    found = played(tmp_path / "failing", history())
     assert found.failures[0].startswith("2026-01-31: ")
     assert "ill" in found.failures[0]
+    assert found.labels_used == undisturbed.labels_used, "its labels were bought all the same"
     assert not np.isnan(found.predicted).any()
 
 

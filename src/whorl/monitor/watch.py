@@ -7,7 +7,7 @@ import logging
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from whorl.monitor.quality import PeriodQuality, quality, watched_metric
 from whorl.records import Finding
@@ -20,9 +20,23 @@ MANY_UNMATCHED = 0.2
 
 
 def watch(ws: Workspace, as_of: datetime) -> list[Finding]:
-    """New findings as of a time; one that was raised within `[monitor] cooldown` is not raised again."""
+    """New findings as of a time, raised."""
+    found = new_findings(ws, as_of)
+    raise_findings(ws, found)
+    return found
+
+
+def new_findings(ws: Workspace, as_of: datetime) -> list[Finding]:
+    """What is wrong as of a time, but for what was raised within `[monitor] cooldown`. Nothing is raised yet."""
     found = [*_decay(ws, quality(ws, as_of)), *_data(ws, as_of)]
-    return [finding for finding in found if _raise(ws, finding)]
+    with ws.ledger.read() as connection:
+        return [finding for finding in found if not _cooling(connection, ws, finding)]
+
+
+def raise_findings(ws: Workspace, found: list[Finding]) -> None:
+    """Keep, log and send findings; one that was raised within `[monitor] cooldown`, by a call cut short say, is not again."""
+    for finding in found:
+        _raise(ws, finding)
 
 
 def _decay(ws: Workspace, periods: list[PeriodQuality]) -> list[Finding]:
@@ -92,17 +106,21 @@ def _one_class(ws: Workspace, as_of: datetime) -> bool:
     return bool(row["n"] >= ws.spec.monitor.min_rows and row["classes"] == 1)
 
 
-def _raise(ws: Workspace, finding: Finding) -> bool:
+def _cooling(connection: Connection, ws: Workspace, finding: Finding) -> bool:
+    last: datetime | None = connection.scalar(
+        select(table.c.at)
+        .where(table.c.flywheel == ws.name, table.c.kind == finding.kind)
+        .order_by(table.c.at.desc())
+        .limit(1)
+    )
+    return last is not None and ws.clock.now() - last < ws.spec.monitor.cooldown.span
+
+
+def _raise(ws: Workspace, finding: Finding) -> None:
     now = ws.clock.now()
     with ws.ledger.write() as connection:
-        last = connection.scalar(
-            select(table.c.at)
-            .where(table.c.flywheel == ws.name, table.c.kind == finding.kind)
-            .order_by(table.c.at.desc())
-            .limit(1)
-        )
-        if last is not None and now - last < ws.spec.monitor.cooldown.span:
-            return False
+        if _cooling(connection, ws, finding):
+            return
         body = msgspec.to_builtins(finding)
         connection.execute(
             insert(table).values(
@@ -113,4 +131,3 @@ def _raise(ws: Workspace, finding: Finding) -> bool:
             message = {"event": "finding", "flywheel": ws.name, "at": now.isoformat(), "finding": body}
             Outbox(ws.ledger).put(connection, ws.name, ws.spec.monitor.webhook, message)
     log.warning("%s: %s: %s", ws.name, finding.kind, finding.message)
-    return True

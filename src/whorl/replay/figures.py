@@ -97,7 +97,7 @@ def _period(
         "to": last.isoformat(),
         "rows": part.stop - part.start,
         "metrics": {m.name: plain(_estimate(m, played, judged, part, level)) for m in metrics},
-        "labels_used": cycle.cases.cases if cycle and cycle.cases else 0,
+        "labels_used": played.bought.get(first, 0),
         "rows_trained": cycle.dataset.rows if cycle and cycle.dataset else 0,
         "decision": verdict.decision if verdict else None,
         "reason": verdict.reason if verdict else None,

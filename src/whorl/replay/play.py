@@ -32,16 +32,26 @@ MEMORY = "1500MB"
 
 
 class Played(msgspec.Struct, frozen=True):
-    """What an arm did: probability or value per row (in the order of the replayed rows), and its cycles."""
+    """What an arm did: probability or value per row (in the order of the replayed rows), and its cycles.
+
+    Args:
+        cycles: Those that did not fail.
+        bought: Labels by the as-of time of the cycle that first chose their row; a failed one has bought its own too.
+    """
 
     predicted: Floats
     cycles: list[CycleReport]
     failures: list[str]
     initial_labels: int
-    labels_used: int
+    bought: dict[datetime, int]
     holdout_labels: int
     rows_trained: int
     seconds: float
+
+    @property
+    def labels_used(self) -> int:
+        """Labels bought after the first day."""
+        return sum(n for as_of, n in self.bought.items() if as_of > min(self.bought))
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -182,18 +192,24 @@ class _Arm:
     def played(self, seconds: float, *, retrain: bool) -> Played:
         datasets = [c.dataset for c in self.cycles if c.dataset]
         initial = datasets[0].labelled_rows
-        later = [c.cases.cases for c in self.cycles[1:] if c.cases]
         holdout = self._holdout_labels() if retrain else 0
         return Played(
             predicted=np.concatenate(self.predicted),
             cycles=self.cycles,
             failures=self.failures,
             initial_labels=initial,
-            labels_used=sum(later),
+            bought=self._bought(),
             holdout_labels=holdout,
             rows_trained=sum(d.rows for d in datasets),
             seconds=seconds,
         )
+
+    def _bought(self) -> dict[datetime, int]:
+        found = self.ws.engine.query(
+            "SELECT as_of, count(*) AS n FROM (SELECT id, min(as_of) AS as_of "
+            f"FROM {self.ws.lake.relation('cases')} GROUP BY id) GROUP BY as_of ORDER BY as_of"
+        )
+        return {row["as_of"]: row["n"] for row in found.to_pylist()}
 
     def _holdout_labels(self) -> int:
         found = self.ws.engine.query(
