@@ -1,4 +1,4 @@
-"""The hash that says two datasets have the same rows: over logical values, never over files, order or chunks."""
+"""The hash that says two tables have the same rows: over logical values, never over files, order or chunks."""
 
 import hashlib
 
@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def content_hash(rows: pa.Table) -> str:
-    """sha256 over the columns (name, type, nulls, values), by name, of the rows sorted by id and role.
+def content_hash(rows: pa.Table, by: tuple[str, ...] = ("id", "role")) -> str:
+    """sha256 over the columns (name, type, nulls, values), by name, of the rows sorted by some of them.
 
     >>> rows = pa.table({"id": ["a", "b"], "role": ["labelled"] * 2, "x": [1.0, None]})
     >>> content_hash(rows) == content_hash(pa.concat_tables([rows.slice(1), rows.slice(0, 1)]))
@@ -16,7 +16,7 @@ def content_hash(rows: pa.Table) -> str:
     >>> content_hash(rows) == content_hash(rows.select(["x", "role", "id"]))
     True
     """
-    ordered = rows.sort_by([("id", "ascending"), ("role", "ascending")])
+    ordered = rows.sort_by([(name, "ascending") for name in by])
     sha = hashlib.sha256()
     for field in sorted(ordered.schema, key=lambda field: field.name):
         column = ordered[field.name].combine_chunks()
@@ -32,6 +32,8 @@ def _value_bytes(column: pa.Array) -> bytes:
         filled = column.fill_null("")
         lengths = pc.binary_length(filled).to_numpy(zero_copy_only=False).astype("<i8")
         return bytes(lengths.tobytes()) + "".join(filled.to_pylist()).encode()
+    if pa.types.is_nested(kind):
+        return str(column.drop_null().to_pylist()).encode()
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         column = column.cast(pa.timestamp("us", tz=getattr(kind, "tz", None))).cast(pa.int64())
     if pa.types.is_boolean(column.type):

@@ -5,7 +5,7 @@ spec's lag says it for them. Refused records never stop a replay; they are count
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from whorl.capture.importers.files import read_file
 from whorl.capture.importers.sql import read_query
 from whorl.capture.mapping import Kind
 from whorl.capture.values import Notes
+from whorl.datasets.content_hash import content_hash
 from whorl.errors import SourceError
 from whorl.records import Refusal
 from whorl.replay.history import History
@@ -202,16 +203,9 @@ def _digest(paths: Sequence[Path]) -> str:
 
 
 def _rows_digest(*tables: pa.Table) -> str:
-    """sha256 over the rows in order of id and time; how they are split into holdout and training is no part of it."""
+    """sha256 over the rows, whatever their order; how they are split into holdout and training is no part of it."""
     sha = hashlib.sha256()
     for table in tables:
         kept = table.drop_columns([name for name in ("split", "received_at") if name in table.column_names])
-        for batch in _batches(kept.sort_by([("id", "ascending"), ("time", "ascending")])):
-            sha.update(batch)
+        sha.update(content_hash(kept, by=("id", "time")).encode())
     return sha.hexdigest()
-
-
-def _batches(table: pa.Table) -> Iterator[bytes]:
-    # One chunk size, so that the bytes do not depend on how the rows came.
-    for batch in table.combine_chunks().to_batches(max_chunksize=65_536):
-        yield str(batch.to_pylist()).encode()
