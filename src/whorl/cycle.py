@@ -16,7 +16,7 @@ from whorl.capture.flush import flush, settled
 from whorl.curate.curate import curate
 from whorl.datasets.build import TRAINING, build
 from whorl.datasets.named import declared_golden_set
-from whorl.errors import StateError, TrainingFailed, WhorlError
+from whorl.errors import StateError, TrainingFailed, WhorlError, masked
 from whorl.evaluate.judge import judge
 from whorl.monitor.watch import new_findings, raise_findings
 from whorl.records import (
@@ -91,7 +91,8 @@ def turn(ws: Workspace, cycle_id: str) -> CycleReport:
         turning.stop("failed", error=error.as_dict())
         raise
     except Exception as error:
-        turning.stop("failed", error={"code": "internal", "message": f"{type(error).__name__}: {error}"})
+        message = masked(f"{type(error).__name__}: {error}")
+        turning.stop("failed", error={"code": "internal", "message": message})
         raise
     return turning.report()
 

@@ -21,12 +21,20 @@ WhorlError
     └── WorkspaceVersion    version        the ledger was written by another version of Whorl
 """
 
+import re
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
+# What stands behind a colon and is no port, up to the last @ of the word; parameters whose names say what they are.
+_PASSWORD = re.compile(r"(://[^:/?#@\s]*):(?!\d+(?:[/?#\s]|$))\S*@")
+_PARAMETER = re.compile(
+    r"([?&][\w.-]*(?:password|passwd|pwd|secret|token|key|sig|signature|odbc_connect)=)[^&#\s]+",
+    re.IGNORECASE,
+)
+
 
 class WhorlError(Exception):
-    """What happened, where, and what to do next.
+    """What happened, where, and what to do next. Passwords in URLs are masked.
 
     Args:
         message: What is wrong, with the value that was found.
@@ -41,11 +49,11 @@ class WhorlError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str, *, where: str = "", hint: str = "", **facts: Any) -> None:
-        self.message = message
-        self.where = where
-        self.hint = hint
+        self.message = masked(message)
+        self.where = masked(where)
+        self.hint = masked(hint)
         self.facts = facts
-        super().__init__(message)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
@@ -63,7 +71,7 @@ class SpecError(WhorlError):
 
     @property
     def problems(self) -> list[str]:
-        return list(self.facts.get("problems", [])) or [str(self)]
+        return [masked(problem) for problem in self.facts.get("problems", [])] or [str(self)]
 
 
 class RuleError(WhorlError):
@@ -177,3 +185,16 @@ def did_you_mean(found: str, known: list[str] | tuple[str, ...]) -> str:
     close = get_close_matches(found, known, n=1)
     guess = f"Did you mean '{close[0]}'? " if close else ""
     return f"{guess}Known: {', '.join(known)}."
+
+
+def masked(text: str) -> str:
+    """A text as it may be shown, logged or kept: every URL in it without its password.
+
+    >>> masked("MLflow at https://ann:s3@cret@host:5000/x is behind")
+    'MLflow at https://ann:***@host:5000/x is behind'
+    >>> masked("mssql://host:1433/db?sslmode=require&password=s3cret")
+    'mssql://host:1433/db?sslmode=require&password=***'
+    """
+    if "://" not in text:
+        return text
+    return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))

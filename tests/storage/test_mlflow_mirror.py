@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,7 +83,13 @@ def test_versions_arrive_with_their_tags_and_the_place_of_their_files(
     made = register(0.3)
     assert ws.mirror_models() == []
     tags = dict(asked(ws, "SELECT key, value FROM model_version_tags"))
-    assert tags == {"whorl_id": made.id, "sha256": made.digest, "dataset": "shop/training/1", "spec": "s"}
+    assert tags == {
+        "whorl_id": made.id,
+        "whorl_ledger": ws.ledger.uuid,
+        "sha256": made.digest,
+        "dataset": "shop/training/1",
+        "spec": "s",
+    }
     assert asked(ws, "SELECT name, version, source FROM model_versions") == [
         ("shop", 1, Path(made.uri).as_uri())
     ]
@@ -142,6 +149,56 @@ def test_cut_short_after_a_version_was_made_there_it_is_found_again(
         connection.execute(update(model_versions).values(registry_version=None))
     ws.mirror_models()
     assert len(asked(ws, "SELECT * FROM model_versions")) == 1
+
+
+def test_two_processes_that_mirror_at_once_make_a_version_once(
+    ws: Workspace, register: Register, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One has asked whether MLflow has the version, and not made it yet, when the other begins."""
+    made = register(0.3)
+    ws.registry.point("champion", made.id, by="ann", reason="first")
+    with open_workspace(ws.spec, ws.root, clock=clock) as other:
+        second = threading.Thread(target=other.mirror_models)
+        mirror: Any = ws._mirror
+        client = mirror._open()
+        search = client.search_model_versions
+
+        def slow_search(query: str) -> Any:
+            found = search(query)
+            second.start()
+            # Time enough for the other to make it, if nothing keeps it from that.
+            second.join(2.0)
+            return found
+
+        monkeypatch.setattr(client, "search_model_versions", slow_search)
+        assert ws.mirror_models() == []
+        second.join()
+    assert len(asked(ws, "SELECT version FROM model_versions")) == 1
+    assert aliases(ws) == {"champion": "1"}
+
+
+def test_a_flywheel_of_the_same_name_elsewhere_has_its_own_versions(
+    ws: Workspace, register: Register, clock: SimulatedClock, tmp_path: Path
+) -> None:
+    """Two workspaces, one MLflow server: what one handed in must not be taken for what the other did."""
+    register(0.3)
+    uri = f"sqlite:///{ws.root / 'mlflow.db'}"
+    for root in ("north", "south"):
+        with open_workspace(ws.spec, tmp_path / root, clock=clock, tracking_uri=uri) as one:
+            one.registry.register(None, trainer="external", uri="/models/shared")
+            assert one.mirror_models() == []
+    ledgers = "SELECT value FROM model_version_tags WHERE key = 'whorl_ledger'"
+    assert len(set(asked(ws, ledgers))) == 2
+
+
+def test_a_password_in_the_address_is_shown_nowhere(
+    ws: Workspace, register: Register, caplog: pytest.LogCaptureFixture
+) -> None:
+    register(0.3)
+    uri = "mysql+nothing://ann:s3cret@127.0.0.1/mlflow"
+    (behind,) = MlflowMirror(ws.ledger, ws.registry, ws.root, uri).reconcile()
+    assert "ann:***@127.0.0.1" in behind
+    assert "s3cret" not in behind + caplog.text
 
 
 def test_without_a_mirror_there_is_nothing_to_do(shop: Callable[..., Shop]) -> None:

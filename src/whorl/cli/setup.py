@@ -1,5 +1,6 @@
 """`whorl init`, `whorl spec check`, `whorl serve`: begin, check, run."""
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -87,12 +88,12 @@ def serve(
     workspace: Root = None,
 ) -> None:
     """Listen, flush, turn on cadence, go on with what was approved. Stops on Ctrl-C without losing anything."""
-    import logging
-
     from whorl.api.server import serve as listen
     from whorl.workspace import DEFAULT_ROOT
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     paths = specs or [DEFAULT_SPEC]
     listen(
         paths,
@@ -102,6 +103,15 @@ def serve(
         ledger_url=os.environ.get("WHORL_LEDGER"),
         tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
     )
+
+
+class _Masked(logging.Formatter):
+    """Other libraries log the URLs that they call, as they are."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from whorl.errors import masked
+
+        return masked(super().format(record))
 
 
 def _name_of(directory: Path) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from whorl.clock import as_utc
-from whorl.errors import ReleaseError, StateError
+from whorl.errors import ReleaseError, StateError, masked
 from whorl.records import ModelVersion, Release, Verdict
 from whorl.storage.cycles import Submission
 from whorl.storage.outbox import Outbox
@@ -38,7 +38,7 @@ def release(ws: Workspace, verdict: Verdict, cycle_id: str) -> Release:
         _tell(ws, "release.requested", challenger, cycle_id, verdict.reason)
         return Release(
             version=challenger.id, previous=_champion_id(ws), via="external", state="waiting",
-            message=f"Told {ws.spec.release.webhook}; confirm with `whorl cycle submit {cycle_id} --confirm`.",
+            message=f"Told {masked(ws.spec.release.webhook or '')}; confirm with `whorl cycle submit {cycle_id} --confirm`.",
         )  # fmt: skip
     return _promote(ws, challenger, by=cycle_id, reason=verdict.reason)
 

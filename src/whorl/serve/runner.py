@@ -13,7 +13,7 @@ from time import monotonic
 
 from whorl.capture.flush import flush
 from whorl.cycle import start, turn
-from whorl.errors import StorageError, WhorlError
+from whorl.errors import StorageError, WhorlError, masked
 from whorl.monitor.watch import watch
 from whorl.release.deliver import deliver_webhooks
 from whorl.serve.champion import Champion
@@ -147,7 +147,7 @@ class Runner:
         except WhorlError as error:
             well, trouble = False, str(error)
         except Exception as error:
-            well, trouble = False, f"{type(error).__name__}: {error}"
+            well, trouble = False, masked(f"{type(error).__name__}: {error}")
             log.exception("%s: %s failed", wheel.name, task.what)
         with self._lock:
             wait = wheel.scheduler.ended(task, wheel.ws.clock.now(), well=well)

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from whorl.errors import masked
 from whorl.records import Record
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import audit
@@ -26,6 +27,7 @@ def append(
     conn: Connection, flywheel: str | None, *, at: datetime, by: str, action: str, body: dict[str, Any]
 ) -> None:
     """Write a deed down; `action` is `noun.verb`, such as `cycle.approve`."""
+    body = {name: masked(value) if isinstance(value, str) else value for name, value in body.items()}
     conn.execute(audit.insert(), [{"flywheel": flywheel, "at": at, "by": by, "action": action, "body": body}])
 
 

@@ -7,7 +7,6 @@ system when the process dies, however it dies. Beside the lock lies who holds it
 import fcntl
 import hashlib
 import os
-import re
 import shlex
 import socket
 import sys
@@ -19,12 +18,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from whorl.errors import StorageError, WorkspaceHeld
+from whorl.errors import StorageError, WorkspaceHeld, masked
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import meta
 from whorl.storage.ledger.upsert import insert_or_replace
-
-_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]+@")
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,9 +174,7 @@ class _DatabaseLock:
 def _myself(since: datetime) -> Holder:
     program, *arguments = sys.argv or ["python"]
     command = shlex.join([Path(program).name, *arguments])
-    return Holder(
-        pid=os.getpid(), host=socket.gethostname(), since=since, command=_PASSWORD.sub(r"\1:***@", command)
-    )
+    return Holder(pid=os.getpid(), host=socket.gethostname(), since=since, command=masked(command))
 
 
 def _held_by(description: bytes, where: str) -> WorkspaceHeld:

@@ -14,10 +14,12 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SADeprecationWarning
 
+from whorl.errors import masked
 from whorl.records import ModelVersion
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import meta, model_versions, pointers
 from whorl.storage.ledger.upsert import insert_or_replace
+from whorl.storage.lock import wait_for
 from whorl.storage.registry import ELSEWHERE, Registry
 
 if TYPE_CHECKING:
@@ -42,17 +44,18 @@ class MlflowMirror:
     def reconcile(self) -> list[str]:
         """Mirror what is not mirrored yet; returns what could not be done, and why."""
         self._forget_old_places()
-        waiting = self._unmirrored()
-        if not waiting and not self._unknown_versions():
+        if not self._unmirrored() and not self._unknown_versions():
             return []
         try:
-            client = self._open()
-            for version in self._unknown_versions():
-                self._create(client, version)
-            for alias, model_id in waiting:
-                self._point(client, alias, model_id)
+            # Two at once would both find that MLflow lacks a version, and both make it.
+            with wait_for(self._registry.root, self._ledger, "mirror"):
+                client = self._open()
+                for version in self._unknown_versions():
+                    self._create(client, version)
+                for alias, model_id in self._unmirrored():
+                    self._point(client, alias, model_id)
         except Exception as error:  # noqa: BLE001 - whatever MLflow's server throws, serving must not depend on it
-            message = f"MLflow at {self.uri} is behind: {type(error).__name__}: {error}"
+            message = masked(f"MLflow at {self.uri} is behind: {type(error).__name__}: {error}")
             log.warning("%s: %s", self._registry.flywheel, message)
             return [message]
         return []
@@ -83,12 +86,16 @@ class MlflowMirror:
             return
         tags = {
             "whorl_id": version.id,
+            # Of another workspace's flywheel of this name, on the same server, there is a version of this id too.
+            "whorl_ledger": self._ledger.uuid,
             "sha256": version.digest,
             "dataset": version.dataset_id or "",
             "spec": version.spec_hash,
         }
         source = Path(version.uri).as_uri() if version.digest else version.uri
-        known = client.search_model_versions(f"name = '{name}' and tags.whorl_id = '{version.id}'")
+        known = client.search_model_versions(
+            f"name = '{name}' and tags.whorl_id = '{version.id}' and tags.whorl_ledger = '{self._ledger.uuid}'"
+        )
         there = [one for one in known if one.source == source]
         made = there[0] if there else client.create_model_version(name, source=source, tags=tags)
         self._know(version, str(made.version))

@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from whorl.errors import masked
 from whorl.records import Record
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import outbox as messages
@@ -131,5 +132,5 @@ def _attempt(delivery: Delivery, post: Post, secret: str | None) -> str | None:
     try:
         status = post(delivery.url, body, headers)
     except Exception as error:  # noqa: BLE001 - the reason is kept with the message, and its neighbours go on
-        return f"{type(error).__name__}: {error}"
+        return masked(f"{type(error).__name__}: {error}")
     return None if 200 <= status < 300 else f"HTTP status {status}"

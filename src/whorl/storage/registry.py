@@ -15,7 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, Select, func, insert, select, update
 
 from whorl.clock import Clock
-from whorl.errors import NotFound, StateError
+from whorl.errors import NotFound, StateError, masked
 from whorl.records import ModelVersion, Record
 from whorl.storage import audit
 from whorl.storage.ledger.ledger import Ledger
@@ -85,7 +85,7 @@ class Registry:
                     code_version=package_version("whorl"),
                     cycle_id=cycle_id,
                     seconds=seconds,
-                    notes=list(notes),
+                    notes=[masked(note) for note in notes],
                     created_at=self.clock.now(),
                 )
             )

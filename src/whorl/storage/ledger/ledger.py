@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from whorl.clock import Clock
-from whorl.errors import StorageError, WorkspaceVersion
+from whorl.errors import StorageError, WorkspaceVersion, masked
 from whorl.storage.ledger import faults
 from whorl.storage.ledger.column_types import set_root
 from whorl.storage.ledger.tables import meta
@@ -127,10 +127,12 @@ def place_of(url: URL) -> str:
 
     >>> place_of(make_url("postgresql+psycopg://whorl:secret@db/ledger"))
     'postgresql://whorl:***@db/ledger'
+    >>> place_of(make_url("mysql+pymysql://db/shop?ssl_key=x&passwd=secret"))
+    'mysql://db/shop?passwd=***&ssl_key=***'
     """
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return url.set(drivername="postgresql").render_as_string(hide_password=True)
+    return masked(url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True))
 
 
 def _checked(url: str) -> URL:
