@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import lightgbm
 import numpy as np
 import pytest
 
 from shop import Shop
+from whorl.models.lightgbm_model import FILE, column_names
+from whorl.models.manifest import Manifest, write_manifest
 from whorl.models.model import folder_digest
+from whorl.spec import parse_spec
 
 Open = Callable[..., Shop]
 N = 200
@@ -105,6 +110,57 @@ def test_changed_against_the_previous_champion(
     later(one, [True] * N, score=planted(range(6), 0.9, 0.15))
     assert held(one) == {"changed": set(IDS[:6])}
     assert one.cases()[IDS[0]]["severity"] == pytest.approx(0.8, abs=0.01)
+
+
+def crowned(one: Shop, folder: Path, objective: dict[str, object], values: list[float], **says: Any) -> None:
+    """A champion that gives every row the mean of `values`, or in many classes their shares."""
+    names = list(one.ws.spec.features)
+    rows = lightgbm.Dataset(np.zeros((len(values), 3)), values, feature_name=column_names(names))
+    folder.mkdir()
+    settings = {**objective, "num_threads": 1, "verbosity": -1, "feature_pre_filter": False}
+    lightgbm.train(settings, rows, num_boost_round=1).save_model(folder / FILE)
+    kinds = {name: feature.type for name, feature in one.ws.spec.features.items()}
+    manifest = Manifest(format="lightgbm", features=kinds, levels={"place": ["north", "south"]}, **says)
+    write_manifest(folder, manifest)
+    one.crowned(one.ws.registry.register(folder, trainer="test", digest=folder_digest(folder)))
+
+
+def test_changed_in_many_classes_by_all_that_moved(shop: Open, tmp_path: Path) -> None:
+    """The one before said a 0.5, b 0.5; half of what was moved between classes counts, unknown ones included."""
+    one = shop(reasons(changed=0.5), head='task = "multiclass"')
+    for number in range(2):
+        objective = {"objective": "multiclass", "num_class": 2}
+        crowned(one, tmp_path / str(number), objective, [0, 1] * 20, task="multiclass", classes=["a", "b"])
+    begun(one, value="a")
+    same, moved, new = {"a": 0.1, "b": 0.9}, {"a": 0.1, "b": 0.3, "c": 0.6}, {"d": 1.0}
+    said: list[Any] = [list((moved if i < 3 else new if i < 5 else same).items()) for i in range(N)]
+    later(one, ["a"] * N, scores=[*said[:-1], None])
+    assert held(one) == {"changed": set(IDS[:5])}
+    assert [one.cases()[IDS[i]]["severity"] for i in (0, 4)] == pytest.approx([0.6, 1.0], abs=0.01)
+
+
+def test_changed_numbers_are_measured_by_how_much_labels_differ(shop: Open, tmp_path: Path) -> None:
+    """Labels have a standard deviation of 2; the one before said 7."""
+    one = shop(reasons(changed=0.5), head='task = "regression"')
+    for number in range(2):
+        crowned(one, tmp_path / str(number), {"objective": "regression"}, [7.0] * 40, task="regression")
+    begun(one, value=7.0)
+    later(one, [5.0, 9.0] * (N // 2), score=[8.1] * 3 + [5.9] * 2 + [7.9] * (N - 5))
+    assert held(one) == {"changed": set(IDS[:5])}
+    assert one.cases()[IDS[0]]["severity"] == pytest.approx(1.1, abs=0.01)
+
+
+def test_a_previous_champion_of_another_spec_says_nothing(
+    shop: Open, constant_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    one = shop(reasons(changed=0.5))
+    other = parse_spec('name = "shop"\ntask = "binary"\n[schema.features]\nmass = "float"')
+    for value, spec in ((0.1, other), (0.9, one.ws.spec)):
+        folder = constant_model(tmp_path / f"model-{value}", spec, value)
+        one.crowned(one.ws.registry.register(folder, trainer="test", digest=folder_digest(folder)))
+    begun(one)
+    later(one, [True] * N, score=0.9)
+    assert held(one) == {}
 
 
 def test_without_a_previous_champion_nothing_has_changed(

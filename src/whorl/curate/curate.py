@@ -4,7 +4,6 @@ in: examples as of T, members of the training dataset; out: rows in the lake's `
 """
 
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,8 @@ import pyarrow.compute as pc
 from whorl.curate.candidates import candidate_steps
 from whorl.curate.draw import Draw, draw
 from whorl.curate.reasons import Reason, feature_columns, find_reasons, rule_columns
-from whorl.models.model import load_model
+from whorl.errors import DigestMismatch, ModelError
+from whorl.models.model import Model, load_model
 from whorl.records import CaseSet
 from whorl.storage.steps import Steps
 from whorl.storage.tables import FEATURE, lake_schemas
@@ -91,13 +91,17 @@ def _reasons(ws: Workspace, rows: pa.Table, examples: str) -> list[Reason]:
     )
 
 
-def _previous_champion(ws: Workspace) -> Any:
+def _previous_champion(ws: Workspace) -> Model | None:
     version = ws.registry.previous()
-    if version is None or not version.digest or ws.spec.task != "binary":
+    if version is None or not version.digest:
         return None
-    model = load_model(ws.registry.path(version), version.digest, ws.spec, beside=ws.beside)
-    names = {FEATURE + name: name for name in ws.spec.features}
-    return lambda rows: model.predict(rows.select(list(names)).rename_columns(list(names.values())))
+    try:
+        return load_model(ws.registry.path(version), version.digest, ws.spec, beside=ws.beside)
+    except DigestMismatch:
+        raise
+    except ModelError:
+        # It was made for another spec, say: then nothing can be told from it.
+        return None
 
 
 def _ordinary(ws: Workspace, examples: str) -> pa.Table | None:
@@ -113,7 +117,7 @@ def _ordinary(ws: Workspace, examples: str) -> pa.Table | None:
 
 def _choose(ws: Workspace, rows: pa.Table, reasons: list[Reason], as_of: datetime, *, first: bool) -> Draw:
     curate = ws.spec.curate
-    size = np.ones(rows.num_rows)
+    size = np.zeros(rows.num_rows)
     for reason in reasons:
         mean = float(reason.severity[reason.rows].mean())
         # Severities of different reasons have different units: each counts relative to its own mean.

@@ -1,16 +1,17 @@
 """Why a row is worth learning from: the user's rules and the built-in reasons, as one boolean and one severity a row.
 
-Rules and what SQL can say are computed in the engine; novelty and the difference to the previous champion on arrays.
+Rules and what SQL can say are computed in the engine; novelty and the difference to the previous champion (`changed.py`)
+on arrays.
 """
-
-from collections.abc import Callable
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from whorl.curate.changed import change
 from whorl.examples.rules import check_sql
+from whorl.models.model import Model
 from whorl.spec import Spec
 from whorl.spec.knobs import ReasonsSpec
 from whorl.stats.novelty import fit, score
@@ -47,7 +48,7 @@ def find_reasons(
     spec: Spec,
     *,
     class_share: dict[str, float],
-    previous: Callable[[pa.Table], Floats] | None,
+    previous: Model | None,
     ordinary: pa.Table | None,
 ) -> list[Reason]:
     """Every reason that at least one row has, the user's first.
@@ -55,7 +56,7 @@ def find_reasons(
     Args:
         candidates: Rows with `rule_columns`, `label`, `score`, `p_true`, `entropy` and the features.
         class_share: Share of each class (as text) among labelled training rows.
-        previous: Predicts the candidates with the previous champion; None when there is none.
+        previous: The previous champion; None when there is none that can be asked.
         ordinary: Feature columns of rows the model was trained on; None switches novelty off.
     """
     found = [_rule(candidates, position, rule.name) for position, rule in enumerate(spec.curate.rules)]
@@ -65,9 +66,10 @@ def find_reasons(
     if spec.task == "regression":
         error = np.abs(_column(candidates, "score") - _column(candidates, "label"))
         found.append(Reason("large_error", _top(error, knobs.large_error), np.nan_to_num(error)))
-    if knobs.changed and previous is not None:
-        change = np.abs(_column(candidates, "score") - previous(candidates))
-        found.append(Reason("changed", np.nan_to_num(change) > knobs.changed, np.nan_to_num(change)))
+    if knobs.changed and previous is not None and candidates.num_rows:
+        moved = np.nan_to_num(change(candidates, previous, spec))
+        unit = np.std(_column(candidates, "label")) if spec.task == "regression" else 1.0
+        found.append(Reason("changed", moved > knobs.changed * unit, moved))
     if spec.task != "regression":
         shares = np.array([class_share.get(str(label), 0.0) for label in candidates["label"].to_pylist()])
         found.append(Reason("rare", shares < knobs.rare, ones))

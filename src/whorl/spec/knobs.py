@@ -168,7 +168,7 @@ class ReasonsSpec(Knobs, frozen=True, kw_only=True):
     changed: Annotated[
         Share,
         knob(
-            "Mine rows where champion and previous champion differ by more than this; 0 switches it off.",
+            "Mine rows where champion and previous champion differ by more than this (multiclass: total variation; regression: in standard deviations of the label); 0 switches it off.",
             "probability",
         ),
     ] = 0.3
