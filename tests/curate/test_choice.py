@@ -54,6 +54,16 @@ def test_a_share_is_drawn_at_random_whatever_the_rules_say(shop: Open) -> None:
     assert {c["policy"] for c in cases.values()} == {"mix"}
 
 
+def test_chances_are_in_proportion_to_severity(shop: Open) -> None:
+    """Also below the mean: a case of severity 1 beside many of 9 is not worth as much as they are on average."""
+    one = shop(f"[curate]\nbudget = 60\nrandom_share = 0.05\n{NO_REASONS}" + RULE + '\nseverity = "amount"')
+    amount = np.where(np.arange(400) % 4 == 0, np.where(np.arange(400) % 8 == 0, 18.0, 2.0), 0.0)
+    cases = one.cases(second(one, amount=amount)).values()
+    chances = {case["severity"]: case["probability"] for case in cases if case["reason"] == "dear"}
+    at_random = 3 / 400
+    assert chances == pytest.approx({18.0: 1.0, 2.0: 1 - (1 - 7 / 50) * (1 - at_random)})
+
+
 def test_strategy_random_asks_no_reason(shop: Open) -> None:
     one = shop('[curate]\nbudget = 60\nstrategy = "random"' + RULE)
     cases = one.cases(second(one))
