@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from whorl.capture import lanes
 from whorl.capture.columns import Split, row_maker, with_day_and_split
-from whorl.capture.mapping import LABEL_UNKNOWN, Kind, Mapper
+from whorl.capture.labels import LABEL_UNKNOWN
+from whorl.capture.mapping import Kind, Mapper
 from whorl.capture.paths import Path
 from whorl.capture.raw_columns import Columns, Reading, normal
 from whorl.capture.sealed import seal

@@ -4,7 +4,7 @@ A path is resolved once into the key sequences it may stand for, because keys ma
 reading is tried first. What is not there is ABSENT, which is not the same as null. Lists are not entered.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from typing import Any, Final
 
@@ -27,33 +27,19 @@ class Path:
     (1, 2, ABSENT)
     """
 
-    __slots__ = ("_key", "routes", "text")
+    __slots__ = ("get", "routes", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.routes = _routes(text.split("."))
-        self._key = None if "." in text else text
+        # The value in a record, which may be None; ABSENT when the record has no such place.
+        self.get: Callable[[dict[str, Any]], Any] = _getter(self.routes)
 
     @property
     def parent(self) -> "Path | None":
         """The object this lies in; None at the top of the record."""
         head, dot, _ = self.text.rpartition(".")
         return Path(head) if dot else None
-
-    def get(self, record: dict[str, Any]) -> Any:
-        """The value, which may be None; ABSENT when the record has no such place."""
-        if self._key is not None:
-            return record.get(self._key, ABSENT)
-        for route in self.routes:
-            found: Any = record
-            for key in route:
-                if not isinstance(found, dict):
-                    found = ABSENT
-                    break
-                found = found.get(key, ABSENT)
-            if found is not ABSENT:
-                return found
-        return ABSENT
 
     def __repr__(self) -> str:
         return f"Path({self.text!r})"
@@ -87,6 +73,28 @@ class Remainder:
                 return
             node = below
         node[route[-1]] = None
+
+
+def _getter(routes: Sequence[tuple[str, ...]]) -> Callable[[dict[str, Any]], Any]:
+    """Tries the routes in turn."""
+    (*nested, (whole,)) = routes
+    if not nested:
+        return lambda record: record.get(whole, ABSENT)
+    split = [(route[0], route[1:]) for route in nested]
+
+    def get(record: dict[str, Any]) -> Any:
+        for top, below in split:
+            found = record.get(top, ABSENT)
+            for key in below:
+                if not isinstance(found, dict):
+                    found = ABSENT
+                    break
+                found = found.get(key, ABSENT)
+            if found is not ABSENT:
+                return found
+        return record.get(whole, ABSENT)
+
+    return get
 
 
 def _routes(parts: list[str]) -> tuple[tuple[str, ...], ...]:

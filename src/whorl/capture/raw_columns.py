@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from whorl.capture import lanes
 from whorl.capture.columns import encoded
-from whorl.capture.mapping import AHEAD
 from whorl.capture.paths import ABSENT, Path, Remainder, left
+from whorl.capture.readers import AHEAD
 from whorl.capture.values import ZONELESS, Notes
 from whorl.storage.tables import TEXT, TIME
 

@@ -119,6 +119,8 @@ def whole(value: Any, where: str = "") -> int | None:
     >>> whole("3"), whole(3.0), whole(None)
     (3, 3, None)
     """
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return value
     value = plain(value)
     found: Any = value
     if isinstance(value, str):
@@ -141,9 +143,9 @@ def truth(value: Any, where: str = "") -> bool | None:
     >>> truth("TRUE"), truth(0), truth("")
     (True, False, None)
     """
-    value = plain(value)
     if isinstance(value, bool) or value is None:
         return value
+    value = plain(value)
     if isinstance(value, str):
         text = value.strip()
         if text in NO_VALUE:
@@ -192,6 +194,8 @@ def identifier(value: Any, where: str = "") -> str | None:
     >>> identifier(17.0), identifier("txn_1"), identifier(None)
     ('17', 'txn_1', None)
     """
+    if type(value) is str and len(value) <= MAX_ID_BYTES and value.isascii() and value.isprintable():
+        return value if value.strip() else None
     if isinstance(value, bool):
         raise refusal("id", f"expected an id, found {shown(value)}.", where)
     text = text_of(value, where)
@@ -224,6 +228,8 @@ def instant(value: Any, notes: Notes, where: str = "") -> datetime | None:
                 value = datetime.fromisoformat(text)
             except ValueError:
                 raise refusal("time", f"expected a time, found {shown(value)}.", where, TIME_HINT) from None
+    if type(value) is datetime and value.tzinfo is UTC:
+        return value
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return _from_epoch(float(value) if isinstance(value, Decimal) else value, where)
     if value is None or value != value:  # noqa: PLR0124 (NaT is not equal to itself)
