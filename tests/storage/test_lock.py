@@ -47,7 +47,7 @@ def test_the_second_is_told_who_holds_it_and_what_to_do(
     message = str(refused.value)
     assert f"Process {server.pid} on {os.uname().nodename} holds this workspace since 20" in message
     assert f"kill {server.pid}" in message
-    assert "Beside it one can read, approve" in message
+    assert "work beside it" in message
     assert "POST /v1/flywheels/NAME/cycles" in message
     assert refused.value.facts["pid"] == server.pid
 

@@ -179,8 +179,8 @@ def _myself(since: datetime) -> Holder:
 
 def _held_by(description: bytes, where: str) -> WorkspaceHeld:
     beside = (
-        "Beside it one can read, approve, reject and roll back. A server turns cycles itself: on its cadence, when one is "
-        "approved or rejected, and at once by POST /v1/flywheels/NAME/cycles."
+        "Reading, approving, rejecting and rolling back work beside it. A server turns cycles itself: on its cadence, when "
+        "one is approved or rejected, and at once by POST /v1/flywheels/NAME/cycles."
     )
     try:
         holder = msgspec.json.decode(description, type=Holder)
