@@ -148,7 +148,7 @@ def test_why_a_case_was_chosen(turned: Path) -> None:
     assert any(name.startswith("training@2") for name in story["datasets"])
 
 
-def test_why_a_case_was_not_chosen(turned: Path) -> None:
+def test_why_a_case_was_not_chosen(turned: Path, tmp_path: Path) -> None:
     from whorl.flywheel import open_flywheel
 
     with open_flywheel(turned) as flywheel:
@@ -163,6 +163,13 @@ def test_why_a_case_was_not_chosen(turned: Path) -> None:
     assert "never trained on" in run("cases", "explain", held_out, "--spec", turned).output
     assert (
         "considered in cycle shop-0002, and not drawn"
+        in run("cases", "explain", passed_over, "--spec", turned).output
+    )
+    golden = tmp_path / "golden.txt"
+    golden.write_text(passed_over, encoding="utf-8")
+    assert run("dataset", "golden", "vip", "--ids", golden, "--spec", turned).exit_code == 0
+    assert (
+        "It is golden (vip@1): every challenger"
         in run("cases", "explain", passed_over, "--spec", turned).output
     )
     assert "no prediction 'x'" in str(run("cases", "explain", "x", "--spec", turned).exception)

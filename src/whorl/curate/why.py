@@ -78,13 +78,14 @@ def why(ws: Workspace, prediction_id: str, as_of: datetime) -> Story:
     members = ws.engine.query(
         f"SELECT DISTINCT dataset, version, role FROM {ws.lake.relation('members')} WHERE {here} ORDER BY ALL"
     ).to_pylist()
+    golden = [f"{m['dataset']}@{m['version']}" for m in members if m["role"] == "golden"]
     return Story(
         **{name: row[name] for name in ("id", "time", "split", "status", "score", "output", "model_version",
                                         "label", "label_time", "label_source")},
         features={name: row[FEATURE + name] for name in ws.spec.features},
         picked=[_picked(case, ws.spec) for case in cases],
         datasets=[f"{m['dataset']}@{m['version']} as {m['role']}" for m in members],
-        why_not=None if cases else _why_not(ws, row, as_of),
+        why_not=None if cases else _why_not(ws, row, golden, as_of),
     )  # fmt: skip
 
 
@@ -100,8 +101,13 @@ def _picked(case: dict[str, Any], spec: Spec) -> Picked:
     return Picked(why=words, **{name: case[name] for name in names})
 
 
-def _why_not(ws: Workspace, row: dict[str, Any], as_of: datetime) -> str:
+def _why_not(ws: Workspace, row: dict[str, Any], golden: list[str], as_of: datetime) -> str:
     labels = ws.spec.labels
+    if golden:
+        return (
+            f"It is golden ({', '.join(golden)}): every challenger must get it right, so it is never chosen and never "
+            "trained on."
+        )
     if row["split"] == "holdout":
         return (
             "It is in the holdout: never chosen and never trained on, so that quality can be measured on it."
