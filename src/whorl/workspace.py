@@ -4,11 +4,12 @@ Opening is cheap and shared: several processes may open one workspace. Who flush
 `storage/lock.py`, not here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import URL
 
@@ -26,6 +27,7 @@ from whorl.storage.mlflow_mirror import MlflowMirror
 from whorl.storage.registry import Registry
 
 DEFAULT_ROOT = Path(".whorl")
+T = TypeVar("T")
 
 
 class Workspace:
@@ -65,6 +67,7 @@ class Workspace:
         self.registry = Registry(ledger, spec.name, root, clock)
         self._mirror = MlflowMirror(ledger, self.registry, root, tracking_uri) if mirror else None
         self._examples: Examples | None = None
+        self._of_spec: dict[Callable[[Spec], Any], Any] = {}
 
     def examples(self, as_of: datetime) -> Examples:
         """The examples as of a time; the last one asked for is kept, so that the steps of a cycle share it."""
@@ -73,6 +76,11 @@ class Workspace:
                 self._examples.close()
             self._examples = Examples(self.lake, self.engine, self.spec, as_of)
         return self._examples
+
+    def of_spec(self, make: Callable[[Spec], T]) -> T:
+        """What a stage makes of the spec, made once and kept."""
+        made: T | None = self._of_spec.get(make)
+        return self._of_spec.setdefault(make, make(self.spec)) if made is None else made
 
     def mirror_models(self) -> list[str]:
         """Bring MLflow's versions and aliases up to the ledger's; returns what could not be done, to be tried again."""

@@ -87,7 +87,7 @@ def _answer(
 
 
 def _mapped(ws: Workspace, batch: Batch, notes: Notes) -> tuple[list[Mapped], list[Refusal]]:
-    mapper, now = Mapper(ws.spec), ws.clock.now()
+    mapper, now = ws.of_spec(Mapper), ws.clock.now()
     good: list[Mapped] = []
     refused = list(batch.refused)
     for place, raw in zip(batch.places, batch.raws, strict=True):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from whorl.capture.mapping import Kind, Mapper
+from whorl.capture.mapping import Kind, Mapper, native_mapper
 from whorl.capture.sealed import pack, seal
 from whorl.capture.values import Notes, refusal_of
 from whorl.errors import RecordError
@@ -43,7 +43,8 @@ def accept(
     """
     received_at = received_at or ws.clock.now()
     notes = Notes()
-    sealed, refused = seal_all(Mapper(ws.spec, native=native), kind, enumerate(raws), received_at, notes)
+    mapper = ws.of_spec(native_mapper if native else Mapper)
+    sealed, refused = seal_all(mapper, kind, enumerate(raws), received_at, notes)
     for name, records in sealed.items():
         ws.inbox.accept(ws.name, name, pack(records), len(records), received_at)
     return Accepted(accepted=len(raws) - len(refused), refused=refused, notes=notes.lines())

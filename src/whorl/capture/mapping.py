@@ -85,3 +85,8 @@ class Mapper:
                 hint="See [schema] for where things are looked for.",
             )
         return Mapped(prediction=prediction, label=label)
+
+
+def native_mapper(spec: Spec) -> Mapper:
+    """Of records with the field names of `records.py`."""
+    return Mapper(spec, native=True)
