@@ -176,7 +176,7 @@ def _row(knob: Knob) -> str:
 
 _HEAD = """# flywheel.toml
 
-Every knob, made from `src/whorl/spec/knobs.py`. `whorl init` writes a file with all of them as comments;
+Every knob, made from `src/whorl/spec/knobs/`. `whorl init` writes a file with all of them as comments;
 `whorl spec check` says everything that is wrong with yours. A span is a number with `s`, `m`, `h`, `d` or `w`: `"14d"`.
 A path is dotted: `prediction.score` is the field `score` of the object `prediction`, or a column of that name.
 """
