@@ -79,6 +79,18 @@ inbox = Table(
     Index(None, "flywheel", "kind", "batch", "seq", "rows", "bytes"),
 )
 
+# Answers to batches that named themselves (`Idempotency-Key`), so that a retry is answered, not accepted again.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    _key("flywheel"),
+    _key("kind"),
+    _key("key"),
+    _must("digest"),
+    _must("answer", Json),
+    _must("at", Instant, index=True),
+)
+
 inbox_slots = Table(
     "inbox_slots", metadata, _key("flywheel"), _key("kind"), _must("last_batch", BigInteger, default=0)
 )
@@ -273,4 +285,19 @@ audit = Table(
     _must("action"),
     _must("body", Json),
     Index(None, "flywheel", "seq"),
+)
+
+# Who may call the server: the secret's hash, what it may do, and for which flywheel (NULL: all).
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _key("id"),
+    _must("name"),
+    _may("flywheel"),
+    _must("scopes", Json),
+    _must("hash"),
+    _may("rate_per_s", Float),
+    _must("created_at", Instant),
+    _may("last_used_at", Instant),
+    _may("revoked_at", Instant),
 )
