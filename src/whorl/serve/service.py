@@ -12,6 +12,7 @@ from whorl.capture.flush import flush
 from whorl.clock import Clock, RealClock
 from whorl.errors import NotFound, SpecError, WhorlError, did_you_mean
 from whorl.flywheel import LOCK
+from whorl.serve.meter import Meter
 from whorl.serve.runner import Runner, Wheel
 from whorl.spec import load_spec
 from whorl.storage import flywheels
@@ -57,6 +58,7 @@ class Service:
         self.root = root.absolute()
         self.root.mkdir(parents=True, exist_ok=True)
         self.clock = clock or RealClock()
+        self.meter = Meter()
         self.ledger = Ledger.open(ledger_url or embedded_url(self.root), self.clock, self.root)
         try:
             self._lock = hold(self.root, self.ledger, LOCK)
