@@ -298,6 +298,7 @@ api_keys = Table(
     _must("hash"),
     _may("rate_per_s", Float),
     _must("created_at", Instant),
+    _may("expires_at", Instant),
     _may("last_used_at", Instant),
     _may("revoked_at", Instant),
 )

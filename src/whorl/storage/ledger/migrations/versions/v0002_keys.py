@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("rate_per_s", sa.Float(), nullable=True),
         sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=True),
         sa.Column("last_used_at", INSTANT, nullable=True),
         sa.Column("revoked_at", INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
