@@ -1,4 +1,4 @@
-"""The words as data: what is captured (Prediction, Feedback, Label) and what the stages hand on.
+"""The words as data: what is captured (Prediction, Feedback, Label, Span) and what the stages hand on.
 
 Captured records carry everything that a classical or an LLM call may need, most of it optional. Hand-on records are
 small, frozen and JSON-able: a reference to rows, never the rows, so that a cycle can stop and resume between two steps.
@@ -118,6 +118,24 @@ class Label(Record, frozen=True, kw_only=True):
     source: str | None = None
     id: str | None = None
     extra: dict[str, Any] = {}
+
+
+class Span(Record, frozen=True, kw_only=True):
+    """One step of a trace: a tool call, a retrieval, an agent's turn. A model call is a Prediction as well.
+
+    `id` is unique in its trace, and what `parent_id` of other spans and of predictions names. `status` is ok, error or
+    None; `prediction_id` names the prediction that this step is.
+    """
+
+    id: str
+    trace_id: str
+    time: datetime
+    parent_id: str | None = None
+    prediction_id: str | None = None
+    name: str | None = None
+    duration_ms: float | None = None
+    status: Literal["ok", "error"] | None = None
+    attributes: dict[str, Any] = {}
 
 
 class Refusal(Record, frozen=True, kw_only=True):

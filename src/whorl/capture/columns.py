@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from whorl.capture.values import text_of
 from whorl.errors import SchemaMismatch
 from whorl.group_hash import held_out
-from whorl.records import Feedback, Label, Prediction
+from whorl.records import Feedback, Label, Prediction, Span
 from whorl.spec import Spec
 from whorl.storage.tables import FEATURE, PROTECTED, lake_schemas
 
@@ -72,6 +72,12 @@ def feedback_rows(records: Sequence[Feedback], received: Received, spec: Spec) -
         "extra": [_json(r.extra) for r in records],
     }
     return _table(lake_schemas(spec)["feedback"], columns, records)
+
+
+def span_rows(records: Sequence[Span], received: Received, spec: Spec) -> pa.Table:
+    """Rows of the lake's `spans`, in the order of the records."""
+    columns = {"received_at": received, "attributes": [_json(r.attributes) for r in records]}
+    return _table(lake_schemas(spec)["spans"], columns, records)
 
 
 def label_id(label: Label) -> str:
@@ -165,6 +171,7 @@ def row_maker(kind: str, spec: Spec, holdout_key: str) -> Callable[[Sequence[Any
         "predictions": lambda records, received: prediction_rows(records, received, spec, holdout_key),
         "labels": lambda records, received: label_rows(records, received, spec),
         "feedback": lambda records, received: feedback_rows(records, received, spec),
+        "spans": lambda records, received: span_rows(records, received, spec),
     }
     return makers[kind]
 

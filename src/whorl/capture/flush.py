@@ -15,13 +15,13 @@ from msgspec.structs import replace
 
 from whorl.capture.columns import row_maker, spread
 from whorl.capture.sealed import unpack
-from whorl.records import Feedback, Label, Prediction
+from whorl.records import Feedback, Label, Prediction, Span
 from whorl.storage.lock import Lock, wait_for
 from whorl.storage.tables import CAPTURED
 from whorl.workspace import Workspace
 
 BATCH_ROWS = 100_000
-_KINDS: dict[str, Any] = {"predictions": Prediction, "labels": Label, "feedback": Feedback}
+_KINDS: dict[str, Any] = {"predictions": Prediction, "labels": Label, "feedback": Feedback, "spans": Span}
 
 
 def flush(ws: Workspace) -> int:

@@ -1,4 +1,4 @@
-"""One raw record in, words out: a Prediction, a Label, both, or a Feedback; or a RecordError that says what is wrong.
+"""One raw record in, words out: a Prediction, a Label, both, a Feedback or a Span; or a RecordError that says what is wrong.
 
 What is not mapped goes to `extra`, except what lies beside the label: that would tell the answer.
 
@@ -14,11 +14,12 @@ from whorl.capture.feedback import Feedbacks
 from whorl.capture.fields import Fields
 from whorl.capture.labels import Labels
 from whorl.capture.predictions import Predictions
+from whorl.capture.spans import read_span
 from whorl.capture.values import Notes, refusal, shown
-from whorl.records import Feedback, Label, Prediction
+from whorl.records import Feedback, Label, Prediction, Span
 from whorl.spec import Spec
 
-Kind = Literal["predictions", "labels", "feedback"]
+Kind = Literal["predictions", "labels", "feedback", "spans"]
 
 
 class Mapped(NamedTuple):
@@ -27,11 +28,12 @@ class Mapped(NamedTuple):
     prediction: Prediction | None = None
     label: Label | None = None
     feedback: Feedback | None = None
+    span: Span | None = None
 
-    def by_kind(self) -> dict[Kind, Prediction | Label | Feedback]:
+    def by_kind(self) -> dict[Kind, Prediction | Label | Feedback | Span]:
         """Those that are there."""
-        parts: dict[Kind, Prediction | Label | Feedback | None] = {
-            "predictions": self.prediction, "labels": self.label, "feedback": self.feedback
+        parts: dict[Kind, Prediction | Label | Feedback | Span | None] = {
+            "predictions": self.prediction, "labels": self.label, "feedback": self.feedback, "spans": self.span
         }  # fmt: skip
         return {kind: part for kind, part in parts.items() if part is not None}
 
@@ -58,7 +60,7 @@ class Mapper:
         self._feedback = Feedbacks(self.fields)
 
     def map(self, kind: Kind, raw: Any, received_at: datetime, notes: Notes) -> Mapped:
-        """Map one record of a batch of `kind` (predictions, labels or feedback).
+        """Map one record of a batch of `kind`; spans have the field names of Span.
 
         Raises:
             RecordError: With `facts["reason"]` as a short code.
@@ -67,6 +69,8 @@ class Mapper:
             raise refusal("record", f"expected an object, found {shown(raw)}.")
         if kind == "feedback":
             return Mapped(feedback=self._feedback.read(raw, received_at, notes))
+        if kind == "spans":
+            return Mapped(span=read_span(raw, received_at, notes))
         if kind == "labels":
             own = self._native or "prediction_id" in raw or isinstance(raw.get("keys"), dict)
             read = self._labels.read_own if own else self._labels.read

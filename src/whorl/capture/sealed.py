@@ -7,10 +7,10 @@ import msgspec
 
 from whorl.capture.values import MAX_RECORD_BYTES, refusal
 from whorl.errors import RecordError
-from whorl.records import Feedback, Label, Prediction
+from whorl.records import Feedback, Label, Prediction, Span
 
-Captured = Prediction | Label | Feedback
-C = TypeVar("C", Prediction, Label, Feedback)
+Captured = Prediction | Label | Feedback | Span
+C = TypeVar("C", Prediction, Label, Feedback, Span)
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=str)
 

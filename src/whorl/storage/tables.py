@@ -1,7 +1,7 @@
 """The lake's tables: which columns each has, for one flywheel's spec.
 
-`predictions`, `feedback` and `labels` are append-only and hold what was captured; `cases` and `members` are append-only
-and hold what was chosen. Declared features are columns `f_<name>`, protected attributes `g_<name>`; what was not
+`predictions`, `feedback`, `labels` and `spans` are append-only and hold what was captured; `cases` and `members` are
+append-only and hold what was chosen. Declared features are columns `f_<name>`, protected attributes `g_<name>`; what was not
 declared is kept as JSON in `extra`. Every table has both times: when it happened and when we received it, in UTC.
 """
 
@@ -12,8 +12,8 @@ import pyarrow as pa
 from whorl.records import Task
 from whorl.spec import Spec
 
-TableName = Literal["predictions", "feedback", "labels", "cases", "members"]
-CAPTURED: tuple[TableName, ...] = ("predictions", "feedback", "labels")
+TableName = Literal["predictions", "feedback", "labels", "spans", "cases", "members"]
+CAPTURED: tuple[TableName, ...] = ("predictions", "feedback", "labels", "spans")
 TABLES: tuple[TableName, ...] = (*CAPTURED, "cases", "members")
 
 FEATURE, PROTECTED = "f_", "g_"
@@ -51,6 +51,7 @@ def lake_schemas(spec: Spec) -> dict[TableName, pa.Schema]:
         "predictions": _predictions(spec),
         "feedback": _feedback(),
         "labels": _labels(spec),
+        "spans": _spans(),
         "cases": _cases(spec),
         "members": _members(),
     }
@@ -126,6 +127,25 @@ def _labels(spec: Spec) -> pa.Schema:
             pa.field("value", label_type(spec.task), nullable=False),
             pa.field("source", TEXT),
             pa.field("extra", JSON),
+        ]
+    )
+
+
+def _spans() -> pa.Schema:
+    """Steps of traces: `id` is the span's, unique in its trace; `prediction_id` is set where the step is a prediction."""
+    return pa.schema(
+        [
+            pa.field("id", TEXT, nullable=False),
+            pa.field("time", TIME, nullable=False),
+            pa.field("received_at", TIME, nullable=False),
+            pa.field("day", pa.date32(), nullable=False),
+            pa.field("trace_id", TEXT, nullable=False),
+            pa.field("parent_id", TEXT),
+            pa.field("prediction_id", TEXT),
+            pa.field("name", TEXT),
+            pa.field("duration_ms", pa.float64()),
+            pa.field("status", TEXT),
+            pa.field("attributes", JSON),
         ]
     )
 
