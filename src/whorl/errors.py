@@ -31,6 +31,7 @@ _PARAMETER = re.compile(
     r"([?&][\w.-]*(?:password|passwd|pwd|secret|token|key|sig|signature|odbc_connect)=)[^&#\s]+",
     re.IGNORECASE,
 )
+_API_KEY = re.compile(r"(whorl_[0-9a-f]{12}_)[\w-]+")
 
 
 class WhorlError(Exception):
@@ -188,13 +189,15 @@ def did_you_mean(found: str, known: list[str] | tuple[str, ...]) -> str:
 
 
 def masked(text: str) -> str:
-    """A text as it may be shown, logged or kept: every URL in it without its password.
+    """A text as it may be shown, logged or kept: URLs in it without their passwords, API keys without their secrets.
 
     >>> masked("MLflow at https://ann:s3@cret@host:5000/x is behind")
     'MLflow at https://ann:***@host:5000/x is behind'
     >>> masked("mssql://host:1433/db?sslmode=require&password=s3cret")
     'mssql://host:1433/db?sslmode=require&password=***'
     """
+    if "whorl_" in text:
+        text = _API_KEY.sub(r"\1***", text)
     if "://" not in text:
         return text
     return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))

@@ -10,19 +10,22 @@ from litestar import Litestar, Response, Router
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 
+from whorl.api.auth import Gate, needs, the_caller
 from whorl.api.body import MAX_BODY_BYTES
 from whorl.api.capture import CaptureRoutes
 from whorl.api.cycles import CycleRoutes
 from whorl.api.failures import HANDLERS, no_route
 from whorl.api.flywheels import FlywheelRoutes, HealthRoutes
 from whorl.api.found import FoundRoutes
-from whorl.api.local_only import local_only
 from whorl.api.models import ModelRoutes
 from whorl.api.predict import PredictRoutes
 from whorl.serve.runner import Wheel
 from whorl.serve.service import Service
+
+_KEY = "A key from `whorl key create`, with the scope that the route needs."
 
 
 def _in_our_shape(response: Response[Any]) -> Response[Any]:
@@ -46,18 +49,28 @@ def make_app(service: Service) -> Litestar:
         dependencies={
             "service": Provide(the_service, sync_to_thread=False),
             "wheel": Provide(the_wheel, sync_to_thread=False),
+            "caller": Provide(the_caller, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
-        guards=[local_only],
+        guards=[Gate(service).guard],
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=OpenAPIConfig(
             title="Whorl",
             version=version("whorl"),
             description="A data flywheel: log what your model said, log the truth, let it learn.",
             openapi_router=Router(
-                "/schema", route_handlers=[], include_in_schema=False, after_request=_in_our_shape
+                "/schema",
+                route_handlers=[],
+                include_in_schema=False,
+                after_request=_in_our_shape,
+                opt=needs("open"),
             ),
             render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+            components=Components(
+                security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description=_KEY)}
+            ),
+            # A server without keys asks for none.
+            security=[{"key": []}, {}],
         ),
         logging_config=None,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
+from whorl.api.auth import needs
 from whorl.api.body import JSON, NDJSON, read_body, records
 from whorl.api.failures import FAILURES, AllRefused, Fault
 from whorl.capture.accept import accept
@@ -43,6 +44,7 @@ class Captured(Record, frozen=True, kw_only=True, omit_defaults=False):
 class CaptureRoutes(Controller):
     path = "/v1/flywheels/{name:str}"
     tags = ("capture",)
+    opt = needs("capture")
 
     @post(
         ["/predictions", "/labels", "/feedback"],

@@ -7,6 +7,7 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from whorl.api.auth import Caller, needs
 from whorl.api.failures import FAILURES
 from whorl.api.pages import Limit, Page, page
 from whorl.cycle import start
@@ -45,6 +46,7 @@ class CycleShown(Record, frozen=True, kw_only=True, omit_defaults=False):
 class CycleRoutes(Controller):
     path = "/v1/flywheels/{name:str}/cycles"
     tags = ("cycles",)
+    opt = needs("read")
 
     @get("/", sync_to_thread=True, summary="Cycles, newest first", responses=FAILURES)
     def listed(
@@ -62,33 +64,48 @@ class CycleRoutes(Controller):
             submissions=cycles.submissions_for(ledger, wheel.name, cycle_id),
         )
 
-    @post("/", status_code=202, sync_to_thread=True, summary="Start a cycle", responses=FAILURES)
+    @post("/", status_code=202, sync_to_thread=True, opt=needs("operate"),
+          summary="Start a cycle", responses=FAILURES)  # fmt: skip
     def start(self, wheel: NamedDependency[Wheel]) -> Cycle:
         return cycles.get(wheel.ws.ledger, wheel.name, start(wheel.ws, "manual"))
 
-    @post("/{cycle_id:str}/approve", status_code=202, sync_to_thread=True,
+    @post("/{cycle_id:str}/approve", status_code=202, sync_to_thread=True, opt=needs("operate"),
           summary="Say yes to what a cycle waits to do", responses=FAILURES)  # fmt: skip
     def approve(
-        self, wheel: NamedDependency[Wheel], cycle_id: FromPath[str], data: JSONBody[Decided]
+        self,
+        wheel: NamedDependency[Wheel],
+        caller: NamedDependency[Caller],
+        cycle_id: FromPath[str],
+        data: JSONBody[Decided],
     ) -> Cycle:
-        return _decide(wheel, cycle_id, "approve", data)
+        return _decide(wheel, cycle_id, "approve", caller.signed(data.by), data.reason)
 
-    @post("/{cycle_id:str}/reject", status_code=202, sync_to_thread=True,
+    @post("/{cycle_id:str}/reject", status_code=202, sync_to_thread=True, opt=needs("operate"),
           summary="Say no: the cycle ends", responses=FAILURES)  # fmt: skip
     def reject(
-        self, wheel: NamedDependency[Wheel], cycle_id: FromPath[str], data: JSONBody[Decided]
+        self,
+        wheel: NamedDependency[Wheel],
+        caller: NamedDependency[Caller],
+        cycle_id: FromPath[str],
+        data: JSONBody[Decided],
     ) -> Cycle:
-        return _decide(wheel, cycle_id, "reject", data)
+        return _decide(wheel, cycle_id, "reject", caller.signed(data.by), data.reason)
 
-    @post("/{cycle_id:str}/submit", status_code=202, sync_to_thread=True,
+    @post("/{cycle_id:str}/submit", status_code=202, sync_to_thread=True, opt=needs("operate"),
           summary="Hand in a model, its scores, or the confirmation of a release", responses=FAILURES)  # fmt: skip
     def submit(
-        self, wheel: NamedDependency[Wheel], cycle_id: FromPath[str], data: JSONBody[HandedIn]
+        self,
+        wheel: NamedDependency[Wheel],
+        caller: NamedDependency[Caller],
+        cycle_id: FromPath[str],
+        data: JSONBody[HandedIn],
     ) -> Cycle:
-        cycles.submit(wheel.ws.ledger, wheel.name, cycle_id, data.kind, data.uri, data.by)
+        cycles.submit(wheel.ws.ledger, wheel.name, cycle_id, data.kind, data.uri, caller.signed(data.by))
         return cycles.get(wheel.ws.ledger, wheel.name, cycle_id)
 
 
-def _decide(wheel: Wheel, cycle_id: str, decision: Literal["approve", "reject"], said: Decided) -> Cycle:
-    cycles.decide(wheel.ws.ledger, wheel.name, cycle_id, decision, said.by, said.reason)
+def _decide(
+    wheel: Wheel, cycle_id: str, decision: Literal["approve", "reject"], by: str, reason: str
+) -> Cycle:
+    cycles.decide(wheel.ws.ledger, wheel.name, cycle_id, decision, by, reason)
     return cycles.get(wheel.ws.ledger, wheel.name, cycle_id)

@@ -41,11 +41,13 @@ STATUS: dict[str, int] = {
 }
 HTTP_CODES = {
     400: "request",
+    401: "key",
     403: "forbidden",
     404: "not_found",
     405: "method",
     413: "too_large",
     415: "media_type",
+    429: "too_fast",
 }
 
 
@@ -76,23 +78,47 @@ FAILURES = {
     status: ResponseSpec(data_container=Failure, description=what, generate_examples=False)
     for status, what in {
         400: "The request cannot be read.",
+        401: "An API key is needed.",
+        403: "The key, or the page that a browser shows, may not do this.",
         404: "There is no such thing.",
         409: "It is not in a state that allows this.",
         422: "The records are refused.",
+        429: "The key's rate is exceeded; see Retry-After.",
         503: "Not now; see the hint and Retry-After.",
     }.items()
 }
 
 
-class BodyError(WhorlError):
-    """A request's body cannot be taken; `status` says how HTTP calls that."""
+class HttpError(WhorlError):
+    """A request is refused for what only HTTP knows; `status` says how it calls that."""
 
     code = "request"
 
-    def __init__(self, status: int, message: str, *, where: str = "body", hint: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        where: str = "",
+        hint: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message, where=where, hint=hint)
-        self.status = status
-        self.headers = {"Accept-Encoding": "gzip, zstd"} if status == 415 else {}
+        self.status, self.headers = status, headers or {}
+
+
+class TooFast(HttpError):
+    """A key is used more often than it may be."""
+
+    code = "too_fast"
+
+
+class BodyError(HttpError):
+    """A request's body cannot be taken."""
+
+    def __init__(self, status: int, message: str, *, where: str = "body", hint: str = "") -> None:
+        headers = {"Accept-Encoding": "gzip, zstd"} if status == 415 else {}
+        super().__init__(status, message, where=where, hint=hint, headers=headers)
 
 
 def failed(status: int, fault: Fault, headers: dict[str, str] | None = None) -> Response[Failure]:
@@ -107,7 +133,7 @@ def no_route(path: str) -> Response[Failure]:
 
 
 def _whorl_error(request: Request[Any, Any, Any], error: WhorlError) -> Response[Failure]:
-    if isinstance(error, BodyError):
+    if isinstance(error, HttpError):
         code = HTTP_CODES.get(error.status, error.code)
         return failed(error.status, Fault(**{**error.as_dict(), "code": code}), error.headers)
     status = STATUS.get(error.code, 500)

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from litestar import Controller, get
 from litestar.di import NamedDependency
 
+from whorl.api.auth import Caller, needs
 from whorl.api.failures import FAILURES
 from whorl.errors import StorageError
 from whorl.monitor.overview import Overview, overview
@@ -14,10 +15,11 @@ from whorl.serve.service import Service
 class FlywheelRoutes(Controller):
     path = "/v1/flywheels"
     tags = ("flywheels",)
+    opt = needs("read", narrows=True)
 
     @get("/", sync_to_thread=True, summary="What turns, what is stuck, who is needed: every flywheel")
-    def every(self, service: NamedDependency[Service]) -> list[Overview]:
-        return [overview(service.ledger, name) for name in service.wheels]
+    def every(self, service: NamedDependency[Service], caller: NamedDependency[Caller]) -> list[Overview]:
+        return [overview(service.ledger, name) for name in service.wheels if caller.may_see(name)]
 
     @get("/{name:str}", sync_to_thread=True, summary="The same for one flywheel", responses=FAILURES)
     def one(self, wheel: NamedDependency[Wheel]) -> Overview:
@@ -26,6 +28,7 @@ class FlywheelRoutes(Controller):
 
 class HealthRoutes(Controller):
     tags = ("process",)
+    opt = needs("open")
 
     @get("/healthz", sync_to_thread=False, summary="The process answers")
     def alive(self) -> dict[str, str]:

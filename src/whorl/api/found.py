@@ -8,6 +8,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
+from whorl.api.auth import needs
 from whorl.api.failures import FAILURES, BodyError
 from whorl.api.pages import Limit, Page, page
 from whorl.records import DatasetVersion, Record
@@ -37,6 +38,7 @@ class CaseShown(Record, frozen=True, kw_only=True, omit_defaults=False):
 
 class FoundRoutes(Controller):
     path = "/v1/flywheels/{name:str}"
+    opt = needs("read")
 
     @get("/cases", sync_to_thread=True, tags=["cases"], responses=FAILURES,
          summary="Cases of a cycle (default: the last one that has any), most severe first")  # fmt: skip

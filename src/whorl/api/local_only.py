@@ -1,7 +1,7 @@
 """Without API keys only this machine is served: the address is loopback, and a browser cannot be talked into calling.
 
 A page from elsewhere can make a browser send requests to 127.0.0.1 (its Origin gives it away), or reach it under a
-name of its own (the Host gives that away). API keys will take the place of this.
+name of its own (the Host gives that away). With keys, `auth.py` asks for those instead: a page has none to send.
 """
 
 from ipaddress import ip_address
@@ -9,9 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
-from litestar.exceptions import PermissionDeniedException
-from litestar.handlers.base import BaseRouteHandler
 
+from whorl.api.failures import HttpError
 from whorl.errors import StateError
 
 
@@ -35,18 +34,18 @@ def check_address(host: str) -> None:
         raise StateError(
             f"Whorl will not listen on {host}: there are no API keys yet, so everybody who reaches it could write.",
             where="--host",
-            hint="Listen on 127.0.0.1, and put a proxy that checks who calls in front of it.",
+            hint="Make one with `whorl key create`, or listen on 127.0.0.1.",
         )
 
 
-def local_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Guard of every route: raise PermissionDeniedException for what a strange page made a browser send."""
+def local_only(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Raise HttpError (403) for what a strange page made a browser send."""
     host = connection.headers.get("host", "")
     if not is_loopback(_hostname(host)):
-        raise PermissionDeniedException(f"Host {host!r} is not this machine.")
+        raise HttpError(403, f"Host {host!r} is not this machine.", where="Host")
     origin = connection.headers.get("origin")
     if origin is not None and origin.partition("://")[2] != host:
-        raise PermissionDeniedException(f"Origin {origin!r} may not call this server.")
+        raise HttpError(403, f"Origin {origin!r} may not call this server.", where="Origin")
 
 
 def _hostname(host: str) -> str:

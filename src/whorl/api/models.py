@@ -6,6 +6,7 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from whorl.api.auth import Caller, needs
 from whorl.api.cycles import Decided
 from whorl.api.failures import FAILURES
 from whorl.api.pages import Limit, Page, page
@@ -25,6 +26,7 @@ class ModelShown(Record, frozen=True, kw_only=True, omit_defaults=False):
 class ModelRoutes(Controller):
     path = "/v1/flywheels/{name:str}/models"
     tags = ("models",)
+    opt = needs("read")
 
     @get("/", sync_to_thread=True, summary="Model versions, newest first", responses=FAILURES)
     def listed(
@@ -43,14 +45,20 @@ class ModelRoutes(Controller):
         ]
         return page(shown, limit, lambda s: s.model.version)
 
-    @post("/{version:str}/promote", status_code=200, sync_to_thread=True,
+    @post("/{version:str}/promote", status_code=200, sync_to_thread=True, opt=needs("operate"),
           summary="Make a version champion, whatever the gates said", responses=FAILURES)  # fmt: skip
     def promote(
-        self, wheel: NamedDependency[Wheel], version: FromPath[str], data: JSONBody[Decided]
+        self,
+        wheel: NamedDependency[Wheel],
+        caller: NamedDependency[Caller],
+        version: FromPath[str],
+        data: JSONBody[Decided],
     ) -> Release:
-        return promote(wheel.ws, version, by=data.by, reason=data.reason)
+        return promote(wheel.ws, version, by=caller.signed(data.by), reason=data.reason)
 
-    @post("/rollback", status_code=200, sync_to_thread=True,
+    @post("/rollback", status_code=200, sync_to_thread=True, opt=needs("operate"),
           summary="Bring back the champion before this one", responses=FAILURES)  # fmt: skip
-    def rollback(self, wheel: NamedDependency[Wheel], data: JSONBody[Decided]) -> Release:
-        return rollback(wheel.ws, by=data.by, reason=data.reason)
+    def rollback(
+        self, wheel: NamedDependency[Wheel], caller: NamedDependency[Caller], data: JSONBody[Decided]
+    ) -> Release:
+        return rollback(wheel.ws, by=caller.signed(data.by), reason=data.reason)

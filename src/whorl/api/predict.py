@@ -15,6 +15,7 @@ from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
+from whorl.api.auth import needs
 from whorl.api.body import Batch, read_body, records
 from whorl.api.capture import RecordsOperation, all_refused
 from whorl.api.failures import FAILURES, AllRefused
@@ -28,6 +29,7 @@ from whorl.records import Accepted, Prediction, Record, Refusal
 from whorl.serve.champion import Serving
 from whorl.serve.runner import Wheel
 from whorl.stats.arrays import Floats
+from whorl.storage.inbox_writes import Part
 from whorl.storage.tables import FEATURE, feature_fields
 from whorl.workspace import Workspace
 
@@ -54,6 +56,7 @@ class Answers(Record, frozen=True, kw_only=True, omit_defaults=False):
 class PredictRoutes(Controller):
     path = "/v1/flywheels/{name:str}"
     tags = ("predict",)
+    opt = needs("predict")
 
     @post(
         "/predict",
@@ -126,9 +129,10 @@ def _logged(ws: Workspace, serving: Serving, mapped: list[Mapped]) -> list[Answe
         for prediction, answer in zip(asked, told, strict=True)
     ]  # fmt: skip
     now = ws.clock.now()
-    ws.inbox.accept(ws.name, "predictions", pack(map(seal, answered)), len(answered), now)
+    parts = [Part("predictions", pack(map(seal, answered)), len(answered))]
     if labels := [m.label for m in mapped if m.label is not None]:
-        ws.inbox.accept(ws.name, "labels", pack(map(seal, labels)), len(labels), now)
+        parts.append(Part("labels", pack(map(seal, labels)), len(labels)))
+    ws.inbox.accept(ws.name, parts, now)
     return told
 
 

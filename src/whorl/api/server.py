@@ -10,20 +10,49 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from whorl.api.app import make_app
-from whorl.api.local_only import check_address
+from whorl.api.local_only import check_address, is_loopback
 from whorl.errors import StateError
 from whorl.serve.service import Service
+from whorl.storage import api_keys
 
 log = logging.getLogger("whorl.serve")
 
 CONNECTIONS = 1024
+
+
+@dataclass(frozen=True)
+class Tls:
+    """A certificate with its chain, and its private key (PKCS8), as PEM files."""
+
+    cert: Path
+    key: Path
+
+    def check(self) -> None:
+        """Raise StateError when they cannot be read, or others can read the key."""
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.cert, self.key)
+            mode = self.key.stat().st_mode
+        except (OSError, ssl.SSLError) as error:
+            raise StateError(
+                f"TLS cannot be set up ({error}).",
+                where=f"{self.cert}, {self.key}",
+                hint="Give a PEM certificate and its unencrypted PEM key.",
+            ) from None
+        if mode & 0o077:
+            raise StateError(
+                "Others than its owner may read or write the private key.",
+                where=str(self.key),
+                hint=f"chmod 600 {self.key}",
+            )
 
 
 def serve(
@@ -34,19 +63,20 @@ def serve(
     port: int = 8377,
     ledger_url: str | None = None,
     tracking_uri: str | None = None,
+    tls: Tls | None = None,
 ) -> None:
     """Serve flywheels until SIGTERM or SIGINT; then answer what has begun, flush, and let go of the workspace.
 
     Raises:
         WorkspaceHeld: Another process runs this workspace; nothing was bound.
-        StateError: The address is not this machine's own, or the port is taken.
+        StateError: Others could reach the address and there are no keys, the port is taken, or TLS cannot be read.
         SpecError: A spec is wrong.
     """
-    check_address(host)
     service = Service(spec_paths, root, ledger_url=ledger_url, tracking_uri=tracking_uri)
     try:
+        check_who_may_call(service, host, tls)
         check_port(host, port)
-        asyncio.run(_listen(service, host, port))
+        asyncio.run(_listen(service, host, port, tls))
     finally:
         ended = service.close()
     if not ended:
@@ -54,6 +84,19 @@ def serve(
         # Its thread is inside native code that does not survive the interpreter's end.
         logging.shutdown()
         os._exit(0)
+
+
+def check_who_may_call(service: Service, host: str, tls: Tls | None) -> None:
+    """Say who is served; raise StateError where that would be everybody, or TLS cannot be read."""
+    if tls is not None:
+        tls.check()
+    if not api_keys.ring(service.ledger).made:
+        check_address(host)
+        log.info("There are no API keys: this machine alone is served. Make one with `whorl key create`.")
+    elif tls is None and not is_loopback(host):
+        log.warning(
+            "Keys and records cross the network as they are: let a proxy speak TLS, or give --tls-cert and --tls-key."
+        )
 
 
 def check_port(host: str, port: int) -> None:
@@ -72,10 +115,11 @@ def check_port(host: str, port: int) -> None:
             ) from None
 
 
-async def _listen(service: Service, host: str, port: int) -> None:
+async def _listen(service: Service, host: str, port: int, tls: Tls | None) -> None:
     server = Server(
         make_app(service), address=host, port=port, interface=Interfaces.ASGI, websockets=False,
         backlog=CONNECTIONS, backpressure=CONNECTIONS, log_enabled=False,
+        ssl_cert=tls.cert if tls else None, ssl_key=tls.key if tls else None,
     )  # fmt: skip
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -85,5 +129,6 @@ async def _listen(service: Service, host: str, port: int) -> None:
         loop.call_soon_threadsafe(server.stop)
 
     service.start(stop_all)
-    log.info("Serving %s at http://%s:%d", ", ".join(service.wheels), host, port)
+    scheme, names = "https" if tls else "http", ", ".join(service.wheels)
+    log.info("Serving %s at %s://%s:%d", names, scheme, host, port)
     await server.serve()

@@ -83,11 +83,16 @@ def serve(
         list[Path] | None,
         typer.Option("--spec", "-s", help="A flywheel; several may be served.", show_default="flywheel.toml"),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; without API keys, one of this machine alone.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8377,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate with its chain, PEM: speak TLS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM, readable by you alone.")] = None,
     workspace: Root = None,
 ) -> None:
     """Listen, flush, turn on cadence, go on with what was approved. Stops on Ctrl-C without losing anything."""
+    from whorl.api.server import Tls
     from whorl.api.server import serve as listen
     from whorl.workspace import DEFAULT_ROOT
 
@@ -95,6 +100,8 @@ def serve(
     handler.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     paths = specs or [DEFAULT_SPEC]
+    if (tls_cert is None) != (tls_key is None):
+        raise typer.BadParameter("--tls-cert and --tls-key go together.", param_hint="--tls-cert")
     listen(
         paths,
         workspace or paths[0].absolute().parent / DEFAULT_ROOT,
@@ -102,6 +109,7 @@ def serve(
         port=port,
         ledger_url=os.environ.get("WHORL_LEDGER"),
         tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
+        tls=Tls(tls_cert, tls_key) if tls_cert and tls_key else None,
     )
 
 
