@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from whorl.errors import did_you_mean
+from whorl.spec.capture_checks import capture_problems
 from whorl.spec.knobs import GateSpec, Spec
 
 Problem = tuple[tuple[str, ...], str]
@@ -26,6 +27,7 @@ METRICS = {
 def contradictions(spec: Spec) -> Iterator[Problem]:
     """Every combination that cannot be meant."""
     yield from _schema(spec)
+    yield from capture_problems(spec)
     yield from _labels(spec)
     yield from _curate(spec)
     yield from _train(spec)

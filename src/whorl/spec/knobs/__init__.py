@@ -4,6 +4,7 @@ The help texts are the documentation: `whorl init` writes them as comments and `
 Checks that look at more than one knob are in `spec/checks.py`.
 """
 
+from whorl.spec.knobs.capture import CaptureSpec, Consenting, Personal
 from whorl.spec.knobs.curate import CurateSpec, ReasonsSpec, RuleSpec
 from whorl.spec.knobs.evaluate import GateCheck, GateSpec
 from whorl.spec.knobs.labels import DefaultAfter
@@ -11,5 +12,6 @@ from whorl.spec.knobs.schema import FeatureSpec, FeatureType
 from whorl.spec.knobs.spec import Spec
 
 __all__ = [
-    "CurateSpec", "DefaultAfter", "FeatureSpec", "FeatureType", "GateCheck", "GateSpec", "ReasonsSpec", "RuleSpec", "Spec"
+    "CaptureSpec", "Consenting", "CurateSpec", "DefaultAfter", "FeatureSpec", "FeatureType", "GateCheck", "GateSpec",
+    "Personal", "ReasonsSpec", "RuleSpec", "Spec",
 ]  # fmt: skip

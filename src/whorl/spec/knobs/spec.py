@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, UnsetType
 
 from whorl.records import Task
+from whorl.spec.knobs.capture import CaptureSpec
 from whorl.spec.knobs.curate import CurateSpec
 from whorl.spec.knobs.evaluate import EvaluateSpec, GateSpec
 from whorl.spec.knobs.knob import Knobs, knob
@@ -30,6 +31,9 @@ class Spec(Knobs, frozen=True, kw_only=True):
         ),
     ] = "approval"
     schema: Annotated[SchemaSpec, knob("Where things are in your records.")] = SchemaSpec()
+    capture: Annotated[CaptureSpec, knob("What may be kept of a record; see docs/privacy.md.")] = (
+        CaptureSpec()
+    )
     labels: Annotated[LabelsSpec, knob("How late truth is joined.")] = LabelsSpec()
     curate: Annotated[CurateSpec, knob("Which rows are worth learning from.")] = CurateSpec()
     train: Annotated[TrainSpec, knob("How a challenger is made.")] = TrainSpec()

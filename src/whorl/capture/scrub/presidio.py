@@ -1,0 +1,70 @@
+"""Names, places and what else takes a model to see: Presidio with a spaCy pipeline, the extra `whorl[pii]`.
+
+Nothing is downloaded: a pipeline that is not installed is an error that says how to get it.
+"""
+
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from whorl.capture.scrub.patterns import Span
+from whorl.errors import SpecError
+from whorl.spec.knobs import CaptureSpec
+
+Find = Callable[[str], list[Span]]
+
+
+def presidio_finder(capture: CaptureSpec) -> Find:
+    """What finds spans in a text as [capture] says; loading the pipeline takes seconds.
+
+    Raises:
+        SpecError: Presidio or the pipeline is not installed, or cannot look for what is asked.
+    """
+    try:
+        # By name: they are an extra, and have no place in what is checked without it.
+        spacy_util = import_module("spacy.util")
+        presidio = import_module("presidio_analyzer")
+        nlp_engine = import_module("presidio_analyzer.nlp_engine")
+    except ImportError:
+        raise SpecError(
+            'redact_with = "presidio" needs Presidio, which is not installed.',
+            where="capture.redact_with",
+            hint="pip install 'whorl[pii]', then python -m spacy download " + capture.presidio_model,
+        ) from None
+    model, language = capture.presidio_model, capture.presidio_language
+    # Presidio would fetch a missing one from the network.
+    if not (spacy_util.is_package(model) or Path(model).exists()):
+        raise SpecError(
+            f"The spaCy pipeline '{model}' is not installed.",
+            where="capture.presidio_model",
+            hint=f"python -m spacy download {model}, or name a folder that holds one.",
+        )
+    named = [{"lang_code": language, "model_name": model}]
+    provider = nlp_engine.NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": named})
+    engine: Any = presidio.AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=[language])
+    _check(engine.get_supported_entities(language=language), capture.presidio_entities)
+    one_at_a_time = threading.Lock()
+
+    def find(text: str) -> list[Span]:
+        with one_at_a_time:
+            found = engine.analyze(
+                text,
+                language=language,
+                entities=capture.presidio_entities,
+                score_threshold=capture.presidio_score,
+            )
+        return [Span(one.start, one.end, one.entity_type) for one in found]
+
+    return find
+
+
+def _check(known: list[str], asked: list[str]) -> None:
+    unknown = sorted(set(asked) - set(known))
+    if unknown:
+        raise SpecError(
+            f"Presidio does not look for '{unknown[0]}' in this language.",
+            where="capture.presidio_entities",
+            hint=f"Known: {', '.join(sorted(known))}.",
+        )

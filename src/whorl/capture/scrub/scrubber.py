@@ -1,0 +1,214 @@
+"""Take out of a record what may not be kept, before anything else sees it. What [capture] asks for is in `places.py`.
+
+It runs on raw records and on tables of them, by the same rules. Nothing here logs, quotes or keeps a value.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from whorl.capture.paths import ABSENT, Path
+from whorl.capture.scrub.checksums import is_card
+from whorl.capture.scrub.column_walk import Walked, rows_with, walked
+from whorl.capture.scrub.keyed_hash import KeyedHash, hash_key
+from whorl.capture.scrub.places import Place, places
+from whorl.capture.scrub.redactor import redactor
+from whorl.capture.values import refusal, text_of
+from whorl.errors import RecordError
+from whorl.spec import Spec
+from whorl.spec.knobs import Consenting
+
+WITHOUT_CONSENT = "{n} record(s) were not kept: there was no consent."
+_NOTHING = Place()
+
+
+class Scrubber:
+    """Scrubs by one spec; safe to share between threads.
+
+    Args:
+        key: Of the keyed hash; needed when [capture] hashes anything.
+
+    >>> from whorl.spec import parse_spec
+    >>> capture = 'consent = "ok"\\ndrop = ["card"]\\nredact = ["note"]'
+    >>> scrubber = Scrubber(parse_spec(f'name = "f"\\ntask = "binary"\\n[capture]\\n{capture}'), None)
+    >>> scrubber.record({"id": 1, "ok": True, "card": "4111", "note": "I am ann@example.org"})
+    {'id': 1, 'ok': True, 'note': 'I am <EMAIL>'}
+    >>> scrubber.record({"id": 2, "ok": False}) is None
+    True
+    """
+
+    def __init__(self, spec: Spec, key: bytes | None) -> None:
+        capture = spec.capture
+        self._root = places(spec)
+        self._everywhere = self._root.redact or self._root.cut is not None
+        self._redact = redactor(capture) if capture.redact else str
+        self._hashed = KeyedHash(key).of if key is not None else None
+        self._consent = [] if capture.consent is None else _consent_paths(capture.consent)
+        self._required = frozenset(capture.consent_required)
+        self._yes = frozenset(word.strip().lower() for word in capture.consent_yes)
+
+    def record(self, raw: Any, kind: Consenting = "predictions") -> dict[str, Any] | None:
+        """A raw record as it may be kept; None when it may not, which is only to be counted.
+
+        Raises:
+            RecordError: It is not an object, or nested too deeply; without a word of what is in it.
+        """
+        scrubbed = self.scrubbed(raw)
+        return scrubbed if self.may_keep(raw, kind) else None
+
+    def scrubbed(self, raw: Any) -> dict[str, Any]:
+        """A raw record without what may not be kept, whatever it says of consent. Raises RecordError."""
+        if not isinstance(raw, Mapping):
+            raise refusal("record", f"expected an object, found {type(raw).__name__}.")
+        root, everywhere = self._root, self._everywhere
+        if not everywhere and root.below.keys().isdisjoint(raw):
+            return cast(dict[str, Any], raw)
+        try:
+            return self._object(raw, root, root.redact, root.cut)
+        except RecursionError:
+            raise refusal("encoding", "it is nested too deeply.") from None
+
+    def may_keep(self, raw: Mapping[str, Any], kind: Consenting = "predictions") -> bool:
+        """Whether a record has the consent that its kind needs."""
+        for path in self._consent:
+            value = path.get(cast(dict[str, Any], raw))
+            if value is not None and value is not ABSENT:
+                return self._is_yes(value)
+        return not self._consent or kind not in self._required
+
+    def table(
+        self, rows: pa.Table, kind: Consenting = "predictions"
+    ) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
+        """A table of raw records as it may be kept, and which of its rows had consent; the others are taken out."""
+        kept = np.ones(rows.num_rows, dtype=bool)
+        if self._consent:
+            asked = rows_with(rows, {route[0] for path in self._consent for route in path.routes})
+            kept = np.fromiter((self.may_keep(row, kind) for row in asked), dtype=bool, count=rows.num_rows)
+            rows = rows.filter(pa.array(kept))
+        root = self._root
+        columns: dict[str, pa.Array] = {}
+        for name in rows.column_names:
+            place = root.below.get(name, _NOTHING)
+            if place.drop:
+                continue
+            column = rows[name].combine_chunks()
+            if place is not _NOTHING or self._everywhere:
+                walk = Walked(self._value, place, root.redact, root.cut)
+                column = walked(column, walk)
+            columns[name] = column
+        # A table without columns would forget how many rows it has.
+        return pa.table(columns) if columns else rows.select([]), kept
+
+    def _is_yes(self, value: Any) -> bool:
+        try:
+            text = text_of(value)
+        except RecordError:
+            return False
+        return text is not None and text.strip().lower() in self._yes
+
+    def _object(
+        self, record: Mapping[str, Any], place: Place, redact: bool, cut: int | None
+    ) -> dict[str, Any]:
+        kept = {}
+        for key, value in record.items():
+            inner = place.below.get(key)
+            if inner is None:
+                if redact or cut is not None:
+                    kept[self._redact(str(key)) if redact else key] = self._value(
+                        value, _NOTHING, redact, cut
+                    )
+                else:
+                    kept[key] = value
+            elif not inner.drop:
+                kept[key] = self._value(value, inner, redact, cut)
+        return kept
+
+    def _value(self, value: Any, place: Place, redact: bool, cut: int | None) -> Any:
+        """A value at a place; `redact` and `cut` are what is asked for further out."""
+        if value is None:
+            return None
+        if place.hash:
+            return self._hash(value)
+        redact = redact or place.redact
+        cut = place.cut if place.cut is not None else cut
+        if isinstance(value, Mapping):
+            return self._object(value, place, redact, cut)
+        if isinstance(value, (list, tuple)):
+            return [self._value(one, place, redact, cut) for one in value]
+        if place.keep == "any" or (place.keep == "number" and _is_number(value)):
+            return value
+        if isinstance(value, (bytes, bytearray)):
+            value = value.decode("utf-8", "replace") if redact or cut is not None or place.below else value
+        if isinstance(value, str):
+            return self._text(value, place, redact, cut)
+        if redact and isinstance(value, (int, Decimal)) and is_card_number(value):
+            return "<CARD>"
+        return value
+
+    def _text(self, text: str, place: Place, redact: bool, cut: int | None) -> str | None:
+        if place.below:
+            inside = _json(text)
+            if inside is not ABSENT:
+                # A list or an object in a cell of text.
+                return msgspec.json.encode(self._value(inside, place, redact, cut), enc_hook=str).decode()
+            if place.declared:
+                return None
+        text = self._redact(text) if redact else text
+        return text if cut is None else text[:cut]
+
+    def _hash(self, value: Any) -> str | None:
+        if self._hashed is None:
+            raise RuntimeError("A Scrubber that hashes needs a key.")
+        return self._hashed(value)
+
+
+def scrubber_of(spec: Spec) -> Scrubber | None:
+    """The scrubber of a spec; None when [capture] asks for nothing.
+
+    Raises:
+        SpecError: The key of the hash, Presidio or its pipeline cannot be had.
+    """
+    capture = spec.capture
+    if not capture.asks:
+        return None
+    return Scrubber(spec, hash_key(capture) if capture.hash else None)
+
+
+def is_card_number(value: int | Decimal) -> bool:
+    """Whether a number that is no text is a payment card's.
+
+    >>> is_card_number(4111111111111111), is_card_number(4111111111111112)
+    (True, False)
+    """
+    if isinstance(value, bool) or not 1e11 <= value < 1e19 or value != int(value):
+        return False
+    return is_card(str(int(value)))
+
+
+def _consent_paths(consent: str) -> list[Path]:
+    return [Path(consent), Path(f"extra.{consent}"), Path(f"features.{consent}")]
+
+
+def _is_number(value: Any) -> bool:
+    if not isinstance(value, str):
+        return True
+    try:
+        float(value)
+    except ValueError:
+        return value.strip().lower() in ("", "true", "false")
+    return len(value) < 12
+
+
+def _json(text: str) -> Any:
+    """What a text holds as JSON list or object; ABSENT when it is neither."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return ABSENT
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return ABSENT
