@@ -10,6 +10,7 @@ from whorl.clock import SimulatedClock
 from whorl.records import Finding, Waiting
 from whorl.serve.seen import look
 from whorl.storage import cycles
+from whorl.storage.inbox_writes import Part
 from whorl.storage.ledger.tables import findings
 from whorl.storage.outbox import Outbox
 from whorl.workspace import Workspace
@@ -40,7 +41,7 @@ def test_a_waiting_cycle_is_answered_by_what_it_waits_for(ws: Workspace, clock: 
 
 
 def test_inbox_pointer_webhook_and_decay_are_seen(ws: Workspace, clock: SimulatedClock, register) -> None:
-    ws.inbox.accept(ws.name, "labels", b"x", 7, clock.now())
+    ws.inbox.accept(ws.name, [Part("labels", b"x", 7)], clock.now())
     version = register(0.5)
     ws.registry.point("champion", version.id, by="me", reason="")
     finding = Finding(kind="decay", severity="warning", message="worse")

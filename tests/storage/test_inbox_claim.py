@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from whorl.clock import SimulatedClock
-from whorl.storage.inbox import Batch, Inbox
+from whorl.storage.inbox import Inbox
+from whorl.storage.inbox_claims import Batch
+from whorl.storage.inbox_writes import Part
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import inbox as table
 
@@ -24,7 +26,7 @@ def inbox(ledger: Ledger) -> Iterator[Inbox]:
 
 def _fill(inbox: Inbox, clock: SimulatedClock, count: int, kind: str = "predictions", rows: int = 1) -> None:
     for number in range(count):
-        inbox.accept("fraud", kind, b"%d" % number, rows, clock.now())
+        inbox.accept("fraud", [Part(kind, b"%d" % number, rows)], clock.now())
 
 
 def _claimed(inbox: Inbox, max_rows: int = 100, kind: str = "predictions", max_bytes: int = 1 << 20) -> Batch:
@@ -53,7 +55,7 @@ def test_payloads_come_in_order_up_to_the_bound_on_rows(inbox: Inbox, clock: Sim
 
 
 def test_one_large_payload_still_moves(inbox: Inbox, clock: SimulatedClock) -> None:
-    inbox.accept("fraud", "predictions", b"x" * 1000, 500, clock.now())
+    inbox.accept("fraud", [Part("predictions", b"x" * 1000, 500)], clock.now())
     _fill(inbox, clock, 3)
     assert len(_claimed(inbox, max_rows=1, max_bytes=1).payloads) == 1
 
@@ -89,7 +91,7 @@ def test_finishing_again_deletes_nothing_of_the_next_batch(inbox: Inbox, clock: 
 def test_slots_number_their_batches_apart(inbox: Inbox, clock: SimulatedClock) -> None:
     _fill(inbox, clock, 1)
     _fill(inbox, clock, 1, kind="labels")
-    inbox.accept("hotel", "predictions", b"", 1, clock.now())
+    inbox.accept("hotel", [Part("predictions", b"", 1)], clock.now())
     assert [_claimed(inbox).number, _claimed(inbox, kind="labels").number] == [1, 1]
     batch = inbox.claim("hotel", "predictions", 1)
     assert batch is not None
@@ -119,7 +121,7 @@ def test_a_row_with_a_lower_number_that_commits_late_is_not_lost(
     with ledger.write() as late:
         row = {"flywheel": "fraud", "kind": "predictions", "rows": 1, "bytes": 4, "received_at": clock.now()}
         late.execute(table.insert(), [{**row, "payload": b"late"}])
-        inbox.accept("fraud", "predictions", b"early", 1, clock.now())
+        inbox.accept("fraud", [Part("predictions", b"early", 1)], clock.now())
         gone = _claimed(inbox)
     inbox.finish(gone)
     assert [payload for _, payload in gone.payloads] == [b"early"]
@@ -151,7 +153,7 @@ def test_every_payload_moves_exactly_once_while_others_accept_and_claim(
 
     def accept(worker: int) -> None:
         for number in range(25):
-            inbox.accept("fraud", "predictions", b"%d/%d" % (worker, number), 1, clock.now())
+            inbox.accept("fraud", [Part("predictions", b"%d/%d" % (worker, number), 1)], clock.now())
 
     def flush() -> None:
         mine = Inbox(ledger)

@@ -13,6 +13,7 @@ from whorl.capture.sealed import pack, seal
 from whorl.capture.values import Notes, refusal_of
 from whorl.errors import RecordError
 from whorl.records import Accepted, Refusal
+from whorl.storage.inbox_writes import Part
 from whorl.workspace import Workspace
 
 Sealed = dict[Kind, list[bytes]]
@@ -45,8 +46,9 @@ def accept(
     notes = Notes()
     mapper = ws.of_spec(native_mapper if native else Mapper)
     sealed, refused = seal_all(mapper, kind, enumerate(raws), received_at, notes)
-    for name, records in sealed.items():
-        ws.inbox.accept(ws.name, name, pack(records), len(records), received_at)
+    if sealed:
+        parts = [Part(name, pack(records), len(records)) for name, records in sealed.items()]
+        ws.inbox.accept(ws.name, parts, received_at)
     return Accepted(accepted=len(raws) - len(refused), refused=refused, notes=notes.lines())
 
 

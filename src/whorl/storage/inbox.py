@@ -1,13 +1,14 @@
 """The inbox: captured batches wait here, durable, until the flusher has moved them to the lake.
 
-Acknowledged means committed. Moving is exactly once: `claim` writes a batch number on rows and commits; the flusher
-appends them to the lake under that number, which the lake refuses a second time; `finish` deletes them. A position
-("moved up to row N") would lose rows: a transaction that took a lower number may commit later.
+Acknowledged means committed. Moving is exactly once: `claim` writes a batch number beside the rows and commits; the
+flusher appends them to the lake under that number, which the lake refuses a second time; `finish` deletes them. A
+position ("moved up to row N") would lose rows: a transaction that took a lower number may commit later.
 """
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
@@ -15,24 +16,21 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from whorl.errors import InboxFull, StorageError
-from whorl.storage.group_commit import GroupCommit, Outcome
+from whorl.storage import inbox_claims as claims
+from whorl.storage import inbox_writes as writes
+from whorl.storage.group_commit import GroupCommit
+from whorl.storage.inbox_claims import Batch
+from whorl.storage.inbox_writes import Named, Part, Write
 from whorl.storage.ledger.ledger import Ledger
-from whorl.storage.ledger.tables import inbox, inbox_slots
-from whorl.storage.ledger.upsert import insert_or_keep
+from whorl.storage.ledger.tables import inbox
 
 CAPACITY_BYTES = 1 << 30
-BATCH_BYTES = 256 << 20
+BATCH_BYTES = 128 << 20
+# Left free on the ledger's disk, so that what is in the inbox can still be moved out of it.
+SPARE_BYTES, SPARE_SHARE = 256 << 20, 0.05
 _MEASURE_EVERY_S = 1.0
 
-
-@dataclass(frozen=True)
-class Batch:
-    """Claimed rows of one slot, oldest first; `number` is its version in the lake's app transaction."""
-
-    flywheel: str
-    kind: str
-    number: int
-    payloads: list[tuple[datetime, bytes]]
+Answered = Named | None
 
 
 class Depth(NamedTuple):
@@ -41,14 +39,6 @@ class Depth(NamedTuple):
     rows: int
     bytes: int
     oldest: datetime | None
-
-
-class _Write(NamedTuple):
-    flywheel: str
-    kind: str
-    payload: bytes
-    rows: int
-    received_at: datetime
 
 
 class Inbox:
@@ -61,19 +51,35 @@ class Inbox:
 
     def __init__(self, ledger: Ledger, capacity_bytes: int = CAPACITY_BYTES) -> None:
         self._ledger = ledger
-        self._capacity = capacity_bytes
-        self._used = 0
-        self._measured_at = -_MEASURE_EVERY_S
-        self._group: GroupCommit[_Write] = GroupCommit(self._commit)
+        self._room = _Room(ledger, capacity_bytes)
+        self._group: GroupCommit[Write, Answered] = GroupCommit(self._commit)
 
-    def accept(self, flywheel: str, kind: str, payload: bytes, rows: int, received_at: datetime) -> None:
-        """Keep a payload of `rows` records; returns once it is on disk. Threads that call at once share a commit.
+    def accept(
+        self, flywheel: str, parts: Sequence[Part], received_at: datetime, named: Named | None = None
+    ) -> Answered:
+        """Keep the parts of a batch, all or none; returns once they are on disk. Threads that call at once share a commit.
+
+        Args:
+            named: The batch's own name and the answer that belongs to it, kept in the same commit.
+
+        Returns:
+            None when the batch was kept. A batch of that name has come before: what it was answered; nothing was kept.
 
         Raises:
-            InboxFull: It does not fit; nothing of it was kept.
+            InboxFull: It does not fit, here or on the disk; nothing of it was kept.
             StorageError: The ledger could not be written; nothing of it was kept.
         """
-        self._group.submit(_Write(flywheel, kind, payload, rows, received_at))
+        return self._group.submit(Write(flywheel, parts, received_at, named))
+
+    def answer_to(self, flywheel: str, kind: str, key: str) -> Answered:
+        """What the batch of that name was answered; None when none has come."""
+        with self._ledger.read() as conn:
+            return writes.answer_to(conn, flywheel, kind, key)
+
+    def forget_names(self, flywheel: str, before: datetime) -> int:
+        """Remove the names that batches gave themselves before a time; returns how many."""
+        with self._ledger.write() as conn:
+            return writes.forget_names(conn, flywheel, before)
 
     @staticmethod
     def keep(
@@ -83,10 +89,18 @@ class Inbox:
 
         Capacity is not asked: the caller reads a source at its own pace and waits for the flusher.
         """
-        write = _Write(flywheel, kind, payload, rows, received_at)
-        conn.execute(inbox.insert(), {**write._asdict(), "bytes": len(payload)})
+        writes.insert(conn, [Write(flywheel, [Part(kind, payload, rows)], received_at)])
 
-    def claim(self, flywheel: str, kind: str, max_rows: int, max_bytes: int = BATCH_BYTES) -> Batch | None:
+    def newest(self, flywheel: str) -> int:
+        """The number of the newest row that waits, 0 when none does: what is accepted from now on has a higher one,
+        except where another process is just committing it."""
+        with self._ledger.read() as conn:
+            last = sa.select(sa.func.max(inbox.c.seq)).where(inbox.c.flywheel == flywheel)
+            return int(conn.execute(last).scalar() or 0)
+
+    def claim(
+        self, flywheel: str, kind: str, max_rows: int, max_bytes: int = BATCH_BYTES, *, slot: int = 0
+    ) -> Batch | None:
         """The slot's next batch; None when nothing waits.
 
         A batch that was claimed and not finished, by whomever, comes again first and unchanged: a slot never has two.
@@ -94,33 +108,33 @@ class Inbox:
         Args:
             max_rows: Payloads are taken, oldest first, until they hold this many records; at least one is taken.
             max_bytes: The same for payload bytes.
+            slot: Each flusher that works beside others has its own.
         """
         if not self._anything(flywheel, kind):
             return None
         with self._ledger.write() as conn:
-            slot = (inbox_slots.c.flywheel == flywheel) & (inbox_slots.c.kind == kind)
-            insert_or_keep(conn, inbox_slots, {"flywheel": flywheel, "kind": kind, "last_batch": 0})
-            # The slot's row is the lock between claims.
-            last = conn.execute(
-                sa.select(inbox_slots.c.last_batch).where(slot).with_for_update()
-            ).scalar_one()
-            number = self._unfinished(conn, flywheel, kind)
-            if number is None:
-                number = last + 1
-                if self._mark(conn, flywheel, kind, number, max_rows, max_bytes) == 0:
-                    return None
-                conn.execute(inbox_slots.update().where(slot).values(last_batch=number))
-            rows = conn.execute(
-                sa.select(inbox.c.received_at, inbox.c.payload)
-                .where(_in_batch(flywheel, kind, number))
-                .order_by(inbox.c.seq)
-            )
-            return Batch(flywheel, kind, number, [(received_at, payload) for received_at, payload in rows])
+            number = claims.claim(conn, flywheel, kind, slot, max_rows, max_bytes)
+        if number is None:
+            return None
+        # Read outside: others write meanwhile.
+        with self._ledger.read() as conn:
+            return claims.rows_of(conn, flywheel, kind, slot, number)
+
+    def unfinished(self, flywheel: str, kind: str, slot: int) -> Batch | None:
+        """What the slot has claimed and not finished, when there is such a batch."""
+        with self._ledger.read() as conn:
+            number = claims.unfinished(conn, flywheel, kind, slot)
+            return None if number is None else claims.rows_of(conn, flywheel, kind, slot, number)
+
+    def slots_behind(self, flywheel: str, upto: int) -> list[int]:
+        """Slots that have claimed, and not finished, rows up to a number."""
+        with self._ledger.read() as conn:
+            return claims.slots_behind(conn, flywheel, upto)
 
     def finish(self, batch: Batch) -> None:
         """Delete a batch that is safe in the lake. Finishing it again changes nothing."""
         with self._ledger.write() as conn:
-            conn.execute(inbox.delete().where(_in_batch(batch.flywheel, batch.kind, batch.number)))
+            claims.delete(conn, batch)
 
     def depth(self, flywheel: str) -> Depth:
         """What waits for a flywheel, claimed rows included."""
@@ -130,55 +144,38 @@ class Inbox:
         """Commit what waits and stop the writer; accepts nothing afterwards."""
         self._group.close()
 
-    def _commit(self, writes: Sequence[_Write]) -> list[Outcome]:
+    def _commit(self, group: Sequence[Write]) -> list[Answered | Exception]:
         try:
-            return self._commit_together(writes)
+            return self._commit_together(group)
         except StorageError:
             raise
         except Exception as error:
             # One row that the database refuses must not take its neighbours down.
-            if len(writes) == 1:
+            if len(group) == 1:
                 raise StorageError(
                     f"The ledger refused a payload ({error}).", where=self._ledger.place
                 ) from error
-            return [self._commit_alone(write) for write in writes]
+            return [self._commit_alone(write) for write in group]
 
-    def _commit_alone(self, write: _Write) -> Outcome:
+    def _commit_alone(self, write: Write) -> Answered | Exception:
         try:
             return self._commit([write])[0]
         except StorageError as error:
             return error
 
-    def _commit_together(self, writes: Sequence[_Write]) -> list[Outcome]:
-        incoming = sum(len(write.payload) for write in writes)
+    def _commit_together(self, group: Sequence[Write]) -> list[Answered | Exception]:
+        outcomes: list[Answered | Exception] = list(self._room.refusals([write.size for write in group]))
+        fits = [place for place, refused in enumerate(outcomes) if refused is None]
+        if not fits:
+            return outcomes
         with self._ledger.write() as conn:
-            stale = perf_counter() - self._measured_at > _MEASURE_EVERY_S
-            if stale or self._used + incoming > self._capacity:
-                self._used = int(conn.execute(sa.select(sa.func.sum(inbox.c.bytes))).scalar() or 0)
-                self._measured_at = perf_counter()
-            used, outcomes, kept = self._used, list[Outcome](), []
-            for write in writes:
-                size = len(write.payload)
-                if used + size > self._capacity:
-                    outcomes.append(self._full(used, size))
-                    continue
-                used += size
-                outcomes.append(None)
-                kept.append({**write._asdict(), "bytes": size})
-            if kept:
-                conn.execute(inbox.insert(), kept)
-        self._used = used
+            # In one order everywhere, so that two processes never wait for each other's names.
+            for place in sorted(fits, key=lambda place: _name_of(group[place])):
+                outcomes[place] = writes.keep_name(conn, group[place])
+            kept = [group[place] for place in fits if outcomes[place] is None]
+            writes.insert(conn, kept)
+        self._room.took(sum(write.size for write in kept))
         return outcomes
-
-    def _full(self, used: int, size: int) -> InboxFull:
-        return InboxFull(
-            f"The inbox holds {used} bytes; {size} more would pass its capacity of {self._capacity}.",
-            where=self._ledger.place,
-            hint="Send it again later; look whether the flusher runs (`whorl status`).",
-            used=used,
-            size=size,
-            capacity=self._capacity,
-        )
 
     def _anything(self, flywheel: str, kind: str) -> bool:
         """Asked first, so that an idle flusher takes no write lock."""
@@ -186,39 +183,72 @@ class Inbox:
         with self._ledger.read() as conn:
             return conn.execute(waiting).scalar() is not None
 
-    def _unfinished(self, conn: Connection, flywheel: str, kind: str) -> int | None:
-        claimed = sa.select(sa.func.min(inbox.c.batch)).where(
-            inbox.c.flywheel == flywheel, inbox.c.kind == kind, inbox.c.batch.is_not(None)
-        )
-        number: int | None = conn.execute(claimed).scalar()
-        return number
 
-    def _mark(
-        self, conn: Connection, flywheel: str, kind: str, number: int, max_rows: int, max_bytes: int
-    ) -> int:
-        """Write the batch number on the oldest free rows; returns how many payloads that were."""
-        free = (inbox.c.flywheel == flywheel) & (inbox.c.kind == kind) & inbox.c.batch.is_(None)
-        oldest = sa.select(inbox.c.seq, inbox.c.rows, inbox.c.bytes).where(free).order_by(inbox.c.seq)
-        running = oldest.limit(max_rows).subquery()
-        before = sa.select(
-            running.c.seq,
-            (sa.func.sum(running.c.rows).over(order_by=running.c.seq) - running.c.rows).label("rows"),
-            (sa.func.sum(running.c.bytes).over(order_by=running.c.seq) - running.c.bytes).label("bytes"),
-        ).subquery()
-        last = sa.select(sa.func.max(before.c.seq)).where(
-            before.c.rows < max_rows, before.c.bytes < max_bytes
-        )
-        # Rows that another transaction holds, or commits only now, are left for a later batch.
-        taken = (
-            sa.select(inbox.c.seq)
-            .where(free, inbox.c.seq <= last.scalar_subquery())
-            .with_for_update(skip_locked=True)
-        )
-        return conn.execute(inbox.update().where(inbox.c.seq.in_(taken)).values(batch=number)).rowcount
+class _Room:
+    """How much more may be accepted. Used by the one thread that commits."""
+
+    def __init__(self, ledger: Ledger, capacity_bytes: int) -> None:
+        self._ledger = ledger
+        self._capacity = capacity_bytes
+        self._used = self._free = 0
+        self._measured_at = -_MEASURE_EVERY_S
+
+    def refusals(self, sizes: Sequence[int]) -> list[InboxFull | None]:
+        """For each of the payloads, in their order, why it is not taken, or None; refused ones take no room."""
+        incoming = sum(sizes)
+        stale = perf_counter() - self._measured_at > _MEASURE_EVERY_S
+        if stale or self._used + incoming > self._capacity or incoming > self._free:
+            self._measure()
+        used, free, found = self._used, self._free, list[InboxFull | None]()
+        for size in sizes:
+            refused = self._refusal(size, used, free)
+            found.append(refused)
+            if refused is None:
+                used, free = used + size, free - size
+        return found
+
+    def took(self, size: int) -> None:
+        """So many bytes were kept."""
+        self._used += size
+        self._free -= size
+
+    def _measure(self) -> None:
+        with self._ledger.read() as conn:
+            self._used = int(conn.execute(sa.select(sa.func.sum(inbox.c.bytes))).scalar() or 0)
+        self._free = _free_bytes(Path(self._ledger.place).parent) if self._ledger.embedded else self._capacity
+        self._measured_at = perf_counter()
+
+    def _refusal(self, size: int, used: int, free: int) -> InboxFull | None:
+        if used + size > self._capacity:
+            return InboxFull(
+                f"The inbox holds {used} bytes; {size} more would pass its capacity of {self._capacity}.",
+                where=self._ledger.place,
+                hint="Send it again later; look whether the flusher runs (`whorl status`).",
+                used=used,
+                size=size,
+                capacity=self._capacity,
+            )
+        if size > free:
+            return InboxFull(
+                f"The disk has no room for {size} bytes beside what is kept free to empty the inbox.",
+                where=self._ledger.place,
+                hint="Send it again later; free space there.",
+                used=used,
+                size=size,
+                capacity=self._capacity,
+            )
+        return None
 
 
-def _in_batch(flywheel: str, kind: str, number: int) -> sa.ColumnElement[bool]:
-    return (inbox.c.flywheel == flywheel) & (inbox.c.kind == kind) & (inbox.c.batch == number)
+def _free_bytes(directory: Path) -> int:
+    """What may be written on a directory's disk; at least 0."""
+    disk = os.statvfs(directory)
+    spare = min(SPARE_BYTES, int(disk.f_blocks * disk.f_frsize * SPARE_SHARE))
+    return max(0, disk.f_bavail * disk.f_frsize - spare)
+
+
+def _name_of(write: Write) -> tuple[str, str, str]:
+    return (write.flywheel, write.named.kind, write.named.key) if write.named else ("", "", "")
 
 
 def depth_of(ledger: Ledger, flywheel: str) -> Depth:

@@ -3,8 +3,6 @@
 Constraint violations and wrong SQL are not translated: they are defects or races of the caller, who knows what they mean.
 """
 
-from sqlalchemy.exc import DBAPIError
-
 from whorl.errors import StorageError
 
 # Result codes: https://sqlite.org/rescode.html (extended names start with the primary one).
@@ -29,15 +27,14 @@ _POSTGRESQL = {
 }
 
 
-def explain(error: DBAPIError, where: str, wait_s: float) -> StorageError | None:
+def explain(original: BaseException | None, where: str, wait_s: float) -> StorageError | None:
     """The error in a person's words; None when it is the caller's own to handle.
 
     Args:
-        error: As SQLAlchemy raised it.
+        original: As the driver raised it.
         where: The ledger's place, without a password.
         wait_s: How long a writer waits for another one, in seconds.
     """
-    original = error.orig
     name = getattr(original, "sqlite_errorname", None)
     if str(name).startswith("SQLITE_BUSY"):
         return busy(where, wait_s)

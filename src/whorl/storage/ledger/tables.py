@@ -33,7 +33,7 @@ metadata = MetaData(
 
 
 def _key(name: str, type_: Any = Text, *args: Any) -> Column[Any]:
-    return Column(name, type_, *args, primary_key=True)
+    return Column(name, type_, *args, primary_key=True, autoincrement=False)
 
 
 def _seq(name: str = "seq") -> Column[Any]:
@@ -73,10 +73,21 @@ inbox = Table(
     _must("rows", Integer),
     _must("bytes", BigInteger),
     _must("received_at", Instant),
-    _may("batch", BigInteger),
     _must("payload", LargeBinary),
     # Covers claiming and measuring, so that neither reads payloads.
-    Index(None, "flywheel", "kind", "batch", "seq", "rows", "bytes"),
+    Index(None, "flywheel", "kind", "seq", "rows", "bytes"),
+)
+
+# Beside the rows, not in them: SQLite would write a payload anew to mark its row.
+inbox_claims = Table(
+    "inbox_claims",
+    metadata,
+    _key("seq", BigInteger),
+    _must("flywheel"),
+    _must("kind"),
+    _must("slot", Integer),
+    _must("batch", BigInteger),
+    Index(None, "flywheel", "kind", "slot", "batch", "seq"),
 )
 
 # Answers to batches that named themselves (`Idempotency-Key`), so that a retry is answered, not accepted again.
@@ -92,7 +103,12 @@ idempotency = Table(
 )
 
 inbox_slots = Table(
-    "inbox_slots", metadata, _key("flywheel"), _key("kind"), _must("last_batch", BigInteger, default=0)
+    "inbox_slots",
+    metadata,
+    _key("flywheel"),
+    _key("kind"),
+    _key("slot", Integer),
+    _must("last_batch", BigInteger, default=0),
 )
 
 cycles = Table(

@@ -1,15 +1,21 @@
-"""Insert or keep, insert or replace: the two statements whose words differ between the databases."""
+"""Insert or keep, insert or replace: the statements whose words differ between the databases."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Insert, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert_or_keep(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert unless a row with the same key is there; True when it was inserted."""
-    return conn.execute(_insert(conn, table, row).on_conflict_do_nothing()).rowcount == 1
+    return _count(conn, _insert(conn, table, row).on_conflict_do_nothing()) == 1
+
+
+def insert_selected(conn: Connection, table: Table, names: Sequence[str], rows: Select[Any]) -> int:
+    """Insert what a query gives, except rows whose key is there; returns how many were inserted."""
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    return _count(conn, insert(table).from_select(list(names), rows).on_conflict_do_nothing())
 
 
 def insert_or_replace(conn: Connection, table: Table, row: Mapping[str, Any]) -> None:
@@ -18,6 +24,11 @@ def insert_or_replace(conn: Connection, table: Table, row: Mapping[str, Any]) ->
     key = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in row if name not in key}
     conn.execute(statement.on_conflict_do_update(index_elements=key, set_=changed))
+
+
+def _count(conn: Connection, statement: Insert) -> int:
+    """Rows that were inserted; unasked, SQLAlchemy lets psycopg forget their number."""
+    return conn.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _insert(conn: Connection, table: Table, row: Mapping[str, Any]) -> sqlite.Insert | postgresql.Insert:

@@ -1,0 +1,95 @@
+"""What one commit of the inbox writes: payloads in bulk, and the names of batches that named themselves."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from whorl.clock import as_utc
+from whorl.storage.ledger.tables import idempotency, inbox
+from whorl.storage.ledger.upsert import insert_or_keep
+
+_COPY = (
+    b"COPY inbox (flywheel, kind, rows, bytes, received_at, payload) FROM STDIN (FORMAT BINARY)",
+    ("text", "text", "int4", "int8", "timestamptz", "bytea"),
+)
+
+
+class Part(NamedTuple):
+    """The records of one kind in a batch: a payload that holds `rows` of them."""
+
+    kind: str
+    payload: bytes
+    rows: int
+
+
+class Named(NamedTuple):
+    """A batch that named itself: the digest of its content, and what it was answered (JSON)."""
+
+    kind: str
+    key: str
+    digest: str
+    answer: Any
+
+
+class Write(NamedTuple):
+    """A batch: its parts are kept together or not at all."""
+
+    flywheel: str
+    parts: Sequence[Part]
+    received_at: datetime
+    named: Named | None = None
+
+    @property
+    def size(self) -> int:
+        return sum(len(part.payload) for part in self.parts)
+
+
+def insert(conn: Connection, writes: Iterable[Write]) -> None:
+    """Insert the parts of writes, in their order."""
+    rows = [
+        (write.flywheel, part.kind, part.rows, len(part.payload), as_utc(write.received_at), part.payload)
+        for write in writes
+        for part in write.parts
+    ]
+    if not rows:
+        return
+    if conn.dialect.name == "postgresql":
+        _copy(conn, rows)
+        return
+    names = ("flywheel", "kind", "rows", "bytes", "received_at", "payload")
+    conn.execute(inbox.insert(), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def answer_to(conn: Connection, flywheel: str, kind: str, key: str) -> Named | None:
+    """What the batch of that name was answered; None when none has come."""
+    the_one = (idempotency.c.flywheel == flywheel) & (idempotency.c.kind == kind) & (idempotency.c.key == key)
+    found = conn.execute(sa.select(idempotency.c.digest, idempotency.c.answer).where(the_one)).one_or_none()
+    return None if found is None else Named(kind, key, found.digest, found.answer)
+
+
+def keep_name(conn: Connection, write: Write) -> Named | None:
+    """Keep a batch's name; where it is taken, what was answered under it."""
+    if write.named is None:
+        return None
+    row = {**write.named._asdict(), "flywheel": write.flywheel, "at": write.received_at}
+    if insert_or_keep(conn, idempotency, row):
+        return None
+    return answer_to(conn, write.flywheel, write.named.kind, write.named.key)
+
+
+def forget_names(conn: Connection, flywheel: str, before: datetime) -> int:
+    """Remove the names that were given before a time; returns how many."""
+    old = (idempotency.c.flywheel == flywheel) & (idempotency.c.at < before)
+    return conn.execute(idempotency.delete().where(old)).rowcount
+
+
+def _copy(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    statement, types = _COPY
+    driver: Any = conn.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
