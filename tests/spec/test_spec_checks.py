@@ -54,6 +54,20 @@ CASES: list[tuple[str, str, str]] = [
     ('[champion]\ntrained_through = "last week"', "champion.trained_through", "ISO 8601"),
     ('automation = "full"\n[train]\ntrainer = "external"\n[evaluate]\ngates = []\n[release]\nvia = "external"\n'
      'webhook = "https://shop.example/hook"', "evaluate.gates", "declare a gate"),
+    ('[capture]\ndrop = ["id"]', "capture.drop.0", "the id"),
+    ('[schema]\nid = "user.no"\n[capture]\nhash = ["user"]', "capture.hash.0", "(inside 'user') is the id"),
+    ('[capture]\nhash = ["time"]', "capture.hash.0", "the order of things"),
+    ('[schema]\nlabel = "y"\n[capture]\nredact = ["y"]', "capture.redact.0", "trained and judged"),
+    ('[capture]\nhash = ["amount"]\n' + AMOUNT, "capture.hash.0", "reckons with it as float"),
+    ('[capture]\ndrop = ["features.amount"]\n' + AMOUNT, "capture.drop.0", "Take it out of [schema.features]"),
+    ('[train]\ntrainer = "external"\n[capture]\ndrop = ["body"]\n[schema.features]\nbody = "text"', "capture.drop.0", "Hash it, or take it out"),
+    ('[schema]\ngroup = "user"\n[capture]\ntruncate = { user = 3 }', "capture.truncate.user", "told apart"),
+    ('[schema]\naction = "did"\ncensored = ["no"]\n[capture]\nhash = ["did"]', "capture.hash.0", "censored compares it"),
+    ('[schema]\nmessages = "chat"\n[capture]\ndrop = ["chat"]', "capture.drop.0", "Redact it"),
+    ('[schema.keys]\norder = "no"\n[capture]\nredact = ["no"]', "capture.redact.0", "Hash it"),
+    ('[capture]\ndrop = ["note"]\nredact = ["note"]', "capture.redact.0", "dropped already"),
+    ('[capture]\nhash = ["note"]\nhash_key_file = "hash.key"', "capture.hash_key_file", "no absolute path"),
+    ('[capture]\nredact_with = "presidio"', "capture.redact_with", "Nothing is redacted"),
 ]  # fmt: skip
 
 

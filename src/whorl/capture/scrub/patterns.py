@@ -27,7 +27,8 @@ _LOCAL = re.compile(r"""[\w.!#$&'*+/=?^`{|}~%-]{1,64}$""")
 _HOST = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_][\w-]{1,62}")
 _IPV4 = re.compile(r"(?<![\d.])(?<![vV])(?:\d{1,3}\.){3}\d{1,3}(?!\d|\.\d)")
 _IPV6 = re.compile(
-    r"(?<![\w:.])(?=[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:]{4,39}(?:(?<=:)(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])"
+    r"(?<![\w:.])(?=[0-9A-Fa-f]{0,4}:)"
+    r"(?:[0-9A-Fa-f:]{1,30}:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]{4,39}(?!\.\d))(?![\w:])"
 )
 _SSN = re.compile(r"(?<![\d-])(\d{3})([- ])(\d\d)\2(\d{4})(?![\d-])")
 
@@ -76,13 +77,13 @@ def emails(text: str) -> Places:
 
 def addresses(text: str) -> Places:
     """IP addresses of both kinds."""
-    for found in _IPV4.finditer(text):
-        if _is(IPv4Address, found[0]):
-            yield found.span()
     if text.count(":") > 1:
         for found in _IPV6.finditer(text):
             if _is(IPv6Address, found[0]):
                 yield found.span()
+    for found in _IPV4.finditer(text):
+        if _is(IPv4Address, found[0]):
+            yield found.span()
 
 
 def ssns(text: str) -> Places:
@@ -94,7 +95,7 @@ def ssns(text: str) -> Places:
 _FINDERS: dict[Personal, tuple[Callable[[str], Places], bool]] = {
     "key": (secrets, False),
     "email": (emails, False),
-    "iban": (ibans, True),
+    "iban": (ibans, False),
     "card": (cards, True),
     "ip": (addresses, False),
     "ssn": (ssns, True),
