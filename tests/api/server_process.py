@@ -48,10 +48,10 @@ class ServerProcess:
         self.http = httpx.Client(timeout=30.0, trust_env=False)
         self.start()
 
-    def start(self) -> None:
+    def start(self, *options: str, scheme: str = "http") -> None:
         self.port = free_port()
-        self.http.base_url = f"http://127.0.0.1:{self.port}"  # type: ignore[assignment]
-        self.process = self.command(self.port)
+        self.http.base_url = f"{scheme}://127.0.0.1:{self.port}"  # type: ignore[assignment]
+        self.process = self.command(self.port, *options)
         until = monotonic() + UP_WITHIN_S
         while not self.answers():
             assert self.process.poll() is None, self.log.read_text()
@@ -65,9 +65,9 @@ class ServerProcess:
         except httpx.ConnectError:
             return False
 
-    def command(self, port: int) -> subprocess.Popen[bytes]:
+    def command(self, port: int, *options: str) -> subprocess.Popen[bytes]:
         whorl = [sys.executable, "-c", "from whorl.cli import main; main()"]
-        where = ["--spec", str(self.spec), "--workspace", str(self.root), "--port", str(port)]
+        where = ["--spec", str(self.spec), "--workspace", str(self.root), "--port", str(port), *options]
         with self.log.open("ab") as log:
             return subprocess.Popen([*whorl, "serve", *where], stdout=log, stderr=subprocess.STDOUT)
 

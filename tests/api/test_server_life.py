@@ -9,7 +9,6 @@ import httpx
 import pytest
 from server_process import ServerProcess, free_port
 
-from whorl.api.local_only import check_address
 from whorl.api.server import check_port
 from whorl.errors import StateError
 from whorl.spec import load_spec
@@ -82,12 +81,6 @@ def test_a_second_server_is_told_what_holds_the_workspace_before_it_binds(server
 def test_a_port_that_is_taken_is_not_shared(server: ServerProcess) -> None:
     with pytest.raises(StateError, match="is taken"):
         check_port("127.0.0.1", server.port)
-
-
-@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5", "example.com"])
-def test_without_api_keys_it_listens_on_this_machine_only(address: str) -> None:
-    with pytest.raises(StateError, match="no API keys"):
-        check_address(address)
 
 
 def test_sigterm_answers_what_has_begun(server: ServerProcess) -> None:

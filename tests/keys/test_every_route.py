@@ -1,0 +1,121 @@
+"""Who may call what: every route of the application, with every key that is not enough for it.
+
+A new route fails here until it says which scope it needs; until then only admin keys open it.
+"""
+
+from typing import Any, get_args
+
+import pytest
+from litestar.routes import HTTPRoute
+from litestar.testing import TestClient
+
+from whorl.api.app import make_app
+from whorl.serve.service import Service
+from whorl.storage.api_keys import Scope
+
+OPEN = {"/healthz", "/readyz", "/schema", "/schema/openapi.json", "/schema/{path:str}"}
+PARAMETERS = {"name": "fraud", "cycle_id": "fraud-0001", "version": "1"}
+
+
+def _routes() -> list[tuple[str, str, Any]]:
+    """(method, path, what it needs) of everything that is served."""
+    return [
+        (method, route.path, handler.opt)
+        for route in make_app(None).routes  # type: ignore[arg-type]
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method != "OPTIONS"
+    ]
+
+
+ROUTES = _routes()
+CLOSED = [route for route in ROUTES if route[1] not in OPEN]
+IDS = [f"{method} {path}" for method, path, _ in CLOSED]
+
+
+@pytest.fixture(scope="module")
+def service(shared_service: Service) -> Service:
+    return shared_service
+
+
+def call(
+    client: TestClient[Any], method: str, path: str, headers: dict[str, str], name: str = "fraud"
+) -> Any:
+    for parameter, value in {**PARAMETERS, "name": name}.items():
+        path = path.replace(f"{{{parameter}:str}}", value)
+    assert "{" not in path, f"This test knows no value for a parameter of {path}."
+    return client.request(method, path, headers=headers, content=b"")
+
+
+def test_every_route_says_what_it_needs() -> None:
+    assert len(CLOSED) > 15
+    told = {*get_args(Scope), "open"}
+    assert [f"{method} {path}" for method, path, opt in ROUTES if opt.get("scope") not in told] == []
+    assert {path for _, path, opt in ROUTES if opt["scope"] == "open"} == OPEN
+
+
+@pytest.mark.parametrize(("method", "path", "opt"), CLOSED, ids=IDS)
+def test_no_key_and_no_good_key_get_the_same_answer(
+    client: TestClient[Any], make_key, method: str, path: str, opt: dict[str, Any]
+) -> None:
+    _, good = make_key("admin", flywheel=None)
+    presented = good["Authorization"]
+    answers = [
+        call(client, method, path, headers)
+        for headers in (
+            {},
+            {"Authorization": ""},
+            {"Authorization": "Bearer"},
+            {"Authorization": f"Bearer whorl_{'0' * 12}_{'x' * 43}"},
+            {"Authorization": presented[:-1] + ("A" if presented[-1] != "A" else "B")},
+            {"Authorization": presented.replace("Bearer", "Basic")},
+            {"X-Api-Key": presented.partition(" ")[2]},
+        )
+    ]
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.text for answer in answers}) == 1, "nothing tells a stranger which keys there are"
+    assert answers[0].headers["www-authenticate"] == "Bearer"
+    error = answers[0].json()["error"]
+    assert (error["code"], error["where"]) == ("key", "Authorization")
+    assert f"'{opt['scope']}'" in error["message"]
+
+
+@pytest.mark.parametrize(("method", "path", "opt"), CLOSED, ids=IDS)
+def test_a_key_does_what_its_scope_says_and_no_more(
+    client: TestClient[Any], make_key, method: str, path: str, opt: dict[str, Any]
+) -> None:
+    needed = opt["scope"]
+    keys = {scope: make_key(scope, flywheel=None)[1] for scope in get_args(Scope)}
+    _, all_but_it = make_key(*(set(keys) - {needed, "admin"}), flywheel=None)
+    for scope, headers in keys.items():
+        answer = call(client, method, path, headers)
+        let_in = scope in (needed, "admin")
+        assert (answer.status_code not in (401, 403)) == let_in, (scope, answer.text)
+        if not let_in:
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
+            assert f"'{needed}'" in answer.json()["error"]["message"]
+    assert call(client, method, path, all_but_it).status_code == 403
+
+
+@pytest.mark.parametrize(("method", "path", "opt"), CLOSED, ids=IDS)
+def test_a_key_of_one_flywheel_opens_no_other(
+    client: TestClient[Any], make_key, method: str, path: str, opt: dict[str, Any]
+) -> None:
+    _, headers = make_key("admin", flywheel="fraud")
+    if "{name:str}" in path:
+        assert call(client, method, path, headers).status_code not in (401, 403)
+        answers = [call(client, method, path, headers, name) for name in ("churn", "no-such-flywheel")]
+        assert {answer.status_code for answer in answers} == {403}
+        told = [answer.text.replace("no-such-flywheel", "churn") for answer in answers]
+        assert told[0] == told[1], "nothing tells which other flywheels there are"
+    elif opt["narrows"]:
+        assert "churn" not in call(client, method, path, headers).text
+    else:
+        assert call(client, method, path, headers).status_code == 403
+
+
+def test_health_and_the_description_stay_open(client: TestClient[Any], make_key) -> None:
+    make_key("admin", flywheel=None)
+    for path in OPEN - {"/readyz", "/schema/{path:str}"}:
+        assert client.get(path).status_code == 200, path
+    assert client.get("/readyz").status_code == 503, "the tasks do not run here"
