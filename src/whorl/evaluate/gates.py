@@ -98,11 +98,7 @@ def no_segment_worse(gate: GateSpec, trial: Trial) -> list[Check]:
         found = _difference(gate, trial, level, chosen)
         if isnan(found.high):
             continue  # One class only, or hardly any of the other: as if it had too few rows.
-        worse = found.high < -gate.margin
-        message = f"{name}: difference {_figures(found)}" + (" is worse" if worse else " is not worse")
-        checks.append(
-            _check("no_segment_worse", "reject" if worse else "promote", message, found, segment=name)
-        )
+        checks.append(_unless_worse(gate, name, found, segment=name))
     if not checks:
         message = "No segment has enough rows to be judged."
         return [Check(check="no_segment_worse", decision="promote", message=message)]
@@ -146,7 +142,11 @@ def minimum(gate: GateSpec, trial: Trial) -> list[Check]:
 
 
 def golden(gate: GateSpec, trial: Trial) -> list[Check]:
-    """With a metric: not worse than the champion on the golden rows. Without: every one of them is answered right."""
+    """With a metric: not shown to be worse than the champion on the golden rows. Without: all are answered right.
+
+    Golden rows are fixed and no more will come: who wanted proof of "not worse" from them might wait for it for ever.
+    Like `no_segment_worse` it passes what is not proven bad, and spends nothing.
+    """
     asked = trial.golden(gate.dataset or (trial.spec.curate.golden.name if trial.spec.curate.golden else ""))
     if asked is None:
         return [
@@ -155,8 +155,7 @@ def golden(gate: GateSpec, trial: Trial) -> list[Check]:
             )
         ]
     if gate.metric is not None:
-        heard = asked if asked.champion is None else asked.take(~missing(asked.champion))
-        return [_against_champion(gate, heard, bar=-gate.margin, word="not worse")]
+        return [_guarded(gate, asked)]
     wrong = _wrong(asked, gate.value or 0.0)
     ids = [asked.rows.table["id"][int(place)].as_py() for place in np.flatnonzero(wrong)[:5]]
     such = f", such as {', '.join(ids)}" if ids else ""
@@ -225,6 +224,21 @@ def _against_champion(gate: GateSpec, trial: Trial, *, bar: float, word: str) ->
         decision, says = "hold", f"{name}: difference {_figures(found)} cannot be told from {bar:g}{more}"
     check = _check(gate.check, decision, says, found, spent=trial.alpha)
     return msgspec.structs.replace(check, rows_needed=needed)
+
+
+def _guarded(gate: GateSpec, asked: Trial) -> Check:
+    if asked.champion is None:
+        return _nothing_to_compare("golden", asked)
+    heard = asked.take(~missing(asked.champion))
+    name, level = gate.metric or asked.spec.metric, asked.spec.evaluate.level
+    return _too_few(gate, "golden", heard) or _unless_worse(gate, name, _difference(gate, heard, level, None))
+
+
+def _unless_worse(gate: GateSpec, what: str, found: Estimate, segment: str | None = None) -> Check:
+    """Rejects only when the whole interval lies below minus the margin."""
+    worse = found.high < -gate.margin
+    message = f"{what}: difference {_figures(found)} is {'' if worse else 'not shown to be '}worse"
+    return _check(gate.check, "reject" if worse else "promote", message, found, segment=segment)
 
 
 def _difference(gate: GateSpec, trial: Trial, level: float, chosen: npt.NDArray[np.bool_] | None) -> Estimate:
