@@ -25,7 +25,7 @@ from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import inbox
 
 CAPACITY_BYTES = 1 << 30
-BATCH_BYTES = 128 << 20
+BATCH_BYTES = 64 << 20
 # Left free on the ledger's disk, so that what is in the inbox can still be moved out of it.
 SPARE_BYTES, SPARE_SHARE = 256 << 20, 0.05
 _MEASURE_EVERY_S = 1.0

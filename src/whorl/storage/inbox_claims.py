@@ -15,12 +15,16 @@ MOST_PAYLOADS = 20_000
 
 @dataclass(frozen=True)
 class Batch:
-    """Claimed rows of one slot, oldest first; `number` is its version in the lake's app transaction."""
+    """Claimed rows of one slot, oldest first.
+
+    `number` is its version in the lake's app transaction, `last` the number of its newest row (0 when it is empty).
+    """
 
     flywheel: str
     kind: str
     slot: int
     number: int
+    last: int
     payloads: list[tuple[datetime, bytes]]
 
     @property
@@ -65,11 +69,12 @@ def unfinished(conn: Connection, flywheel: str, kind: str, slot: int) -> int | N
 
 def rows_of(conn: Connection, flywheel: str, kind: str, slot: int, number: int) -> Batch:
     """A claimed batch with its payloads; without any when it was finished meanwhile."""
-    wanted = sa.select(inbox.c.received_at, inbox.c.payload).where(
+    wanted = sa.select(inbox.c.seq, inbox.c.received_at, inbox.c.payload).where(
         inbox.c.seq.in_(_seqs(flywheel, kind, slot, number))
     )
-    found = conn.execute(wanted.order_by(inbox.c.seq))
-    return Batch(flywheel, kind, slot, number, [(at, payload) for at, payload in found])
+    found = conn.execute(wanted.order_by(inbox.c.seq)).all()
+    last = found[-1].seq if found else 0
+    return Batch(flywheel, kind, slot, number, last, [(row.received_at, row.payload) for row in found])
 
 
 def delete(conn: Connection, batch: Batch) -> None:

@@ -64,15 +64,32 @@ def hold(workspace_root: Path, ledger: Ledger, name: str) -> Lock:
     return lock
 
 
-def wait_for(workspace_root: Path, ledger: Ledger, name: str) -> Lock:
+def wait_for(workspace_root: Path, ledger: Ledger, name: str, *, shared: bool = False) -> Lock:
     """Take a lock that nobody holds for longer than one piece of work, after whoever has it. Nobody signs it.
+
+    Args:
+        shared: Beside others who share it. A lock on a file is never shared: there, one who wants it alone could wait for
+            ever, because the system does not queue.
 
     Raises:
         StorageError: The lock's file or the database cannot be reached.
     """
     lock = _lock(workspace_root, ledger, name)
-    lock.take(wait=True)
+    lock.take(wait=True, shared=shared)
     return lock
+
+
+def take_if_free(workspace_root: Path, ledger: Ledger, name: str) -> Lock | None:
+    """Take a lock, unless somebody has it. Nobody signs it.
+
+    Raises:
+        StorageError: The lock's file or the database cannot be reached.
+    """
+    lock = _lock(workspace_root, ledger, name)
+    if lock.take():
+        return lock
+    lock.release()
+    return None
 
 
 def _lock(workspace_root: Path, ledger: Ledger, name: str) -> "_FileLock | _DatabaseLock":
@@ -90,7 +107,7 @@ class _FileLock:
                 hint="Check that the directory is there and who may write it.",
             ) from error
 
-    def take(self, *, wait: bool = False) -> bool:
+    def take(self, *, wait: bool = False, shared: bool = False) -> bool:  # noqa: ARG002 - see wait_for
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -131,9 +148,10 @@ class _DatabaseLock:
         # The lock lives as long as this session.
         self._session = ledger.session()
 
-    def take(self, *, wait: bool = False) -> bool:
+    def take(self, *, wait: bool = False, shared: bool = False) -> bool:
         if wait:
-            self._session.execute(sa.select(sa.func.pg_advisory_lock(self._key)))
+            lock = sa.func.pg_advisory_lock_shared if shared else sa.func.pg_advisory_lock
+            self._session.execute(sa.select(lock(self._key)))
             return True
         return bool(self._session.execute(sa.select(sa.func.pg_try_advisory_lock(self._key))).scalar())
 
@@ -161,7 +179,7 @@ class _DatabaseLock:
     def release(self) -> None:
         # Said aloud, because the server notices a closed connection only a moment later.
         if self.still_held():
-            self._session.execute(sa.select(sa.func.pg_advisory_unlock(self._key)))
+            self._session.execute(sa.select(sa.func.pg_advisory_unlock_all()))
         self._session.close()
 
     def __enter__(self) -> "_DatabaseLock":
