@@ -84,6 +84,17 @@ class Outbox:
             conn.execute(messages.update().where(messages.c.id == delivery_id).values(**values))
 
 
+def failing(ledger: Ledger, flywheel: str) -> list[Delivery]:
+    """A flywheel's messages that were tried and are not delivered, longest waiting first."""
+    wanted = [messages.c[field] for field in Delivery.__struct_fields__]
+    tried = messages.c.delivered_at.is_(None) & (messages.c.attempts > 0) & (messages.c.flywheel == flywheel)
+    with ledger.read() as conn:
+        return [
+            Delivery(**row._mapping)
+            for row in conn.execute(sa.select(*wanted).where(tried).order_by(messages.c.id))
+        ]
+
+
 def backoff(attempts: int) -> timedelta:
     """How long to wait after this many failures: 10 s, doubled each time, 6 hours at most.
 
