@@ -148,10 +148,11 @@ class Refusal(Record, frozen=True, kw_only=True):
 
 
 class Accepted(Record, frozen=True, kw_only=True):
-    """What became of a batch: counted only after it is safe on disk."""
+    """What became of a batch: counted only after it is safe on disk. Of what had no consent nothing is left but the count."""
 
     accepted: int
     refused: list[Refusal] = []
+    without_consent: int = 0
     notes: list[str] = []
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from whorl.capture.mapping import Kind, Mapper, native_mapper
+from whorl.capture.scrub.scrubber import WITHOUT_CONSENT
 from whorl.capture.sealed import pack, seal
 from whorl.capture.values import Notes, refusal_of
 from whorl.errors import RecordError
@@ -49,7 +50,9 @@ def accept(
     if sealed:
         parts = [Part(name, pack(records), len(records)) for name, records in sealed.items()]
         ws.inbox.accept(ws.name, parts, received_at)
-    return Accepted(accepted=len(raws) - len(refused), refused=refused, notes=notes.lines())
+    without = notes[WITHOUT_CONSENT]
+    accepted = len(raws) - len(refused) - without
+    return Accepted(accepted=accepted, refused=refused, without_consent=without, notes=notes.lines())
 
 
 def seal_all(

@@ -7,6 +7,7 @@ an answer completes an earlier one, and carries `time == received_at` exactly. T
 whenever another record of the same id knows better, so completing never moves a prediction in time.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -14,9 +15,11 @@ from whorl.capture.feedback import Feedbacks
 from whorl.capture.fields import Fields
 from whorl.capture.labels import Labels
 from whorl.capture.predictions import Predictions
+from whorl.capture.scrub.scrubber import WITHOUT_CONSENT, scrubber_of
 from whorl.capture.spans import read_span
-from whorl.capture.values import Notes, refusal, shown
-from whorl.records import Feedback, Label, Prediction, Span
+from whorl.capture.values import Notes, refusal, refusal_of, shown
+from whorl.errors import RecordError
+from whorl.records import Feedback, Label, Prediction, Refusal, Span
 from whorl.spec import Spec
 
 Kind = Literal["predictions", "labels", "feedback", "spans"]
@@ -54,17 +57,49 @@ class Mapper:
 
     def __init__(self, spec: Spec, *, native: bool = False) -> None:
         self._native = native
+        self.scrubber = scrubber_of(spec)
         self.fields = Fields(spec, native=native)
         self._predictions = Predictions(spec, self.fields, native=native)
         self._labels = Labels(spec, self.fields)
         self._feedback = Feedbacks(self.fields)
 
     def map(self, kind: Kind, raw: Any, received_at: datetime, notes: Notes) -> Mapped:
-        """Map one record of a batch of `kind`; spans have the field names of Span.
+        """Scrub and map one record of a batch of `kind`; spans have the field names of Span.
+
+        Without consent there is nothing in the result; WITHOUT_CONSENT counts it in the notes.
 
         Raises:
             RecordError: With `facts["reason"]` as a short code.
         """
+        if self.scrubber is not None:
+            raw = self.scrubber.record(raw, kind)
+            if raw is None:
+                notes[WITHOUT_CONSENT] += 1
+                return Mapped()
+        return self.read(kind, raw, received_at, notes)
+
+    def admitted(
+        self, kind: Kind, numbered: Sequence[tuple[int, Any]], notes: Notes
+    ) -> tuple[Sequence[tuple[int, Any]], list[Refusal]]:
+        """Records as they may be kept, for `read`, and those that cannot even be scrubbed."""
+        if self.scrubber is None:
+            return numbered, []
+        kept: list[tuple[int, Any]] = []
+        refused: list[Refusal] = []
+        for number, raw in numbered:
+            try:
+                scrubbed = self.scrubber.record(raw, kind)
+            except RecordError as error:
+                refused.append(refusal_of(error, number))
+                continue
+            if scrubbed is None:
+                notes[WITHOUT_CONSENT] += 1
+            else:
+                kept.append((number, scrubbed))
+        return kept, refused
+
+    def read(self, kind: Kind, raw: Any, received_at: datetime, notes: Notes) -> Mapped:
+        """Map one record that has been scrubbed, or needs it not. Raises RecordError."""
         if not isinstance(raw, dict):
             raise refusal("record", f"expected an object, found {shown(raw)}.")
         if kind == "feedback":
