@@ -1,4 +1,4 @@
-"""Whole Arrow tables of raw records to rows of the lake: the same rules and answers as `mapping.py`, at column speed.
+"""Many raw records, as a table or as objects, to rows of the lake: the rules and answers of `mapping.py`, at column speed.
 
 Rows that are plainly right go by the lanes; every other row goes through the Mapper, which has the last word and words
 every refusal. So a clean extract of millions takes seconds, and a dirty row costs what it costs.
@@ -7,23 +7,25 @@ every refusal. So a clean extract of millions takes seconds, and a dirty row cos
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from whorl.capture import lanes
-from whorl.capture.columns import Split, row_maker, with_day_and_split
+from whorl.capture.columns import Split, received_rows, row_maker, waiting_rows, waiting_schema
 from whorl.capture.labels import LABEL_UNKNOWN
 from whorl.capture.mapping import Kind, Mapper
+from whorl.capture.object_columns import ObjectColumns, Places
 from whorl.capture.paths import Path
 from whorl.capture.raw_columns import Columns, Reading, normal
+from whorl.capture.scrub.scrubber import WITHOUT_CONSENT
 from whorl.capture.sealed import seal
-from whorl.capture.values import MAX_RECORD_BYTES, Notes, not_finite, refusal_of
+from whorl.capture.values import Notes, not_finite, refusal_of
 from whorl.errors import RecordError
 from whorl.records import Refusal
 from whorl.spec import Spec
-from whorl.storage.tables import FEATURE, PROTECTED, lake_schemas
+from whorl.storage.tables import FEATURE, PROTECTED, TIME, lake_schemas
 
 _FEATURES: dict[str, lanes.Read] = {
     "float": lanes.finite_numbers,
@@ -37,11 +39,14 @@ _AMOUNTS = ("latency_ms", "cost_usd")
 _COUNTS = ("input_tokens", "output_tokens")
 _SHAPED = ("scores", "items", "messages", "content")
 
+# Below this, a record at a time costs less than columns do.
+MANY = 100
+
 _Parts = dict[Kind, list[pa.Table]]
 
 
 class Rows(NamedTuple):
-    """What a table holds: rows of the lake by kind (only kinds that have any), and what was refused."""
+    """What raw records hold: rows by kind (only kinds that have any), and what was refused."""
 
     tables: dict[Kind, pa.Table]
     accepted: int
@@ -49,18 +54,16 @@ class Rows(NamedTuple):
 
 
 class Bulk:
-    """Maps tables by one spec.
+    """Maps to rows of the lake by one spec.
 
     Args:
         holdout_key: The flywheel's, for the column `split`.
+        native: As for the Mapper.
     """
 
-    def __init__(self, spec: Spec, holdout_key: str) -> None:
-        self._spec, self._key = spec, holdout_key
-        self._mapper = Mapper(spec)
-        self._fields = self._mapper.fields
-        self._schemas = lake_schemas(spec)
-        self._split = Split(spec, holdout_key)
+    def __init__(self, spec: Spec, holdout_key: str, *, native: bool = False) -> None:
+        self._waiting = WaitingBulk(spec, native=native)
+        self._schemas, self._split = lake_schemas(spec), Split(spec, holdout_key)
 
     def rows(
         self, kind: Kind, table: pa.Table, received_at: datetime, notes: Notes, numbers: Sequence[int]
@@ -71,35 +74,94 @@ class Bulk:
             table: One raw record a row. Columns are found by path: flat names, dotted names or struct fields.
             numbers: How each row is called where it is refused: its line, or its place from 0.
         """
-        raw = normal(table.combine_chunks())
-        columns = Columns(raw)
-        reading = Reading(columns, received_at)
-        reading.only_where(columns.small(MAX_RECORD_BYTES // 4))
-        tables: _Parts = {"predictions": [], "labels": [], "feedback": []}
-        if any(_holds_map(column.type) for column in raw.columns):
-            # Paths lead into a map's keys, which differ from row to row: no lane can follow.
-            reading.doubt_all()
-        elif kind == "predictions" and columns.find(self._fields.time) is not None:
-            self._read_predictions(reading, tables)
-        elif kind == "labels" and not ({"prediction_id", "keys"} & set(raw.column_names)):
-            self._read_labels(reading, tables)
-        else:
-            reading.doubt_all()
-        notes.update(reading.notes())
-        places = reading.doubtful()
-        doubtful = zip((numbers[place] for place in places.to_pylist()), _records(raw, places), strict=True)
-        refused = self._one_by_one(kind, doubtful, received_at, notes, tables)
-        return _rows(tables, table.num_rows, refused)
+        return self._received(self._waiting.rows(kind, table, received_at, notes, numbers), received_at)
 
     def rows_of(
         self, kind: Kind, numbered: Sequence[tuple[int, Any]], received_at: datetime, notes: Notes
     ) -> Rows:
         """The same for raw records that are objects already, each with its number."""
-        tables: _Parts = {"predictions": [], "labels": [], "feedback": []}
-        refused = self._one_by_one(kind, numbered, received_at, notes, tables)
-        return _rows(tables, len(numbered), refused)
+        return self._received(self._waiting.rows_of(kind, numbered, received_at, notes), received_at)
 
-    def _read_predictions(self, reading: Reading, tables: _Parts) -> None:
+    def _received(self, rows: Rows, at: datetime) -> Rows:
+        when = pa.scalar(at, TIME)
+        tables = {
+            kind: received_rows(table, self._schemas[kind], pa.repeat(when, table.num_rows), self._split)
+            for kind, table in rows.tables.items()
+        }
+        return rows._replace(tables=tables)
+
+
+class WaitingBulk:
+    """Maps, by one spec, to rows that wait to be received; safe to share between threads.
+
+    Args:
+        native: As for the Mapper.
+    """
+
+    def __init__(self, spec: Spec, *, native: bool = False) -> None:
+        self._spec, self._native = spec, native
+        self._mapper = Mapper(spec, native=native)
+        self._fields = self._mapper.fields
+        self._schemas = {kind: waiting_schema(spec, kind) for kind in get_args(Kind)}
+        self._places = Places(self._fields.every())
+
+    def rows(
+        self, kind: Kind, table: pa.Table, received_at: datetime, notes: Notes, numbers: Sequence[int]
+    ) -> Rows:
+        """As `Bulk.rows`."""
+        raw = normal(table.combine_chunks())
+        if self._mapper.scrubber is not None:
+            raw, kept = self._mapper.scrubber.table(raw, kind)
+            if without := len(kept) - raw.num_rows:
+                notes[WITHOUT_CONSENT] += without
+            numbers = [number for number, keep in zip(numbers, kept, strict=True) if keep]
+        reading, parts = Reading(Columns(raw), received_at), _Parts()
+        if any(_holds_map(column.type) for column in raw.columns):
+            # Paths lead into a map's keys, which differ from row to row: no lane can follow.
+            reading.doubt_all()
+        else:
+            self._read(kind, reading, parts)
+        places = reading.doubtful()
+        doubtful = zip((numbers[place] for place in places.to_pylist()), _records(raw, places), strict=True)
+        return self._all(kind, reading, parts, doubtful, raw.num_rows, notes)
+
+    def rows_of(
+        self, kind: Kind, numbered: Sequence[tuple[int, Any]], received_at: datetime, notes: Notes
+    ) -> Rows:
+        """As `Bulk.rows_of`."""
+        numbered, unscrubbed = self._mapper.admitted(kind, numbered, notes)
+        rows = self._rows_of(kind, numbered, received_at, notes)
+        return rows._replace(refused=[*unscrubbed, *rows.refused]) if unscrubbed else rows
+
+    def _rows_of(
+        self, kind: Kind, numbered: Sequence[tuple[int, Any]], received_at: datetime, notes: Notes
+    ) -> Rows:
+        if len(numbered) < MANY or kind not in ("predictions", "labels"):
+            refused = self._one_by_one(kind, numbered, received_at, notes, parts := _Parts())
+            return _rows(parts, len(numbered), refused)
+        columns = ObjectColumns([raw for _, raw in numbered], self._places, lift=self._native)
+        reading, parts = Reading(columns, received_at), _Parts()
+        self._read(kind, reading, parts)
+        doubtful = (numbered[place] for place in reading.doubtful().to_pylist())
+        return self._all(kind, reading, parts, doubtful, len(numbered), notes)
+
+    def _read(self, kind: Kind, reading: Reading, parts: _Parts) -> None:
+        columns = reading.columns
+        if kind == "predictions" and columns.find(self._fields.time) is not None:
+            self._read_predictions(reading, parts)
+        elif kind == "labels" and not (self._native or columns.has("prediction_id") or columns.has("keys")):
+            self._read_labels(reading, parts)
+        else:
+            reading.doubt_all()
+
+    def _all(
+        self, kind: Kind, reading: Reading, parts: _Parts, doubtful: Iterable[tuple[int, Any]], given: int, notes: Notes
+    ) -> Rows:  # fmt: skip
+        notes.update(reading.notes())
+        refused = self._one_by_one(kind, doubtful, reading.received_at, notes, parts)
+        return _rows(parts, given, refused)
+
+    def _read_predictions(self, reading: Reading, parts: _Parts) -> None:
         fields, spec = self._fields, self._spec
         values: dict[str, pa.Array | None] = {
             "id": reading.read([fields.id], lanes.identifiers, needed=True),
@@ -123,16 +185,17 @@ class Bulk:
             label_time, source = self._label_time_and_source(reading, label)
         if values["id"] is None:
             return
-        values["received_at"] = reading.received()
-        values["extra"] = reading.columns.extra(fields.rest)
-        arrays = reading.sure_part(values)
-        tables["predictions"].append(with_day_and_split(self._schemas["predictions"], arrays, self._split))
+        values["extra"] = reading.extra(fields.rest)
+        own = None
         if label is not None:
-            beside = reading.columns.extra(fields.label_rest, _tops(fields.label_parent))
-            own = {"prediction_id": values["id"], "keys": values.get("keys"), "value": label, "extra": beside}
-            tables["labels"].append(self._label_table(reading, own, label_time, source))
+            beside = reading.extra(fields.label_rest, _tops(fields.label_parent))
+            about = {"prediction_id": values["id"], "keys": values["keys"], "value": label, "extra": beside}
+            own = self._label_values(reading, about, label_time, source)
+        parts.setdefault("predictions", []).append(self._sure_rows("predictions", reading, values))
+        if own is not None:
+            parts.setdefault("labels", []).append(self._sure_rows("labels", reading, own, pc.is_valid(label)))
 
-    def _read_labels(self, reading: Reading, tables: _Parts) -> None:
+    def _read_labels(self, reading: Reading, parts: _Parts) -> None:
         fields, spec = self._fields, self._spec
         if fields.label is None or spec.labels.on != ["id"]:
             reading.doubt_all()
@@ -143,13 +206,14 @@ class Bulk:
             return
         keys = {name: reading.read([path], lanes.identifiers) for name, path in fields.keys.items()}
         label_time, source = self._label_time_and_source(reading, label)
-        own = {
+        about = {
             "prediction_id": known_id,
             "keys": reading.map_of(keys),
             "value": label,
-            "extra": reading.columns.extra(fields.label_rest),
+            "extra": reading.extra(fields.label_rest),
         }
-        tables["labels"].append(self._label_table(reading, own, label_time, source))
+        own = self._label_values(reading, about, label_time, source)
+        parts.setdefault("labels", []).append(self._sure_rows("labels", reading, own))
 
     def _label_time_and_source(
         self, reading: Reading, label: pa.Array
@@ -157,18 +221,20 @@ class Bulk:
         time = reading.time(self._fields.label_time, where=pc.is_valid(label))
         return time, reading.read([self._fields.label_source], lanes.texts)
 
-    def _label_table(
-        self, reading: Reading, own: dict[str, Any], time: pa.Array | None, source: pa.Array | None
+    def _label_values(
+        self, reading: Reading, about: dict[str, Any], time: pa.Array | None, source: pa.Array | None
+    ) -> dict[str, Any]:
+        received = pa.scalar(reading.received_at, TIME)
+        filled = pa.repeat(received, reading.columns.rows) if time is None else time.fill_null(received)
+        micros = filled.cast(pa.int64()).cast(pa.string())
+        known_by = pc.binary_join_element_wise(about["prediction_id"], micros, "@")
+        named = pc.binary_join_element_wise(known_by, lanes.texts(about["value"]).values, "=")
+        return {**about, "id": named, "time": filled, "source": source}
+
+    def _sure_rows(
+        self, kind: Kind, reading: Reading, values: dict[str, Any], where: pa.Array | None = None
     ) -> pa.Table:
-        received = reading.received()
-        values = {name: value for name, value in own.items() if value is not None}
-        values["time"] = received if time is None else pc.coalesce(time, received)
-        values["source"], values["received_at"] = source, received
-        micros = values["time"].cast(pa.int64()).cast(pa.string())
-        about = pc.binary_join_element_wise(values["prediction_id"], micros, "@")
-        values["id"] = pc.binary_join_element_wise(about, lanes.texts(values["value"]).values, "=")
-        arrays = reading.sure_part(values, where=pc.is_valid(values["value"]))
-        return with_day_and_split(self._schemas["labels"], arrays, None)
+        return waiting_rows(self._schemas[kind], reading.sure_part(values, where))
 
     def _answer(self, reading: Reading, name: str, path: Path) -> pa.Array | None:
         """One field of the answer; what has a shape of its own is read one by one."""
@@ -203,29 +269,27 @@ class Bulk:
         numbered: Iterable[tuple[int, Any]],
         received_at: datetime,
         notes: Notes,
-        tables: _Parts,
+        parts: _Parts,
     ) -> list[Refusal]:
         refused: list[Refusal] = []
-        records: dict[Kind, list[Any]] = {"predictions": [], "labels": [], "feedback": []}
+        records: dict[Kind, list[Any]] = {}
         for number, raw in numbered:
             try:
-                parts = self._mapper.map(kind, raw, received_at, notes).by_kind()
-                for part in parts.values():
-                    seal(part)
+                mapped = self._mapper.read(kind, raw, received_at, notes).by_kind()
+                for record in mapped.values():
+                    seal(record)
             except RecordError as error:
                 refused.append(refusal_of(error, number))
                 continue
-            for name, part in parts.items():
-                records[name].append(part)
+            for name, record in mapped.items():
+                records.setdefault(name, []).append(record)
         for name, found in records.items():
-            if found:
-                make = row_maker(name, self._spec, self._key)
-                tables[name].append(make(found, [received_at] * len(found)))
+            parts.setdefault(name, []).append(row_maker(name)(found, self._spec))
         return refused
 
 
-def _rows(tables: _Parts, given: int, refused: list[Refusal]) -> Rows:
-    whole = {name: pa.concat_tables(parts) for name, parts in tables.items() if parts}
+def _rows(parts: _Parts, given: int, refused: list[Refusal]) -> Rows:
+    whole = {name: pa.concat_tables(tables) for name, tables in parts.items()}
     return Rows({name: part for name, part in whole.items() if part.num_rows}, given - len(refused), refused)
 
 

@@ -1,6 +1,8 @@
-"""Captured records as rows of the lake's tables: the side of the holdout, the day, and an id where none was given."""
+"""Captured records as rows of the lake's tables: first as they wait, with an id where none was given; then, when they are
+received, with the time of receipt, the day, and the side of the holdout.
+"""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -9,6 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from whorl.capture.mapping import Kind
 from whorl.capture.values import text_of
 from whorl.errors import SchemaMismatch
 from whorl.group_hash import held_out
@@ -16,18 +19,16 @@ from whorl.records import Feedback, Label, Prediction, Span
 from whorl.spec import Spec
 from whorl.storage.tables import FEATURE, PROTECTED, lake_schemas
 
-Received = Sequence[datetime]
+# What a row has once it is received.
+_LATER = ("received_at", "day", "split")
 _json_encoder = msgspec.json.Encoder(enc_hook=str)
 
 
-def prediction_rows(
-    records: Sequence[Prediction], received: Received, spec: Spec, holdout_key: str
-) -> pa.Table:
-    """Rows of the lake's `predictions`, in the order of the records."""
+def prediction_rows(records: Sequence[Prediction], spec: Spec) -> pa.Table:
+    """Rows of `predictions`, in the order of the records."""
     columns: dict[str, Any] = {
         "id": [r.id for r in records],
         "time": [r.time for r in records],
-        "received_at": received,
         "group_id": [r.group for r in records],
         "session_id": [r.session for r in records],
         "keys": [list(r.keys.items()) or None for r in records],
@@ -42,42 +43,40 @@ def prediction_rows(
         columns[FEATURE + name] = [r.features.get(name) for r in records]
     for name in spec.protected:
         columns[PROTECTED + name] = [r.protected.get(name) for r in records]
-    return _table(lake_schemas(spec)["predictions"], columns, records, Split(spec, holdout_key))
+    return _table(spec, "predictions", columns, records)
 
 
-def label_rows(records: Sequence[Label], received: Received, spec: Spec) -> pa.Table:
-    """Rows of the lake's `labels`, in the order of the records."""
+def label_rows(records: Sequence[Label], spec: Spec) -> pa.Table:
+    """Rows of `labels`, in the order of the records."""
     value: Callable[[Any], Any] = encoded if spec.task == "generation" else lambda one: one
     columns = {
         "id": [r.id or label_id(r) for r in records],
         "time": [r.time for r in records],
-        "received_at": received,
         "keys": [list(r.keys.items()) or None for r in records],
         "value": [value(r.value) for r in records],
         "extra": [_json(r.extra) for r in records],
     }
-    return _table(lake_schemas(spec)["labels"], columns, records)
+    return _table(spec, "labels", columns, records)
 
 
-def feedback_rows(records: Sequence[Feedback], received: Received, spec: Spec) -> pa.Table:
-    """Rows of the lake's `feedback`, in the order of the records; `number` is the value where it is one."""
+def feedback_rows(records: Sequence[Feedback], spec: Spec) -> pa.Table:
+    """Rows of `feedback`, in the order of the records; `number` is the value where it is one."""
     columns = {
         "id": [r.id or _feedback_id(r) for r in records],
         "time": [r.time for r in records],
-        "received_at": received,
         "session_id": [r.session for r in records],
         "value": [_json(r.value) for r in records],
         "number": [float(r.value) if isinstance(r.value, (bool, int, float)) else None for r in records],
         "correction": [_json(r.correction) for r in records],
         "extra": [_json(r.extra) for r in records],
     }
-    return _table(lake_schemas(spec)["feedback"], columns, records)
+    return _table(spec, "feedback", columns, records)
 
 
-def span_rows(records: Sequence[Span], received: Received, spec: Spec) -> pa.Table:
-    """Rows of the lake's `spans`, in the order of the records."""
-    columns = {"received_at": received, "attributes": [_json(r.attributes) for r in records]}
-    return _table(lake_schemas(spec)["spans"], columns, records)
+def span_rows(records: Sequence[Span], spec: Spec) -> pa.Table:
+    """Rows of `spans`, in the order of the records."""
+    columns = {"attributes": [_json(r.attributes) for r in records]}
+    return _table(spec, "spans", columns, records)
 
 
 def label_id(label: Label) -> str:
@@ -102,6 +101,11 @@ def encoded(value: Any) -> str:
     return _json_encoder.encode(value).decode()
 
 
+def encoded_lines(values: Sequence[Any]) -> list[str]:
+    """The same for many values at once."""
+    return _json_encoder.encode_lines(values).decode().split("\n")[:-1]
+
+
 class Split:
     """Fills the column `split` from group, else id; each group is hashed once."""
 
@@ -118,35 +122,52 @@ class Split:
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-def _table(
-    schema: pa.Schema, columns: dict[str, Any], records: Sequence[Any], split: Split | None = None
-) -> pa.Table:
+def waiting_schema(spec: Spec, kind: Kind) -> pa.Schema:
+    """The columns of rows that wait to be received."""
+    return pa.schema([field for field in lake_schemas(spec)[kind] if field.name not in _LATER])
+
+
+def waiting_rows(schema: pa.Schema, arrays: dict[str, Any]) -> pa.Table:
+    """The table of a schema; columns that are not given are null."""
+    rows = len(arrays["id"])
+    return pa.table([arrays.get(f.name, pa.nulls(rows, f.type)) for f in schema], schema=schema)
+
+
+def received_rows(waiting: pa.Table, schema: pa.Schema, received: pa.Array, split: Split) -> pa.Table:
+    """Rows of the lake.
+
+    Args:
+        schema: Of the lake's table.
+        received: When each row was received.
+    """
+    arrays = {name: waiting.column(name) for name in waiting.column_names}
+    arrays |= {"received_at": received, "day": arrays["time"].cast(pa.date32())}
+    if "split" in schema.names:
+        arrays["split"] = split.of(arrays["id"], arrays["group_id"])
+    return pa.table([arrays[name] for name in schema.names], schema=schema)
+
+
+def _table(spec: Spec, kind: Kind, columns: dict[str, Any], records: Sequence[Any]) -> pa.Table:
     arrays: dict[str, Any] = {}
+    schema = waiting_schema(spec, kind)
     for field in schema:
-        if field.name in ("day", "split"):
-            continue
         values = columns.get(field.name)
         if values is None:
             values = [getattr(record, field.name) for record in records]
         try:
             arrays[field.name] = pa.chunked_array([pa.array(values, field.type)])
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise SchemaMismatch(
-                f"Captured values of '{field.name}' do not fit {field.type}: {error}.",
-                where="inbox",
-                hint="The spec has changed since they were captured: flush with the former one first.",
-            ) from error
-    return with_day_and_split(schema, arrays, split)
+            raise misfit(field, error) from error
+    return waiting_rows(schema, arrays)
 
 
-def with_day_and_split(schema: pa.Schema, arrays: dict[str, Any], split: Split | None) -> pa.Table:
-    """The table of a schema from its other columns; columns that are not given are null."""
-    rows = len(arrays["id"])
-    arrays["day"] = arrays["time"].cast(pa.date32())
-    if split is not None:
-        groups = arrays.get("group_id", pa.chunked_array([pa.nulls(rows, pa.string())]))
-        arrays["split"] = split.of(arrays["id"], groups)
-    return pa.table([arrays.get(f.name, pa.nulls(rows, f.type)) for f in schema], schema=schema)
+def misfit(field: pa.Field, why: object) -> SchemaMismatch:
+    """What was captured by one spec does not fit another."""
+    return SchemaMismatch(
+        f"Captured values of '{field.name}' do not fit {field.type}: {why}.",
+        where="inbox",
+        hint="The spec has changed since they were captured: flush with the former one first.",
+    )
 
 
 def _output(value: Any) -> str | None:
@@ -165,17 +186,9 @@ def _feedback_id(feedback: Feedback) -> str:
     return _digest(msgspec.to_builtins(feedback, enc_hook=str))
 
 
-def row_maker(kind: str, spec: Spec, holdout_key: str) -> Callable[[Sequence[Any], Received], pa.Table]:
-    """The function that makes rows of one kind of record."""
-    makers: dict[str, Callable[[Sequence[Any], Received], pa.Table]] = {
-        "predictions": lambda records, received: prediction_rows(records, received, spec, holdout_key),
-        "labels": lambda records, received: label_rows(records, received, spec),
-        "feedback": lambda records, received: feedback_rows(records, received, spec),
-        "spans": lambda records, received: span_rows(records, received, spec),
-    }
+def row_maker(kind: Kind) -> Callable[[Sequence[Any], Spec], pa.Table]:
+    """The function that makes waiting rows of one kind of record."""
+    makers: dict[Kind, Callable[[Sequence[Any], Spec], pa.Table]] = {
+        "predictions": prediction_rows, "labels": label_rows, "feedback": feedback_rows, "spans": span_rows
+    }  # fmt: skip
     return makers[kind]
-
-
-def spread(times: Iterable[tuple[datetime, int]]) -> list[datetime]:
-    """Each time repeated: the received time of every record of a batch of payloads."""
-    return [time for time, count in times for _ in range(count)]

@@ -73,8 +73,8 @@ class Fields:
         self.label_parent = self._own_object()
         sibling = f"{self.label_parent.text}.timestamp" if self.label_parent else "label_time"
         self.label_time = Path("label_time" if native else schema.label_time or sibling)
-        self.rest = Remainder([*self._mapped(), *([self.label_parent] if self.label_parent else [])])
-        self.label_rest = Remainder(self._mapped())
+        self.rest = Remainder([*self.every(), *([self.label_parent] if self.label_parent else [])])
+        self.label_rest = Remainder(self.every())
 
     def _own_object(self) -> Path | None:
         """The object the label lies in, when nothing of the prediction lies there too."""
@@ -89,7 +89,7 @@ class Fields:
             return (Path(f"features.{name}"),)
         return (Path(declared),) if declared else (Path(name), Path(f"features.{name}"))
 
-    def _mapped(self) -> list[Path]:
+    def every(self) -> list[Path]:
         """Every place that is read."""
         truth = [path for path in (self.label, self.label_time, self.label_source) if path is not None]
         return [*self._predicted(), *truth]

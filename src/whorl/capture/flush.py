@@ -2,64 +2,138 @@
 
 A row counts as received when it goes to the lake, not when it was accepted: `received_at` is what "known by T" goes by,
 and a row must never appear behind the back of a T that was asked already. `settled` gives such a T: rows are stamped and
-appended while `arriving` is held, here and in `importers/files.py`, and T is taken while nobody holds it.
+appended by those who share `arriving`, here and in `importers/files.py`, and T is taken by one who has it alone.
 
 claim (numbered, committed) | append (the lake refuses a number it has) | finish (deleted). A batch that was claimed and
-not finished comes again unchanged. One process flushes at a time: the callers hold the workspace's lock.
+not finished comes again unchanged. Several may flush at a time: each takes a slot, which counts its batches for itself.
 """
 
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import cast
 
-from msgspec.structs import replace
-
-from whorl.capture.columns import row_maker, spread
-from whorl.capture.sealed import unpack
-from whorl.records import Feedback, Label, Prediction, Span
-from whorl.storage.lock import Lock, wait_for
-from whorl.storage.tables import CAPTURED
+from whorl.capture.columns import Split
+from whorl.capture.mapping import Kind
+from whorl.capture.sealed import rows_of
+from whorl.clock import as_utc
+from whorl.errors import WhorlError
+from whorl.storage import marks
+from whorl.storage.inbox_claims import Batch
+from whorl.storage.lock import take_if_free, wait_for
+from whorl.storage.tables import CAPTURED, TableName
 from whorl.workspace import Workspace
 
 BATCH_ROWS = 100_000
-_KINDS: dict[str, Any] = {"predictions": Prediction, "labels": Label, "feedback": Feedback, "spans": Span}
+SLOTS = 8
+
+# Flywheel, kind, rows, seconds that moving them took, seconds since the oldest of them was accepted.
+Tell = Callable[[str, str, int, float, float], object]
 
 
-def flush(ws: Workspace) -> int:
-    """Empty the inbox of this flywheel; returns how many records were moved.
+def flush(ws: Workspace, tell: Tell | None = None) -> int:
+    """Move what waits in the inbox of this flywheel when it is called; returns how many records this call moved.
+
+    Args:
+        tell: Called for each batch once it can be queried.
 
     Raises:
-        StorageError: The batch stays claimed, and is the first to be moved next time.
+        WhorlError: A batch could not be moved. It stays claimed, and is the first to be moved next time; batches of
+            other kinds were moved.
     """
-    with arriving(ws):
-        return sum(_flush_kind(ws, kind) for kind in CAPTURED)
+    newest = ws.inbox.newest(ws.name)
+    if not newest:
+        return 0
+    failures: list[WhorlError] = []
+    with _free_slot(ws) as slot:
+        moved = sum(_Mover(ws, kind, slot, tell).move(newest, failures) for kind in CAPTURED)
+    # What other flushers have claimed is theirs; once their lock is free they have moved it, or died.
+    for behind in ws.inbox.slots_behind(ws.name, newest):
+        with wait_for(ws.root, ws.ledger, _slot_lock(ws, behind)):
+            moved += sum(_Mover(ws, kind, behind, tell).move_claimed(failures) for kind in CAPTURED)
+    if failures:
+        raise failures[0]
+    return moved
 
 
-def arriving(ws: Workspace) -> Lock:
-    """Held, in whichever process, while rows get their time of receipt and until they are in the lake."""
-    return wait_for(ws.root, ws.ledger, f"arriving-{ws.name}")
+@contextmanager
+def arriving(ws: Workspace) -> Iterator[datetime]:
+    """While rows get their time of receipt, which it gives, and until they are in the lake; in whichever process."""
+    with wait_for(ws.root, ws.ledger, _arriving_lock(ws), shared=True):
+        now, told = as_utc(ws.clock.now()), marks.settled_at(ws.ledger, ws.name)
+        # Where the clock of another machine was ahead, or this one was set back.
+        yield now if told is None or told <= now else told + timedelta(microseconds=1)
 
 
 def settled(ws: Workspace) -> datetime:
     """Take the time: everything received by it is in the lake, and nothing will be added to it."""
-    with arriving(ws):
-        return ws.clock.now()
-
-
-def _flush_kind(ws: Workspace, kind: Any) -> int:
-    make_rows, moved = row_maker(kind, ws.spec, ws.holdout_key), 0
-    while batch := ws.inbox.claim(ws.name, kind, BATCH_ROWS):
+    with wait_for(ws.root, ws.ledger, _arriving_lock(ws)):
         now = ws.clock.now()
-        payloads = [(received_at, unpack(payload, _KINDS[kind])) for received_at, payload in batch.payloads]
-        records = [_arrived(record, at, now) for at, part in payloads for record in part]
-        received = spread((max(at, now), len(part)) for at, part in payloads)
-        ws.lake.append(kind, make_rows(records, received), app=kind, version=batch.number)
+        marks.settle(ws.ledger, ws.name, now)
+        return now
+
+
+class _Mover:
+    """Moves the batches of one kind and slot."""
+
+    def __init__(self, ws: Workspace, kind: TableName, slot: int, tell: Tell | None) -> None:
+        self._ws, self._kind, self._slot, self._tell = ws, kind, slot, tell
+        self._split = Split(ws.spec, ws.holdout_key)
+
+    def move(self, newest: int, failures: list[WhorlError]) -> int:
+        """Claim and move until everything up to row `newest` is moved; under load there would be no other end."""
+        moved = 0
+        try:
+            while batch := self._ws.inbox.claim(self._ws.name, self._kind, BATCH_ROWS, slot=self._slot):
+                moved += self._move(batch)
+                if batch.last >= newest:
+                    break
+        except WhorlError as error:
+            failures.append(error)
+        return moved
+
+    def move_claimed(self, failures: list[WhorlError]) -> int:
+        """Move the batch that this slot has claimed, if any."""
+        try:
+            batch = self._ws.inbox.unfinished(self._ws.name, self._kind, self._slot)
+            return self._move(batch) if batch is not None else 0
+        except WhorlError as error:
+            failures.append(error)
+            return 0
+
+    def _move(self, batch: Batch) -> int:
+        if not batch.payloads:
+            # Another process of this slot has just finished it.
+            return 0
+        ws, began = self._ws, perf_counter()
+        with arriving(ws) as now:
+            received = rows_of(cast(Kind, self._kind), batch.payloads, now, ws.spec, self._split)
+            ws.lake.append(self._kind, received.rows, app=batch.app, version=batch.number)
+        moved = int(received.rows.num_rows) + received.doubles
+        if self._tell is not None:
+            age = ws.clock.now() - min(at for at, _ in batch.payloads)
+            self._tell(ws.name, self._kind, moved, perf_counter() - began, age.total_seconds())
         ws.inbox.finish(batch)
-        moved += len(records)
-    return moved
+        return moved
 
 
-def _arrived(record: Any, accepted_at: datetime, now: datetime) -> Any:
-    """An answer that came without a time keeps saying so: its time is that of its arrival."""
-    if isinstance(record, Prediction) and record.time == accepted_at < now:
-        return replace(record, time=now)
-    return record
+@contextmanager
+def _free_slot(ws: Workspace) -> Iterator[int]:
+    """A slot that nobody uses; when all are used, the first one that is let go."""
+    for slot in range(SLOTS):
+        lock = take_if_free(ws.root, ws.ledger, _slot_lock(ws, slot))
+        if lock is not None:
+            break
+    else:
+        slot, lock = 0, wait_for(ws.root, ws.ledger, _slot_lock(ws, 0))
+    with lock:
+        yield slot
+
+
+def _slot_lock(ws: Workspace, slot: int) -> str:
+    return f"flushing-{ws.name}-{slot}"
+
+
+def _arriving_lock(ws: Workspace) -> str:
+    return f"arriving-{ws.name}"

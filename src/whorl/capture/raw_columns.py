@@ -1,10 +1,12 @@
 """A table of raw records as columns by path, and what has been read of it so far: which rows are still sure."""
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,8 +14,8 @@ from whorl.capture import lanes
 from whorl.capture.columns import encoded
 from whorl.capture.paths import ABSENT, Path, Remainder, left
 from whorl.capture.readers import AHEAD
-from whorl.capture.values import ZONELESS, Notes
-from whorl.storage.tables import TEXT, TIME
+from whorl.capture.values import MAX_RECORD_BYTES, ZONELESS, Notes
+from whorl.storage.tables import TEXT
 
 
 def normal(table: pa.Table) -> pa.Table:
@@ -22,15 +24,11 @@ def normal(table: pa.Table) -> pa.Table:
     return pa.table(columns, names=table.column_names)
 
 
-class Columns:
-    """A normal table, by path."""
+class ByPath(ABC):
+    """Raw records as columns, by path."""
 
-    def __init__(self, table: pa.Table) -> None:
-        self.rows = table.num_rows
-        self._columns: dict[str, pa.Array] = {
-            name: column.combine_chunks()
-            for name, column in zip(table.column_names, table.columns, strict=True)
-        }
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
 
     def find(self, path: Path) -> pa.Array | None:
         """The first column that a path leads to."""
@@ -41,20 +39,55 @@ class Columns:
         found = (self._along(route) for path in paths for route in path.routes)
         return [column for column in found if column is not None]
 
-    def small(self, size: int) -> pa.Array:
-        """True where the texts of a row have less than `size` bytes together."""
-        total = pa.array(np.zeros(self.rows, dtype=np.int64))
-        for column in self._columns.values():
-            if pa.types.is_string(column.type) and column.nbytes >= size:
-                total = pc.add(total, pc.binary_length(column).cast(pa.int64()).fill_null(0))
-        return pc.less(total, size)
+    @abstractmethod
+    def has(self, key: str) -> bool:
+        """Whether there is anything at this place at the top of a record, null included."""
 
+    @abstractmethod
+    def sure(self) -> pa.Array:
+        """True for the rows that the columns hold as they are, and that are small."""
+
+    @abstractmethod
     def extra(self, remainder: Remainder, only: set[str] | None = None) -> pa.Array | None:
         """What was not read as JSON text, a row each; null where nothing is left.
 
         Args:
-            only: The top-level columns that count; all of them when None.
+            only: The top-level keys that count; all of them when None.
         """
+
+    @abstractmethod
+    def _along(self, route: tuple[str, ...]) -> pa.Array | None: ...
+
+
+def small(columns: Iterable[pa.Array], rows: int) -> npt.NDArray[np.bool_]:
+    """True where the texts of a row are together far from what a record may have in bytes."""
+    limit = MAX_RECORD_BYTES // 4
+    total = np.zeros(rows, dtype=np.int64)
+    columns = list(columns)
+    if sum(column.nbytes for column in columns) >= limit:
+        for column in columns:
+            total += pc.binary_length(column).fill_null(0).to_numpy().astype(np.int64)
+    return total < limit
+
+
+class Columns(ByPath):
+    """A normal table, by path."""
+
+    def __init__(self, table: pa.Table) -> None:
+        super().__init__(table.num_rows)
+        self._columns: dict[str, pa.Array] = {
+            name: column.combine_chunks()
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        }
+
+    def has(self, key: str) -> bool:
+        return key in self._columns
+
+    def sure(self) -> pa.Array:
+        texts = (column for column in self._columns.values() if pa.types.is_string(column.type))
+        return pa.array(small(texts, self.rows))
+
+    def extra(self, remainder: Remainder, only: set[str] | None = None) -> pa.Array | None:
         pieces = []
         for name, column in self._columns.items():
             taken = remainder.below(name)
@@ -78,9 +111,9 @@ class Columns:
 class Reading:
     """Reads columns by lanes, and keeps which rows every lane was sure of."""
 
-    def __init__(self, columns: Columns, received_at: datetime) -> None:
+    def __init__(self, columns: ByPath, received_at: datetime) -> None:
         self.columns = columns
-        self._received_at = received_at
+        self.received_at = received_at
         self._sure = pa.array(np.ones(columns.rows, dtype=bool))
         self._noted: list[tuple[str, pa.Array]] = []
 
@@ -110,7 +143,7 @@ class Reading:
 
     def time(self, path: Path, *, needed: bool = False, where: pa.Array | None = None) -> pa.Array | None:
         """Times not more than a day ahead; what has no zone is noted in the rows where `where` holds."""
-        latest = self._received_at + AHEAD
+        latest = self.received_at + AHEAD
 
         def lane(column: pa.Array) -> lanes.Lane:
             read = lanes.instants(column, latest)
@@ -138,8 +171,11 @@ class Reading:
     def doubt_all(self) -> None:
         self._sure = pa.array(np.zeros(self.columns.rows, dtype=bool))
 
-    def received(self) -> pa.Array:
-        return pa.repeat(pa.scalar(self._received_at, TIME), self.columns.rows)
+    def extra(self, remainder: Remainder, only: set[str] | None = None) -> pa.Array | None:
+        """What was not read, of every row; the last to be asked for."""
+        texts = self.columns.extra(remainder, only)
+        self.only_where(self.columns.sure())
+        return texts
 
     def sure_part(self, values: dict[str, pa.Array | None], where: pa.Array | None = None) -> dict[str, Any]:
         """The columns that are there, of the rows that are sure and where `where` holds."""

@@ -1,34 +1,71 @@
-"""Captured records as bytes, on their way through the inbox: one MessagePack array a batch and kind."""
+"""What was captured as bytes, on its way through the inbox: records one by one in MessagePack, or many as Arrow columns.
 
-from collections.abc import Iterable
-from typing import TypeVar
+A payload holds one kind, of one batch. Which of the two it is shows in its first byte.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.ipc
 
+from whorl.capture.columns import Split, misfit, received_rows, row_maker, waiting_schema
+from whorl.capture.mapping import Kind
 from whorl.capture.values import MAX_RECORD_BYTES, refusal
 from whorl.errors import RecordError
 from whorl.records import Feedback, Label, Prediction, Span
+from whorl.spec import Spec
+from whorl.storage.tables import TIME, lake_schemas
 
 Captured = Prediction | Label | Feedback | Span
 C = TypeVar("C", Prediction, Label, Feedback, Span)
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=str)
+_TYPES: dict[Kind, Any] = {"predictions": Prediction, "labels": Label, "feedback": Feedback, "spans": Span}
+# What every Arrow stream begins with; a MessagePack array never does.
+_ARROW = b"\xff"
+# Smaller ones are compressed more slowly than they are written.
+_WORTH_COMPRESSING = 64 << 10
+_COMPRESSED = pyarrow.ipc.IpcWriteOptions(compression="lz4")
+_PLAIN = pyarrow.ipc.IpcWriteOptions()
+
+
+Micros = npt.NDArray[np.int64]
+
+
+class Received(NamedTuple):
+    """Rows of the lake, and how many that had come twice, in all that they say, were left out."""
+
+    rows: pa.Table
+    doubles: int
 
 
 def seal(record: Captured) -> bytes:
     """One record as bytes.
 
     Raises:
-        RecordError: Something in it has no bytes (text that is not Unicode, a whole number of more than 64 bits), or it
-            is larger than 16 MB.
+        RecordError: Something in it has no bytes, or it is larger than 16 MB.
     """
-    try:
-        sealed = _encoder.encode(record)
-    except (UnicodeEncodeError, OverflowError, RecursionError) as error:
-        raise refusal("encoding", f"it cannot be kept as it is ({error}).") from None
+    sealed = as_bytes(record)
     if len(sealed) > MAX_RECORD_BYTES:
         raise too_large(len(sealed))
     return sealed
+
+
+def as_bytes(value: Any) -> bytes:
+    """The value as bytes.
+
+    Raises:
+        RecordError: Something in it has none: text that is not Unicode, a whole number of more than 64 bits.
+    """
+    try:
+        return _encoder.encode(value)
+    except (UnicodeEncodeError, OverflowError, RecursionError) as error:
+        raise refusal("encoding", f"it cannot be kept as it is ({error}).") from None
 
 
 def too_large(size: int) -> RecordError:
@@ -42,8 +79,18 @@ def pack(sealed: Iterable[bytes]) -> bytes:
     return _encoder.encode([msgspec.Raw(one) for one in sealed])
 
 
+def pack_rows(waiting: pa.Table) -> bytes:
+    """Rows that wait to be received as one payload."""
+    sink = pa.BufferOutputStream()
+    options = _COMPRESSED if waiting.nbytes > _WORTH_COMPRESSING else _PLAIN
+    with pa.ipc.new_stream(sink, waiting.schema, options=options) as writer:
+        writer.write_table(waiting)
+    payload: bytes = sink.getvalue().to_pybytes()
+    return payload
+
+
 def unpack(payload: bytes, kind: type[C]) -> list[C]:
-    """The records of a payload.
+    """The records of a payload that holds them one by one.
 
     >>> from datetime import datetime
     >>> label = Label(value=True, time=datetime.fromisoformat("2026-01-01T00:00Z"), prediction_id="1")
@@ -51,3 +98,86 @@ def unpack(payload: bytes, kind: type[C]) -> list[C]:
     True
     """
     return msgspec.msgpack.decode(payload, type=list[kind])  # type: ignore[valid-type]
+
+
+def rows_of(
+    kind: Kind, payloads: Sequence[tuple[datetime, bytes]], now: datetime, spec: Spec, split: Split
+) -> Received:
+    """Payloads, each with the time at which it was accepted, as rows of the lake, received now.
+
+    Records whose time was that of their acceptance, because they brought none, keep saying so: theirs is that of their
+    receipt.
+
+    Raises:
+        SchemaMismatch: They were captured by another spec, and do not fit this one.
+    """
+    schema, parts, accepted = waiting_schema(spec, kind), list[pa.Table](), list[tuple[int, int]]()
+    singles, single_times = list[Any](), list[tuple[int, int]]()
+    for at, payload in payloads:
+        micros = pa.scalar(at, TIME).value
+        if payload[:1] == _ARROW:
+            part = _fitted(pyarrow.ipc.open_stream(payload).read_all(), schema)
+            parts.append(part)
+            accepted.append((micros, part.num_rows))
+        else:
+            records = unpack(payload, _TYPES[kind])
+            singles += records
+            single_times.append((micros, len(records)))
+    if singles or not parts:
+        parts.append(row_maker(kind)(singles, spec))
+    waiting = pa.concat_tables(parts).combine_chunks()
+    times, counts = np.array([*accepted, *single_times], dtype=np.int64).reshape(-1, 2).T
+    accepted_us = np.repeat(times, counts)
+    received_us = np.maximum(accepted_us, pa.scalar(now, TIME).value)
+    if kind == "predictions":
+        waiting = _timed(waiting, accepted_us, received_us)
+    kept = _once(waiting)
+    if kept is not None:
+        waiting, received_us = waiting.filter(pa.array(kept)), received_us[kept]
+    rows = received_rows(waiting, lake_schemas(spec)[kind], pa.array(received_us).cast(TIME), split)
+    return Received(rows, len(accepted_us) - len(received_us))
+
+
+def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows of another version of the spec in the columns of this one."""
+    if table.schema.equals(schema):
+        return table
+    columns = []
+    for field in schema:
+        place = table.schema.get_field_index(field.name)
+        column = pa.nulls(table.num_rows, field.type) if place < 0 else table.column(place)
+        if column.null_count == table.num_rows:
+            column = pa.nulls(table.num_rows, field.type)
+        elif column.type != field.type:
+            if not pa.types.is_primitive(column.type) or not pa.types.is_floating(field.type):
+                raise misfit(field, f"they are {column.type}")
+            column = column.cast(field.type)
+        columns.append(column)
+    return pa.table(columns, schema=schema)
+
+
+def _timed(waiting: pa.Table, accepted_us: Micros, received_us: Micros) -> pa.Table:
+    """Answers that came without a time, with that of their receipt."""
+    place = waiting.schema.get_field_index("time")
+    time_us = waiting.column(place).cast(pa.int64()).to_numpy()
+    arrived = time_us == accepted_us
+    if not arrived.any():
+        return waiting
+    times = pa.array(np.where(arrived, received_us, time_us)).cast(TIME)
+    return waiting.set_column(place, waiting.schema.field(place), times)
+
+
+def _once(waiting: pa.Table) -> npt.NDArray[np.bool_] | None:
+    """False for rows that say in every column what an earlier one of the same id says; None when there are none."""
+    ids = waiting.column("id").combine_chunks().dictionary_encode()
+    if len(ids.dictionary) == waiting.num_rows:
+        return None
+    codes = ids.indices.to_numpy()
+    repeated = np.flatnonzero(np.bincount(codes)[codes] > 1)
+    seen = set[str]()
+    kept = np.ones(waiting.num_rows, dtype=bool)
+    for place, row in zip(repeated.tolist(), waiting.take(pa.array(repeated)).to_pylist(), strict=True):
+        said = repr(row)
+        kept[place] = said not in seen
+        seen.add(said)
+    return kept
