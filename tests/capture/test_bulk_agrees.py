@@ -141,7 +141,7 @@ def test_paths_that_lead_into_a_map() -> None:
 
 def test_a_clean_table_never_leaves_the_fast_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     bulk = Bulk(SPECS["binary"], KEY)
-    monkeypatch.setattr(bulk._waiting._mapper, "map", None)
+    monkeypatch.setattr(bulk._waiting._mapper, "read", None)
     rows = 1000
     table = pa.table(
         {

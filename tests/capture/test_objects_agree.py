@@ -141,7 +141,7 @@ def test_any_small_body(lines: list[bytes], task: str, kind: Kind, native: bool)
 
 def test_plain_records_never_leave_the_fast_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     bulk = WaitingBulk(SPECS["binary"])
-    monkeypatch.setattr(bulk._mapper, "map", None)
+    monkeypatch.setattr(bulk._mapper, "read", None)
     raws = [
         {
             "id": f"t{n}", "when": "2025-12-01T10:00:00Z", "user": {"id": n}, "f": n if n % 2 else n / 4, "i": n, "b": True,
@@ -161,8 +161,8 @@ def test_plain_records_never_leave_the_fast_lane(monkeypatch: pytest.MonkeyPatch
 def test_one_odd_row_costs_what_it_costs_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     bulk = WaitingBulk(SPECS["binary"])
     mapped: list[Any] = []
-    one_by_one = bulk._mapper.map
-    monkeypatch.setattr(bulk._mapper, "map", lambda *args: mapped.append(args[1]) or one_by_one(*args))
+    one_by_one = bulk._mapper.read
+    monkeypatch.setattr(bulk._mapper, "read", lambda *args: mapped.append(args[1]) or one_by_one(*args))
     raws = [{"id": f"t{n}", "when": "2025-12-01T10:00:00Z", "f": 0.5} for n in range(module.MANY)]
     raws[7]["f"] = "much"
     found = bulk.rows_of("predictions", list(enumerate(raws)), NOW, Notes())

@@ -5,7 +5,7 @@ Logged means on disk before the answer goes out, with the version that gave it.
 
 from datetime import datetime
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 import msgspec
@@ -19,19 +19,21 @@ from whorl.api.auth import needs
 from whorl.api.body import Batch, read_body, records
 from whorl.api.capture import RecordsOperation, all_refused
 from whorl.api.failures import FAILURES, AllRefused
-from whorl.capture.mapping import Mapped, Mapper
+from whorl.capture.mapping import Mapper
 from whorl.capture.paths import ABSENT
 from whorl.capture.sealed import pack, seal
 from whorl.capture.values import Notes, refusal, refusal_of
 from whorl.errors import RecordError
 from whorl.models.model import Model
-from whorl.records import Accepted, Prediction, Record, Refusal
+from whorl.records import Accepted, Label, Prediction, Record, Refusal
 from whorl.serve.champion import Serving
 from whorl.serve.runner import Wheel
 from whorl.stats.arrays import Floats
 from whorl.storage.inbox_writes import Part
 from whorl.storage.tables import FEATURE, feature_fields
 from whorl.workspace import Workspace
+
+NOT_LOGGED = "{n} answer(s) were not logged: there was no consent."
 
 
 class Answer(Record, frozen=True, kw_only=True):
@@ -80,30 +82,47 @@ def _answer(
     batch = records(body, media_type, encoding)
     serving = wheel.champion.serving()
     notes = Notes()
-    mapped, refused = _mapped(wheel.ws, batch, notes)
-    if refused and not mapped:
+    asked, refused = _asked(wheel.ws, batch, notes)
+    if refused and not asked:
         return all_refused(Accepted(accepted=0, refused=refused, notes=notes.lines()))
-    answers = _logged(wheel.ws, serving, mapped) if mapped else []
+    answers = _logged(wheel.ws, serving, asked) if asked else []
     if batch.single:
         return answers[0]
     return Answers(answers=answers, refused=refused, notes=notes.lines())
 
 
-def _mapped(ws: Workspace, batch: Batch, notes: Notes) -> tuple[list[Mapped], list[Refusal]]:
+class _Asked(NamedTuple):
+    """A record that can be answered; `keep`: there is consent to log it."""
+
+    prediction: Prediction
+    label: Label | None
+    keep: bool
+
+
+def _asked(ws: Workspace, batch: Batch, notes: Notes) -> tuple[list[_Asked], list[Refusal]]:
     mapper, now = ws.of_spec(Mapper), ws.clock.now()
-    good: list[Mapped] = []
+    good: list[_Asked] = []
     refused = list(batch.refused)
-    for place, raw in zip(batch.places, batch.raws, strict=True):
+    for place, given in zip(batch.places, batch.raws, strict=True):
         try:
-            mapped = mapper.map("predictions", _completed(raw, mapper, now), now, notes)
+            raw, keep = _scrubbed(mapper, given)
+            mapped = mapper.read("predictions", _completed(raw, mapper, now), now, notes)
             if mapped.prediction is None or not mapped.prediction.features:
                 hint = f"Features: {', '.join(ws.spec.features)}."
                 raise refusal("feature", "it has none of the declared features.", hint=hint)
         except RecordError as error:
             refused.append(refusal_of(error, place))
-        else:
-            good.append(mapped)
+            continue
+        good.append(_Asked(mapped.prediction, mapped.label, keep))
+        if not keep:
+            notes[NOT_LOGGED] += 1
     return good, sorted(refused, key=lambda r: r.index)
+
+
+def _scrubbed(mapper: Mapper, raw: Any) -> tuple[Any, bool]:
+    """The record as the model was taught on such, and whether it may be logged."""
+    door = mapper.scrubber
+    return (raw, True) if door is None else (door.scrubbed(raw), door.may_keep(raw))
 
 
 def _completed(raw: Any, mapper: Mapper, now: datetime) -> Any:
@@ -115,22 +134,24 @@ def _completed(raw: Any, mapper: Mapper, now: datetime) -> Any:
     return {**raw, **missing}
 
 
-def _logged(ws: Workspace, serving: Serving, mapped: list[Mapped]) -> list[Answer]:
-    asked = [m.prediction for m in mapped if m.prediction is not None]
+def _logged(ws: Workspace, serving: Serving, asked: list[_Asked]) -> list[Answer]:
     began = perf_counter()
-    scores = _scores(ws, serving.model, asked)
+    scores = _scores(ws, serving.model, [one.prediction for one in asked])
     latency_ms = (perf_counter() - began) * 1000 / len(asked)
-    told = [_told(serving, prediction.id, scores[row]) for row, prediction in enumerate(asked)]
+    told = [_told(serving, one.prediction.id, scores[row]) for row, one in enumerate(asked)]
     answered = [
         msgspec.structs.replace(
-            prediction, score=answer.score, scores=answer.scores, output=answer.output,
+            one.prediction, score=answer.score, scores=answer.scores, output=answer.output,
             model_version=answer.model_version, latency_ms=latency_ms,
         )
-        for prediction, answer in zip(asked, told, strict=True)
+        for one, answer in zip(asked, told, strict=True)
+        if one.keep
     ]  # fmt: skip
+    if not answered:
+        return told
     now = ws.clock.now()
     parts = [Part("predictions", pack(map(seal, answered)), len(answered))]
-    if labels := [m.label for m in mapped if m.label is not None]:
+    if labels := [one.label for one in asked if one.keep and one.label is not None]:
         parts.append(Part("labels", pack(map(seal, labels)), len(labels)))
     ws.inbox.accept(ws.name, parts, now)
     return told

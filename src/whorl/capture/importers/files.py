@@ -25,6 +25,7 @@ from whorl.capture.importers.json_lines import json_lines_chunks
 from whorl.capture.importers.report import IngestReport, Rejects
 from whorl.capture.mapping import Kind
 from whorl.capture.raw_columns import Columns, normal
+from whorl.capture.scrub.scrubber import WITHOUT_CONSENT
 from whorl.capture.values import Notes
 from whorl.errors import SourceError, did_you_mean
 from whorl.spec import Spec, spec_to_json
@@ -57,8 +58,8 @@ def ingest_file(
     reader = _Reader(path, ws.spec, ws.holdout_key, notes, kind)
     with Rejects(ws.place("rejects") / f"{path.name}.rejects.ndjson") as rejects:
         for number, chunk in enumerate(_chunks(path), start=1):
-            with arriving(ws):
-                rows = reader.rows(chunk, ws.clock.now())
+            with arriving(ws) as now:
+                rows = reader.rows(chunk, now)
                 resumed += not _append(ws, rows, f"ingest/{digest}", number)
             rejects.add(rows.refused)
             accepted += rows.accepted
@@ -67,7 +68,7 @@ def ingest_file(
                 progress(chunk.share)
     if resumed:
         notes["{n} chunk(s) were in the lake already, from an attempt that stopped."] += resumed
-    if accepted + rejects.count == 0:
+    if accepted + rejects.count + notes[WITHOUT_CONSENT] == 0:
         notes["There is no record in it."] += 1
     ingests.finish(ws.ledger, ws.name, digest, accepted, rejects.count)
     return IngestReport(
@@ -137,6 +138,8 @@ def _digest(path: Path, spec: Spec, kind: str | None) -> str:
         "on": mapping["labels"]["on"],
         "kind": kind,
     }
+    if spec.capture.asks:
+        parts["capture"] = mapping["capture"]
     try:
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,6 +21,7 @@ from whorl.capture.accept import seal_all
 from whorl.capture.bulk import Bulk, Rows
 from whorl.capture.importers.report import IngestReport, Rejects
 from whorl.capture.mapping import Kind, Mapper
+from whorl.capture.scrub.scrubber import WITHOUT_CONSENT, Scrubber
 from whorl.capture.sealed import pack
 from whorl.capture.values import Notes
 from whorl.errors import SourceError, did_you_mean
@@ -79,10 +80,10 @@ def ingest_sql(
     try:
         with (
             Rejects(ws.place("rejects") / f"sql-{source[-12:]}.rejects.ndjson") as rejects,
-            closing(_chunks(engine, where, query, watermark, mark)) as chunks,
+            closing(_chunks(engine, where, query, watermark, mark, quote=mapper.scrubber is None)) as chunks,
         ):
             for rows in chunks:
-                fresh, mark, skipped = _after(rows, watermark, mark, where)
+                fresh, mark, skipped = _after(rows, watermark, mark, where, mapper.scrubber)
                 again += skipped
                 numbered = list(enumerate(fresh, start=row_number + 1))
                 row_number += len(fresh)
@@ -102,7 +103,7 @@ def ingest_sql(
     if again:
         notes["{n} row(s) with the last watermark were known already."] += again
     return IngestReport(
-        source=where, accepted=accepted, refused=rejects.count, labels=labels, rejects=rejects.first,
+        source=where, accepted=accepted - notes[WITHOUT_CONSENT], refused=rejects.count, labels=labels, rejects=rejects.first,
         rejects_path=rejects.path, notes=notes.lines(),
     )  # fmt: skip
 
@@ -123,7 +124,9 @@ def read_query(
     """
     engine, bulk, done = engine_of(url), Bulk(spec, holdout_key), 0
     try:
-        with closing(_chunks(engine, place_of(engine.url), query, None, None)) as chunks:
+        with closing(
+            _chunks(engine, place_of(engine.url), query, None, None, quote=not spec.capture.asks)
+        ) as chunks:
             for rows in chunks:
                 numbered = list(enumerate(rows, start=done + 1))
                 done += len(rows)
@@ -139,7 +142,7 @@ def _source(where: str, query: str, watermark: str | None, kind: str | None) -> 
 
 
 def _chunks(
-    engine: sa.Engine, where: str, query: str, watermark: str | None, mark: Watermark | None
+    engine: sa.Engine, where: str, query: str, watermark: str | None, mark: Watermark | None, *, quote: bool
 ) -> Generator[list[dict[str, Any]], None, None]:
     text = query.strip().rstrip(";")
     parameters: dict[str, Any] = {}
@@ -165,8 +168,10 @@ def _chunks(
                     yield [dict(row) for row in part]
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
+        # A database may quote the value that it stumbled over.
+        why = str(cause).strip() if quote else type(cause).__name__
         raise SourceError(
-            f"The query failed: {str(cause).strip()}.",
+            f"The query failed: {why}.",
             where=where,
             hint="Try the query in the database's own client.",
         ) from error
@@ -178,18 +183,24 @@ def _escaped(statement: str) -> str:
 
 
 def _after(
-    rows: list[dict[str, Any]], column: str | None, mark: Watermark | None, where: str
+    rows: list[dict[str, Any]], column: str | None, mark: Watermark | None, where: str, door: Scrubber | None
 ) -> tuple[list[dict[str, Any]], Watermark | None, int]:
     """The rows that were not read before, where the watermark stands after them, and how many were known."""
     if column is None:
         return rows, None, 0
+    if door is not None and rows and door.scrubbed(last := {column: rows[-1][column]}) != last:
+        raise SourceError(
+            f"Column '{column}' cannot be a watermark: its last value is kept, and [capture] says that it may not be.",
+            where=where,
+            hint="Use a time or a number that only grows.",
+        )
     fresh = []
     for row in rows:
         value = row[column]
         kind, text = _as_text(value, where, column)
         if mark is None or (kind, text) != (mark.kind, mark.value):
             mark = Watermark(kind, text, set())
-        digest = _digest(row)
+        digest = _digest(row if door is None else door.scrubbed(row))
         if digest in mark.seen:
             continue
         mark.seen.add(digest)
@@ -205,7 +216,7 @@ def _as_text(value: Any, where: str, column: str) -> tuple[str, str]:
     kind = {int: "int", float: "float", str: "str", Decimal: "decimal"}.get(type(value))
     if kind is None:
         raise SourceError(
-            f"Column '{column}' cannot be a watermark: it holds {type(value).__name__} {value!r}.",
+            f"Column '{column}' cannot be a watermark: it holds {type(value).__name__}.",
             where=where,
             hint="Use a time or a number that only grows.",
         )

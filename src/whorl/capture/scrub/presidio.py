@@ -5,6 +5,7 @@ Nothing is downloaded: a pipeline that is not installed is an error that says ho
 
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,33 @@ from whorl.errors import SpecError
 from whorl.spec.knobs import CaptureSpec
 
 Find = Callable[[str], list[Span]]
+_one_at_a_time = threading.Lock()
 
 
 def presidio_finder(capture: CaptureSpec) -> Find:
-    """What finds spans in a text as [capture] says; loading the pipeline takes seconds.
+    """What finds spans in a text as [capture] says; loading the pipeline takes seconds, once in a process.
 
     Raises:
         SpecError: Presidio or the pipeline is not installed, or cannot look for what is asked.
     """
+    engine = _engine(capture.presidio_model, capture.presidio_language)
+    _check(engine.get_supported_entities(language=capture.presidio_language), capture.presidio_entities)
+
+    def find(text: str) -> list[Span]:
+        with _one_at_a_time:
+            found = engine.analyze(
+                text,
+                language=capture.presidio_language,
+                entities=capture.presidio_entities,
+                score_threshold=capture.presidio_score,
+            )
+        return [Span(one.start, one.end, one.entity_type) for one in found]
+
+    return find
+
+
+@lru_cache(maxsize=4)
+def _engine(model: str, language: str) -> Any:
     try:
         # By name: they are an extra, and have no place in what is checked without it.
         spacy_util = import_module("spacy.util")
@@ -31,9 +51,8 @@ def presidio_finder(capture: CaptureSpec) -> Find:
         raise SpecError(
             'redact_with = "presidio" needs Presidio, which is not installed.',
             where="capture.redact_with",
-            hint="pip install 'whorl[pii]', then python -m spacy download " + capture.presidio_model,
+            hint=f"pip install 'whorl[pii]', then python -m spacy download {model}.",
         ) from None
-    model, language = capture.presidio_model, capture.presidio_language
     # Presidio would fetch a missing one from the network.
     if not (spacy_util.is_package(model) or Path(model).exists()):
         raise SpecError(
@@ -43,21 +62,7 @@ def presidio_finder(capture: CaptureSpec) -> Find:
         )
     named = [{"lang_code": language, "model_name": model}]
     provider = nlp_engine.NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": named})
-    engine: Any = presidio.AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=[language])
-    _check(engine.get_supported_entities(language=language), capture.presidio_entities)
-    one_at_a_time = threading.Lock()
-
-    def find(text: str) -> list[Span]:
-        with one_at_a_time:
-            found = engine.analyze(
-                text,
-                language=language,
-                entities=capture.presidio_entities,
-                score_threshold=capture.presidio_score,
-            )
-        return [Span(one.start, one.end, one.entity_type) for one in found]
-
-    return find
+    return presidio.AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=[language])
 
 
 def _check(known: list[str], asked: list[str]) -> None:
