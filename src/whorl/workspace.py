@@ -19,7 +19,7 @@ from whorl.examples.join import Examples
 from whorl.spec import Spec, spec_hash
 from whorl.storage import flywheels
 from whorl.storage.engine import Engine
-from whorl.storage.inbox import Inbox
+from whorl.storage.inbox import CAPACITY_BYTES, Inbox
 from whorl.storage.journal import Journal
 from whorl.storage.lake import Lake
 from whorl.storage.ledger.ledger import Ledger
@@ -40,6 +40,7 @@ class Workspace:
         tracking_uri: An MLflow server; default is a SQLite store in `root`.
         beside: Directory of the spec, where the functions that it names are looked for.
         memory_limit: Of the engine, such as `2GB`; it spills beyond. Default: a share of the machine's.
+        inbox_bytes: What may wait in the inbox of the whole ledger before no more is accepted.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Workspace:
         tracking_uri: str | None = None,
         beside: Path | None = None,
         memory_limit: str | None = None,
+        inbox_bytes: int = CAPACITY_BYTES,
     ) -> None:
         self.root, self.ledger, self.spec, self.clock, self.beside = root, ledger, spec, clock, beside
         self.name = spec.name
@@ -62,7 +64,7 @@ class Workspace:
         self._scratch = TemporaryDirectory(prefix="whorl-", ignore_cleanup_errors=True)
         self.lake = Lake(root / "lake", spec.name, spec, ledger.uuid)
         self.engine = Engine(Path(self._scratch.name), memory_limit=memory_limit, allowed=[root])
-        self.inbox = Inbox(ledger)
+        self.inbox = Inbox(ledger, inbox_bytes)
         self.journal = Journal(ledger)
         self.registry = Registry(ledger, spec.name, root, clock)
         self._mirror = MlflowMirror(ledger, self.registry, root, tracking_uri) if mirror else None

@@ -28,7 +28,9 @@ class FakeWheel:
         return [task for task in self._tasks if task.what in may_begin]
 
 
-def runner_of(wheel: Any, still_ours: bool = True, stop_all: Callable[[], None] = lambda: None) -> Runner:
+def runner_of(
+    wheel: Any, still_ours: bool | None = True, stop_all: Callable[[], None] = lambda: None
+) -> Runner:
     return Runner([wheel], lambda: still_ours, stop_all)
 
 
@@ -72,3 +74,36 @@ def test_a_lost_lock_stops_everything(ws: Workspace) -> None:
     assert stopped.wait(WAIT_S)
     assert runner.stop(WAIT_S)
     assert not ran.is_set()
+
+
+def test_nothing_begins_while_it_cannot_be_told_whose_the_workspace_is(ws: Workspace) -> None:
+    ours: list[bool | None] = [None]
+    ran, asked = threading.Event(), threading.Event()
+
+    def still_ours() -> bool | None:
+        asked.set()
+        return ours[0]
+
+    runner = Runner([FakeWheel(ws, [Task("flush")], lambda _: ran.set())], still_ours, lambda: None)  # type: ignore[list-item]
+    runner.start()
+    assert asked.wait(WAIT_S)
+    assert not ran.is_set()
+    ours[0] = True
+    assert ran.wait(WAIT_S)
+    assert runner.stop(WAIT_S)
+
+
+def test_a_process_that_only_flushes_does_nothing_else(ws: Workspace) -> None:
+    ran, flushed = [], threading.Event()
+
+    def run(task: Task) -> None:
+        ran.append(task.what)
+        if task.what == "flush":
+            flushed.set()
+
+    wheel: Any = FakeWheel(ws, [Task("turn", "c"), Task("flush")], run)
+    runner = Runner([wheel], lambda: True, lambda: None, only=["flush"])
+    runner.start()
+    assert flushed.wait(WAIT_S)
+    assert runner.stop(WAIT_S)
+    assert set(ran) == {"flush"}

@@ -31,16 +31,16 @@ def test_nothing_to_do_is_nothing_due() -> None:
     assert due(WEEKLY, NOON) == []
 
 
-def test_flushes_once_a_second_and_at_once_when_many_wait() -> None:
+def test_flushes_every_two_seconds_and_at_once_when_many_wait() -> None:
     scheduler, flush = Scheduler(BY_HAND, NOON), Task("flush")
-    few, many = Seen(registered_at=NOON, waiting_rows=1), Seen(registered_at=NOON, waiting_rows=10_000)
+    few, many = Seen(registered_at=NOON, waiting_rows=1), Seen(registered_at=NOON, waiting_rows=50_000)
     assert scheduler.due(NOON, few) == [flush]
     scheduler.begun(flush, NOON)
     assert scheduler.due(NOON + SECOND, many) == [], "it is still running"
     scheduler.ended(flush, NOON, well=True)
-    assert scheduler.due(NOON + SECOND / 2, few) == []
-    assert scheduler.due(NOON + SECOND / 2, many) == [flush]
-    assert scheduler.due(NOON + SECOND, few) == [flush]
+    assert scheduler.due(NOON + SECOND, few) == []
+    assert scheduler.due(NOON + SECOND, many) == [flush]
+    assert scheduler.due(NOON + 2 * SECOND, few) == [flush]
 
 
 def test_the_first_cycle_starts_one_cadence_after_registration() -> None:
@@ -97,6 +97,26 @@ def test_tables_are_maintained_now_and_then() -> None:
     scheduler.begun(maintain, NOON + HOUR / 4)
     scheduler.ended(maintain, NOON + HOUR / 4, well=True)
     assert scheduler.due(NOON + HOUR / 4 + SECOND, Seen(registered_at=NOON)) == []
+
+
+def test_tables_are_maintained_when_there_are_many_new_files_but_not_all_the_time() -> None:
+    scheduler, maintain = Scheduler(BY_HAND, NOON), Task("maintain")
+    few, many = Seen(registered_at=NOON, new_files=199), Seen(registered_at=NOON, new_files=200)
+    assert scheduler.due(NOON + 20 * SECOND, few) == []
+    assert scheduler.due(NOON + 19 * SECOND, many) == []
+    assert scheduler.due(NOON + 20 * SECOND, many) == [maintain]
+    scheduler.begun(maintain, NOON + 20 * SECOND)
+    waiting = Seen(registered_at=NOON, new_files=200, waiting_rows=1)
+    assert scheduler.due(NOON + 50 * SECOND, waiting) == [Task("flush")], "it flushes meanwhile"
+
+
+def test_flushing_comes_again_within_seconds_however_often_it_failed() -> None:
+    scheduler, flush = Scheduler(BY_HAND, NOON), Task("flush")
+    waits = []
+    for _ in range(20):
+        scheduler.begun(flush, NOON)
+        waits.append(scheduler.ended(flush, NOON, well=False).total_seconds())
+    assert waits == [1, 2, 4, *[5] * 17]
 
 
 def test_what_fails_comes_again_later_each_time_and_at_once_after_it_worked() -> None:

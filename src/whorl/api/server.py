@@ -21,8 +21,9 @@ from granian.server.embed import Server
 from whorl.api.app import make_app
 from whorl.api.local_only import check_address, is_loopback
 from whorl.errors import StateError
-from whorl.serve.service import Service
+from whorl.serve.service import Only, Service
 from whorl.storage import api_keys
+from whorl.storage.inbox import CAPACITY_BYTES
 
 log = logging.getLogger("whorl.serve")
 
@@ -64,15 +65,20 @@ def serve(
     ledger_url: str | None = None,
     tracking_uri: str | None = None,
     tls: Tls | None = None,
+    only: Only | None = None,
+    inbox_bytes: int = CAPACITY_BYTES,
 ) -> None:
     """Serve flywheels until SIGTERM or SIGINT; then answer what has begun, flush, and let go of the workspace.
 
     Raises:
         WorkspaceHeld: Another process runs this workspace; nothing was bound.
-        StateError: Others could reach the address and there are no keys, the port is taken, or TLS cannot be read.
+        StateError: `only` on a ledger in a file, others could reach the address and there are no keys, the port is taken, or
+            TLS cannot be read.
         SpecError: A spec is wrong.
     """
-    service = Service(spec_paths, root, ledger_url=ledger_url, tracking_uri=tracking_uri)
+    service = Service(
+        spec_paths, root, ledger_url=ledger_url, tracking_uri=tracking_uri, only=only, inbox_bytes=inbox_bytes
+    )
     try:
         check_who_may_call(service, host, tls)
         check_port(host, port)

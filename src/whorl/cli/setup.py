@@ -89,6 +89,15 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8377,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate with its chain, PEM: speak TLS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM, readable by you alone.")] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="Part of the work, beside a server, on PostgreSQL: capture (take in) or flush (move)."
+        ),
+    ] = None,
+    inbox_bytes: Annotated[
+        int, typer.Option(help="Payload bytes that may wait for the lake; beyond, records get 503.", min=1)
+    ] = 1 << 30,
     workspace: Root = None,
 ) -> None:
     """Listen, flush, turn on cadence, go on with what was approved. Stops on Ctrl-C without losing anything."""
@@ -102,6 +111,8 @@ def serve(
     paths = specs or [DEFAULT_SPEC]
     if (tls_cert is None) != (tls_key is None):
         raise typer.BadParameter("--tls-cert and --tls-key go together.", param_hint="--tls-cert")
+    if only not in (None, "capture", "flush"):
+        raise typer.BadParameter(f"'{only}' is neither capture nor flush.", param_hint="--only")
     listen(
         paths,
         workspace or paths[0].absolute().parent / DEFAULT_ROOT,
@@ -110,6 +121,8 @@ def serve(
         ledger_url=os.environ.get("WHORL_LEDGER"),
         tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
         tls=Tls(tls_cert, tls_key) if tls_cert and tls_key else None,
+        only=only,  # type: ignore[arg-type]
+        inbox_bytes=inbox_bytes,
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs what the schedulers name: one thread looks, four do, so that a slow cycle stops neither flushing nor a swap.
+"""Runs what the schedulers name: one thread looks, others do, so that a slow cycle stops neither flushing nor a swap.
 
 No task can end a thread: what fails is logged with its flywheel and comes again after a wait. A cycle that is cut off
 by the end of the process goes on at the step it was in when the next server starts.
@@ -6,7 +6,8 @@ by the end of the process goes on at the step it was in when the next server sta
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
 from functools import partial
 from queue import SimpleQueue
 from time import monotonic
@@ -17,6 +18,7 @@ from whorl.errors import StorageError, WhorlError, masked
 from whorl.monitor.watch import watch
 from whorl.release.deliver import deliver_webhooks
 from whorl.serve.champion import Champion
+from whorl.serve.meter import Meter
 from whorl.serve.scheduler import Scheduler, Task, What
 from whorl.serve.seen import look
 from whorl.workspace import Workspace
@@ -33,8 +35,10 @@ LANES: dict[What, str] = {
     "watch": "cycle",
     "deliver": "outside",
     "mirror": "outside",
-    "maintain": "outside",
+    "maintain": "maintain",
 }
+# A batch's own name is known for so long.
+NAMES_KEPT = timedelta(days=1)
 
 
 class Wheel:
@@ -43,10 +47,12 @@ class Wheel:
     Args:
         ws: For requests, the flusher and everything small.
         turning: For cycles: the engine of a workspace is used by one thread at a time.
+        meter: Counts what is flushed; one of its own by default.
     """
 
-    def __init__(self, ws: Workspace, turning: Workspace) -> None:
+    def __init__(self, ws: Workspace, turning: Workspace, meter: Meter | None = None) -> None:
         self.ws, self.turning = ws, turning
+        self._meter = meter or Meter()
         self.name = ws.name
         self.champion = Champion(ws)
         self.scheduler = Scheduler(ws.spec, ws.clock.now())
@@ -55,7 +61,7 @@ class Wheel:
         """Do one task; raises what it raises."""
         match task.what:
             case "flush":
-                flush(self.ws)
+                flush(self.ws, self._meter.flushed)
             case "load":
                 self.champion.refresh()
             case "turn":
@@ -72,12 +78,16 @@ class Wheel:
                     raise StorageError("; ".join(problems), where="MLflow")
             case "maintain":
                 self.ws.lake.maintain()
+                self.ws.inbox.forget_names(self.name, self.ws.clock.now() - NAMES_KEPT)
 
     def due(self) -> list[Task]:
         """What should begin now."""
         now = self.ws.clock.now()
         champion = self.champion
-        seen = look(self.ws.ledger, self.ws.spec, now, loaded=champion.loaded, serves=champion.asked)
+        seen = look(
+            self.ws.ledger, self.ws.spec, now, loaded=champion.loaded, serves=champion.asked,
+            new_files=self.ws.lake.new_files,
+        )  # fmt: skip
         return self.scheduler.due(now, seen)
 
 
@@ -85,14 +95,21 @@ class Runner:
     """Looks at every wheel a few times a second and hands each task to its lane.
 
     Args:
-        still_ours: False once the workspace's lock is lost (a database connection broke): nothing runs any more then.
+        still_ours: Whether the workspace's lock is held; None while that cannot be told (the database is away): nothing
+            begins meanwhile. False once another process has it: nothing runs any more then.
         stop_all: Called once when it is lost.
+        only: Tasks that are done here; all by default.
     """
 
     def __init__(
-        self, wheels: Sequence[Wheel], still_ours: Callable[[], bool], stop_all: Callable[[], None]
+        self,
+        wheels: Sequence[Wheel],
+        still_ours: Callable[[], bool | None],
+        stop_all: Callable[[], None],
+        only: Collection[What] = LANES.keys(),
     ) -> None:
         self._wheels, self._still_ours, self._stop_all = wheels, still_ours, stop_all
+        self._only = only
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._looking = threading.Thread(target=self._look, name="whorl-look", daemon=True)
@@ -124,6 +141,8 @@ class Runner:
             try:
                 with self._lock:
                     for task in wheel.due():
+                        if task.what not in self._only:
+                            continue
                         wheel.scheduler.begun(task, wheel.ws.clock.now())
                         self._lanes[LANES[task.what]].submit(partial(self._run, wheel, task))
             except Exception:
@@ -131,12 +150,14 @@ class Runner:
 
     def _look(self) -> None:
         while not self._over.wait(TICK_S):
-            if not self._still_ours():
-                log.critical("Another process may have taken this workspace: the lock is lost. Stopping.")
+            ours = self._still_ours()
+            if ours is False:
+                log.critical("Another process has taken this workspace while its lock was lost. Stopping.")
                 self._over.set()
                 self._stop_all()
                 return
-            self.look()
+            if ours:
+                self.look()
 
     def _run(self, wheel: Wheel, task: Task) -> None:
         if self._over.is_set():

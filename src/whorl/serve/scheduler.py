@@ -12,16 +12,23 @@ from whorl.storage.cycles import Cycle
 
 What = Literal["flush", "load", "turn", "start", "watch", "deliver", "mirror", "maintain"]
 
-FLUSH_ROWS = 10_000
+# An append of fewer rows costs as much; until there are as many, rows wait for as long as EVERY says.
+FLUSH_ROWS = 50_000
+# So many new files slow reading down more than merging them costs.
+MANY_FILES = 200
 # From one beginning to the next; what is not named here begins as soon as there is a reason.
 EVERY: dict[What, timedelta] = {
-    "flush": timedelta(seconds=1),
+    "flush": timedelta(seconds=2),
     "mirror": timedelta(seconds=10),
     "maintain": timedelta(minutes=15),
     "watch": timedelta(hours=1),
 }
+# Even when there are many new files.
+BETWEEN_MERGES = timedelta(seconds=20)
 FIRST_RETRY = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=5)
+# What was accepted must not wait for long once the disk, or the database, is back.
+LONGEST_WAIT_OF: dict[What, timedelta] = {"flush": timedelta(seconds=5)}
 
 
 class Task(NamedTuple):
@@ -35,7 +42,8 @@ class Seen(NamedTuple):
     """What the ledger says of one flywheel, and which model answers in this process.
 
     `answered`: what the waiting cycle needs has come. `decayed_at`: newest finding that the champion got worse, None
-    when there is none or the spec does not act on it. `serves`: predictions are asked for here.
+    when there is none or the spec does not act on it. `serves`: predictions are asked for here. `new_files`: that this
+    process has added to the lake and not merged yet.
     """
 
     registered_at: datetime
@@ -48,6 +56,7 @@ class Seen(NamedTuple):
     serves: bool = False
     mirrored: bool = True
     deliveries: bool = False
+    new_files: int = 0
 
 
 class Scheduler:
@@ -78,7 +87,7 @@ class Scheduler:
             self._not_before.pop(task.what, None)
             return timedelta(0)
         failures = self._failures[task.what] = self._failures.get(task.what, 0) + 1
-        wait = min(LONGEST_WAIT, FIRST_RETRY * (1 << min(failures - 1, 30)))
+        wait = min(LONGEST_WAIT_OF.get(task.what, LONGEST_WAIT), FIRST_RETRY * (1 << min(failures - 1, 30)))
         self._not_before[task.what] = now + wait
         return wait
 
@@ -89,7 +98,8 @@ class Scheduler:
         tasks: list[Task] = []
         if seen.waiting_rows >= FLUSH_ROWS or (seen.waiting_rows and self._rested("flush", now)):
             tasks.append(Task("flush"))
-        if self._rested("maintain", now):
+        many = seen.new_files >= MANY_FILES and now - self._began["maintain"] >= BETWEEN_MERGES
+        if many or self._rested("maintain", now):
             tasks.append(Task("maintain"))
         if seen.serves and seen.champion != seen.loaded:
             tasks.append(Task("load"))

@@ -1,28 +1,42 @@
 """The flywheels of one server process, opened and running: what HTTP handlers and the runner share.
 
-Embedded, one process serves a workspace: it holds the lock `turning` from before it listens until it ends.
+Embedded, one process serves a workspace: it holds the lock `turning` from before it listens until it ends. Where the
+ledger is on PostgreSQL, others may stand beside it that need no lock: some only accept records, some only flush.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from whorl.capture.flush import flush
+from whorl.capture.scrub.scrubber import scrubber_of
 from whorl.clock import Clock, RealClock
-from whorl.errors import NotFound, SpecError, WhorlError, did_you_mean
+from whorl.errors import (
+    NotFound,
+    SpecError,
+    StateError,
+    StorageError,
+    WhorlError,
+    WorkspaceHeld,
+    did_you_mean,
+)
 from whorl.flywheel import LOCK
 from whorl.serve.meter import Meter
 from whorl.serve.runner import Runner, Wheel
 from whorl.spec import load_spec
 from whorl.storage import flywheels
+from whorl.storage.inbox import CAPACITY_BYTES
 from whorl.storage.ledger.ledger import Ledger
-from whorl.storage.lock import hold
+from whorl.storage.lock import Lock, hold
 from whorl.workspace import Workspace, embedded_url
 
 log = logging.getLogger("whorl.serve")
 
 STOP_WITHIN_S = 10.0
+# Part of the work, for a process that does not turn: it takes records in, or moves them to the lake.
+Only = Literal["capture", "flush"]
 
 
 class Service:
@@ -33,9 +47,12 @@ class Service:
         root: The workspace's directory; made when it is not there.
         ledger_url: Default is SQLite in `root`.
         tracking_uri: An MLflow server; default is a store in `root`.
+        only: Which part of the work is done here; default is all of it.
+        inbox_bytes: What may wait in the inbox of the whole ledger before no more is accepted.
 
     Raises:
-        SpecError: A spec is wrong, or two name the same flywheel.
+        SpecError: A spec is wrong, two name the same flywheel, or what [capture] needs is not there.
+        StateError: `only` on a ledger in a file, which one process serves.
         WorkspaceHeld: Another process runs this workspace.
     """
 
@@ -46,9 +63,14 @@ class Service:
         *,
         ledger_url: str | None = None,
         tracking_uri: str | None = None,
+        only: Only | None = None,
+        inbox_bytes: int = CAPACITY_BYTES,
         clock: Clock | None = None,
     ) -> None:
         specs = [(path, load_spec(path)) for path in spec_paths]
+        for _, spec in specs:
+            # Without its key or its model nothing may be taken in: better not to start.
+            scrubber_of(spec)
         names = [spec.name for _, spec in specs]
         if len(set(names)) < len(names) or not names:
             raise SpecError(
@@ -59,9 +81,10 @@ class Service:
         self.root.mkdir(parents=True, exist_ok=True)
         self.clock = clock or RealClock()
         self.meter = Meter()
+        self.only = only
         self.ledger = Ledger.open(ledger_url or embedded_url(self.root), self.clock, self.root)
         try:
-            self._lock = hold(self.root, self.ledger, LOCK)
+            self._lock = self._taken_lock()
         except BaseException:
             self.ledger.close()
             raise
@@ -71,16 +94,18 @@ class Service:
             # One ledger for all: its writers queue in the process instead of polling the file.
             ws, turning = (
                 Workspace(self.root, self.ledger, spec, holdout_key=key, clock=self.clock,
-                          tracking_uri=tracking_uri, beside=path.absolute().parent)
+                          tracking_uri=tracking_uri, beside=path.absolute().parent, inbox_bytes=inbox_bytes)
                 for _ in range(2)
             )  # fmt: skip
-            self.wheels[spec.name] = Wheel(ws, turning)
+            self.wheels[spec.name] = Wheel(ws, turning, self.meter)
         self._runner: Runner | None = None
 
     @property
     def ready(self) -> bool:
-        """The tasks run and the workspace is ours."""
-        return self._runner is not None and self._runner.alive and self._lock.still_held()
+        """The tasks run and the workspace is ours, as far as this process needs either."""
+        if self.only == "capture":
+            return True
+        return self._runner is not None and self._runner.alive and (self.only is not None or self._ours())
 
     def wheel(self, name: str) -> Wheel:
         """An open flywheel by name. Raises NotFound."""
@@ -93,13 +118,20 @@ class Service:
 
     def start(self, stop_all: Callable[[], None]) -> None:
         """Load the champions and begin to flush, turn and deliver. `stop_all` ends the server when the lock is lost."""
+        wheels = list(self.wheels.values())
+        if self.only == "capture":
+            return
+        if self.only == "flush":
+            self._runner = Runner(wheels, lambda: True, stop_all, only=["flush"])
+            self._runner.start()
+            return
         for wheel in self.wheels.values():
             if wheel.champion.asked:
                 try:
                     wheel.champion.refresh()
                 except WhorlError as error:
                     log.error("%s: the champion does not answer: %s", wheel.name, error)
-        self._runner = Runner(list(self.wheels.values()), self._lock.still_held, stop_all)
+        self._runner = Runner(wheels, self._still_ours, stop_all)
         self._runner.start()
 
     def close(self) -> bool:
@@ -110,14 +142,43 @@ class Service:
         """
         ended = self._runner is None or self._runner.stop(STOP_WITHIN_S)
         for wheel in self.wheels.values():
-            self._flush(wheel)
+            if self.only != "capture":
+                self._flush(wheel)
             wheel.ws.close()
             if ended:
                 wheel.turning.close()
         if ended:
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()
             self.ledger.close()
         return ended
+
+    def _taken_lock(self) -> Lock | None:
+        if self.only is None:
+            return hold(self.root, self.ledger, LOCK)
+        if self.ledger.embedded:
+            raise StateError(
+                "A ledger in a file is served by one process, which does everything.",
+                where=f"--only {self.only}",
+                hint="Name a PostgreSQL ledger in WHORL_LEDGER, or leave --only out.",
+            )
+        return None
+
+    def _ours(self) -> bool:
+        return self._lock is not None and self._lock.still_held()
+
+    def _still_ours(self) -> bool | None:
+        """As the runner wants it: a lock that a database let go, when it went away, is taken again when it is back."""
+        if self._ours():
+            return True
+        try:
+            self._lock = hold(self.root, self.ledger, LOCK)
+        except WorkspaceHeld:
+            return False
+        except StorageError:
+            return None
+        log.warning("The workspace's lock was lost with the database's connection, and is taken again.")
+        return True
 
     @staticmethod
     def _flush(wheel: Wheel) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
@@ -27,9 +28,11 @@ ATTEMPTS = 8
 UNREADABLE = "[]%\\="
 # Files that compaction replaced are kept this long, for readers that listed them before.
 RETENTION = timedelta(days=1)
+# Files are merged up to this size: merging holds one of them in memory.
+FILE_BYTES = 64 << 20
 _CONFIGURATION = {
     "delta.deletedFileRetentionDuration": "interval 1 days",
-    "delta.logRetentionDuration": "interval 7 days",
+    "delta.logRetentionDuration": "interval 1 days",
 }
 
 
@@ -58,6 +61,8 @@ class Lake:
         self._schemas = lake_schemas(spec)
         self._ledger_uuid = ledger_uuid
         self._storage_options = storage_options
+        # That this handle has added since it last maintained the tables.
+        self.new_files = 0
         if self._local and any(character in self.location for character in UNREADABLE):
             raise StorageError(
                 f"The path has one of the characters {' '.join(UNREADABLE)}, which table readers misread.",
@@ -93,6 +98,7 @@ class Lake:
                     self._write(table, delta, rows, Transaction(name, version))
                 except (CommitFailedError, SchemaMismatchError):
                     continue  # Another writer was first: look again at what is there.
+                self.new_files += len(pc.unique(rows["day"]))
                 return True
         raise StorageError(
             f"{ATTEMPTS} attempts to append lost against other writers.",
@@ -143,17 +149,29 @@ class Lake:
             Files merged away, by table.
         """
         merged: dict[TableName, int] = {}
+        self.new_files = 0
         for table in TABLES:
             with self._translated(table):
                 delta = self._open(table)
                 if delta is None:
                     continue
-                merged[table] = int(delta.optimize.compact()["numFilesRemoved"])
+                merged[table] = self._merge(table, delta)
                 hours = int(keep.total_seconds() // 3600)
                 delta.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False)
                 delta.create_checkpoint()
                 delta.cleanup_metadata()
         return merged
+
+    def _merge(self, table: TableName, delta: DeltaTable) -> int:
+        """Merge the table's small files; returns how many. Other writers go on, and at worst it is tried again."""
+        for _ in range(ATTEMPTS):
+            try:
+                done = delta.optimize.compact(target_size=FILE_BYTES, max_concurrent_tasks=1)
+            except CommitFailedError:
+                delta.update_incremental()
+                continue
+            return int(done["numFilesRemoved"])
+        return 0
 
     def _at(self, table: TableName) -> str:
         return f"{self.location}/{table}"
