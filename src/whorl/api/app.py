@@ -20,7 +20,9 @@ from whorl.api.cycles import CycleRoutes
 from whorl.api.failures import HANDLERS, no_route
 from whorl.api.flywheels import FlywheelRoutes, HealthRoutes
 from whorl.api.found import FoundRoutes
+from whorl.api.metrics import MetricsRoutes, Timed
 from whorl.api.models import ModelRoutes
+from whorl.api.otlp import OtlpRoutes
 from whorl.api.predict import PredictRoutes
 from whorl.serve.runner import Wheel
 from whorl.serve.service import Service
@@ -44,7 +46,7 @@ def make_app(service: Service) -> Litestar:
 
     return Litestar(
         route_handlers=[
-            HealthRoutes, FlywheelRoutes, CaptureRoutes, PredictRoutes, CycleRoutes, ModelRoutes, FoundRoutes
+            HealthRoutes, MetricsRoutes, FlywheelRoutes, CaptureRoutes, OtlpRoutes, PredictRoutes, CycleRoutes, ModelRoutes, FoundRoutes
         ],
         dependencies={
             "service": Provide(the_service, sync_to_thread=False),
@@ -52,6 +54,7 @@ def make_app(service: Service) -> Litestar:
             "caller": Provide(the_caller, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
+        middleware=[Timed(service)],
         guards=[Gate(service).guard],
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=OpenAPIConfig(

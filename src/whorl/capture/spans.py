@@ -1,10 +1,10 @@
-"""A raw record as a Span: it has the field names of `records.py`, whatever [schema] says."""
+"""A raw record as a Span: it has the field names of `records.py`, whatever [schema] says; the rest are its attributes."""
 
 from datetime import datetime
 from typing import Any
 
-from whorl.capture.paths import Path
-from whorl.capture.readers import Raw, reader, time_reader
+from whorl.capture.paths import Path, Remainder
+from whorl.capture.readers import Raw, lifted, reader, time_reader
 from whorl.capture.values import Notes, identifier, number, refusal, shown, text_of
 from whorl.records import Span
 
@@ -33,11 +33,12 @@ def read_span(raw: Raw, received_at: datetime, notes: Notes) -> Span:
         name=text_of(raw.get("name"), "name"),
         duration_ms=_duration(raw),
         status=status,
-        attributes=attributes,
+        attributes={**lifted(_OWN.of(raw)), **attributes},
     )
 
 
 _id, _trace_id, _parent_id, _prediction_id = (
     reader(Path(name), identifier) for name in ("id", "trace_id", "parent_id", "prediction_id")
 )
+_OWN = Remainder(Path(name) for name in Span.__struct_fields__)
 _time, _duration = time_reader(Path("time")), reader(Path("duration_ms"), number)

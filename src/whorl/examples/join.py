@@ -13,10 +13,12 @@ import pyarrow as pa
 from whorl.clock import as_utc
 from whorl.examples.columns import STATUSES
 from whorl.examples.coverage import coverage
+from whorl.examples.other_names import by_one_name
 from whorl.examples.steps import add_label_steps, example_steps, in_window
 from whorl.spec import Spec
 from whorl.storage.engine import Engine, Steps
 from whorl.storage.lake import Lake
+from whorl.storage.sql_types import instant_literal
 
 _numbers = count(1)
 
@@ -31,7 +33,8 @@ class Examples:
     def __init__(self, lake: Lake, engine: Engine, spec: Spec, as_of: datetime) -> None:
         self.as_of = as_utc(as_of)
         self._engine, self._spec = engine, spec
-        self._predictions, self._labels = lake.relation("predictions"), lake.relation("labels")
+        self._predictions = by_one_name(lake, "predictions", "id", self.as_of)
+        self._labels = by_one_name(lake, "labels", "prediction_id", self.as_of)
         self._table = f"examples_{next(_numbers)}"
 
     def steps(self) -> Steps:
@@ -99,6 +102,22 @@ class Examples:
             self._label_steps().sql(
                 f"SELECT * FROM ambiguous_labels ORDER BY received_at DESC, id LIMIT {limit}"
             )
+        )
+
+    def messages(self) -> pa.Table:
+        """What was said in each prediction that has messages: `id` and `messages`, a list of JSON objects.
+
+        As with every field the first record received counts; where messages came in parts, as OpenTelemetry's log
+        records do, the parts follow one another.
+        """
+        part = "coalesce(extra::JSON ->> 'otel_part' = 'true', false)"
+        return self._engine.query(
+            f"WITH said AS (SELECT id, time, messages, {part} AS part, min(received_at) AS received_at\n"
+            f"  FROM {self._predictions} WHERE messages IS NOT NULL\n"
+            f"  AND received_at <= {instant_literal(self.as_of)} GROUP BY ALL)\n"
+            "SELECT id, coalesce(first(messages::JSON[] ORDER BY received_at, time) FILTER (NOT part),\n"
+            "  flatten(list(messages::JSON[] ORDER BY time, received_at) FILTER (part)))::VARCHAR[] AS messages\n"
+            "FROM said GROUP BY id ORDER BY id"
         )
 
     def close(self) -> None:

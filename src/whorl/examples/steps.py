@@ -11,7 +11,7 @@ from typing import Any
 
 from whorl.examples.columns import KEY, example_schema, label_keys, prediction_columns
 from whorl.spec import Spec
-from whorl.storage.sql_types import quoted, sql_type, text_literal
+from whorl.storage.sql_types import instant_literal, quoted, sql_type, text_literal
 from whorl.storage.steps import Steps
 from whorl.storage.tables import label_type
 
@@ -38,7 +38,7 @@ def example_steps(spec: Spec, as_of: datetime, predictions: str, labels: str) ->
         Steps()
         .add(
             "received_predictions",
-            f"SELECT {_prediction_columns(spec)} FROM {predictions} WHERE received_at <= {_instant(as_of)}",
+            f"SELECT {_prediction_columns(spec)} FROM {predictions} WHERE received_at <= {instant_literal(as_of)}",
             "what had been received by T",
             inline=True,
         )
@@ -66,7 +66,7 @@ def add_label_steps(steps: Steps, spec: Spec, as_of: datetime, labels: str) -> S
     return (
         steps.add(
             "received_labels",
-            f"SELECT {LABEL_COLUMNS}{_extracted_keys(spec)} FROM {labels} WHERE received_at <= {_instant(as_of)}",
+            f"SELECT {LABEL_COLUMNS}{_extracted_keys(spec)} FROM {labels} WHERE received_at <= {instant_literal(as_of)}",
             "what had been received by T",
             inline=True,
         )
@@ -160,9 +160,9 @@ def _outcomes(spec: Spec, as_of: datetime) -> str:
     default, window = spec.labels.default_after, spec.labels.window
     elapsed, passed = "", ""
     if default is not None:
-        elapsed = f"\n    WHEN p.time + {_interval(default.after.span)} <= {_instant(as_of)} THEN 'defaulted'"
+        elapsed = f"\n    WHEN p.time + {_interval(default.after.span)} <= {instant_literal(as_of)} THEN 'defaulted'"
     if window is not None:
-        passed = f"\n    WHEN p.time + {_interval(window.span)} < {_instant(as_of)} THEN 'expired'"
+        passed = f"\n    WHEN p.time + {_interval(window.span)} < {instant_literal(as_of)} THEN 'expired'"
     return (
         "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source,\n"
         "  l.first_received_at, coalesce(l.corrected, false) AS corrected,\n"
@@ -181,7 +181,7 @@ def _examples(spec: Spec, as_of: datetime) -> str:
         "label_first_received_at": "first_received_at",
         "label_source": "value_source",
         "defaulted": "status = 'defaulted'",
-        "age_days": f"(epoch({_instant(as_of)}) - epoch(time)) / 86400",
+        "age_days": f"(epoch({instant_literal(as_of)}) - epoch(time)) / 86400",
         "delay_days": "(epoch(value_time) - epoch(time)) / 86400",
     }
     default = spec.labels.default_after
@@ -211,10 +211,6 @@ def _or_default(value: str, default: str) -> str:
 def _default_value(spec: Spec, value: Any) -> str:
     text = value if spec.task == "multiclass" and isinstance(value, str) else json.dumps(value)
     return f"{text_literal(text)}::{sql_type(label_type(spec.task))}"
-
-
-def _instant(when: datetime) -> str:
-    return f"TIMESTAMPTZ '{when.isoformat()}'"
 
 
 def _interval(span: timedelta) -> str:

@@ -1,5 +1,7 @@
 """How the lake's column types are called in DuckDB's SQL."""
 
+from datetime import datetime
+
 import pyarrow as pa
 
 _NAMES = {
@@ -38,6 +40,15 @@ def quoted(name: str) -> str:
     '"Amount ""net\"""'
     """
     return '"' + name.replace('"', '""') + '"'
+
+
+def instant_literal(when: datetime) -> str:
+    """A time constant.
+
+    >>> instant_literal(datetime.fromisoformat("2026-01-01T00:00Z"))
+    "TIMESTAMPTZ '2026-01-01T00:00:00+00:00'"
+    """
+    return f"TIMESTAMPTZ '{when.isoformat()}'"
 
 
 def text_literal(text: str) -> str:

@@ -1,0 +1,1 @@
+"""OpenTelemetry's traces and log records as captured records, by GenAI semantic conventions old and new."""

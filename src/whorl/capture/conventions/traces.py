@@ -1,0 +1,78 @@
+"""Spans: a model call becomes a prediction, and every span a step of its trace. Told apart by attributes, never by name."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from whorl.capture.conventions.aliases import MODEL_CALLS, Attributes
+from whorl.capture.conventions.evaluations import EVALUATION, evaluation_record
+from whorl.capture.conventions.otlp import plain_attributes
+from whorl.capture.conventions.telemetry import Declared, Raw, Telemetry, at, beside, call_record, ids
+
+Resource = dict[str, Any]
+_STATUS = {Status.STATUS_CODE_OK: "ok", Status.STATUS_CODE_ERROR: "error"}
+# What an exception's event says that its span may not.
+_EXCEPTION = ("exception.type", "exception.message")
+
+
+def spans_of(request: ExportTraceServiceRequest) -> Iterator[tuple[Resource, list[Span]]]:
+    """The spans of each resource."""
+    for one in request.resource_spans:
+        yield (
+            plain_attributes(one.resource.attributes),
+            [span for scope in one.scope_spans for span in scope.spans],
+        )
+
+
+def add_span(into: Telemetry, span: Span, resource: Resource, declared: Declared, place: int) -> None:
+    """What one span becomes."""
+    values = plain_attributes(span.attributes)
+    known = {**resource, **values}
+    trace_id, span_id, parent_id = ids((span.trace_id, span.span_id, span.parent_span_id))
+    took_ms = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e6
+    step: Raw = {
+        "id": span_id,
+        "trace_id": trace_id,
+        "parent_id": parent_id,
+        "time": span.start_time_unix_nano or None,
+        "name": span.name or None,
+        "duration_ms": took_ms if took_ms >= 0 else None,
+        "status": _STATUS.get(span.status.code),
+    }
+    wrong = _went_wrong(span)
+    if is_model_call(values):
+        call = call_record(Attributes(values), known, declared, span.name)
+        call = {"id": at(trace_id or "", span_id or ""), **call}
+        call |= {name: step[name] for name in ("trace_id", "parent_id", "time")}
+        call["extra"] |= {"span_id": span_id} | wrong
+        into.add("predictions", {**call, "latency_ms": step["duration_ms"]}, place)
+        into.add("spans", {**step, "prediction_id": call["id"]}, place)
+    else:
+        into.add("spans", beside(step, values, {"service": resource.get("service.name"), **wrong}), place)
+    for event in span.events:
+        if event.name == EVALUATION:
+            about = plain_attributes(event.attributes)
+            at_ns = event.time_unix_nano or span.end_time_unix_nano
+            into.add("feedback", evaluation_record(Attributes(about), trace_id, span_id, at_ns), place)
+
+
+def is_model_call(values: dict[str, Any]) -> bool:
+    """Whether attributes are those of a span around one call of a model."""
+    operation = Attributes(values).take("operation")
+    if operation is not None:
+        return str(operation).lower() in MODEL_CALLS
+    return Attributes(values).take("response_id") is not None
+
+
+def _went_wrong(span: Span) -> dict[str, Any]:
+    """Why a span failed, in its own words."""
+    if span.status.code != Status.STATUS_CODE_ERROR:
+        return {}
+    told: dict[str, Any] = {"error": span.status.message or "unknown"}
+    for event in span.events:
+        if event.name == "exception":
+            about = plain_attributes(event.attributes)
+            told |= {key: about[key] for key in _EXCEPTION if key in about}
+    return told
