@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from whorl.cli import cases, cycle, data, dataset, gate, key, model, setup, status
+from whorl.cli import cases, cycle, data, dataset, doctor, gate, key, model, setup, status
 
 # Typer brings its own copy of Click, under a private name; this is the base of its usage errors.
 _ClickException: Any = typer.BadParameter.__mro__[2]
@@ -29,6 +29,7 @@ app.command("serve")(setup.serve)
 app.command("ingest")(data.ingest)
 app.command("replay")(data.replay)
 app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
 app.command("gate")(gate.gate)
 app.add_typer(cycle.app, name="cycle")
 app.add_typer(cases.app, name="cases")

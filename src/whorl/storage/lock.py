@@ -92,6 +92,18 @@ def take_if_free(workspace_root: Path, ledger: Ledger, name: str) -> Lock | None
     return None
 
 
+def holder(workspace_root: Path, ledger: Ledger, name: str) -> Holder | None:
+    """Who holds a lock that is signed; None when nobody does, or has just taken it."""
+    lock = _lock(workspace_root, ledger, name)
+    if lock.take():
+        lock.release()
+        return None
+    try:
+        return msgspec.json.decode(lock.describe(), type=Holder)
+    except msgspec.DecodeError:
+        return None
+
+
 def _lock(workspace_root: Path, ledger: Ledger, name: str) -> "_FileLock | _DatabaseLock":
     return _FileLock(workspace_root / f"{name}.lock") if ledger.embedded else _DatabaseLock(ledger, name)
 

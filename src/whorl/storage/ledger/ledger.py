@@ -47,12 +47,13 @@ class Ledger:
         self._writer = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, clock: Clock, root: Path | None = None) -> "Ledger":
+    def open(cls, url: str, clock: Clock, root: Path | None = None, *, as_is: bool = False) -> "Ledger":
         """Open the ledger; create it, or bring it up to date, when it is not.
 
         Args:
             url: `sqlite:////absolute/path/ledger.db` or `postgresql://user@host/database`.
             root: Directory of the workspace, as a whole path: it can be another one the next time.
+            as_is: Change nothing: one that is not up to date is refused, too.
 
         Raises:
             WorkspaceVersion: A newer Whorl has written it; nothing is changed.
@@ -64,8 +65,14 @@ class Ledger:
         try:
             with _transaction(engine, write=False) as conn:
                 uuid = _uuid_if_current(conn, place_of(parsed))
-            if uuid is None:
-                uuid = _migrate(engine, place_of(parsed))
+            if uuid is None and as_is:
+                raise WorkspaceVersion(
+                    "Its tables are not those of this Whorl yet.",
+                    where=place_of(parsed),
+                    hint="Any command that opens it brings it up to date: whorl status.",
+                    older=True,
+                )
+            uuid = uuid or _migrate(engine, place_of(parsed))
         except BaseException:
             engine.dispose()
             raise
