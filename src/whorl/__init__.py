@@ -4,7 +4,7 @@
 
     flywheel = whorl.open("fraud.toml")
     flywheel.log_prediction({...})
-    flywheel.label("txn_1", True)
+    flywheel.log_label("txn_1", True)
     report = flywheel.run_cycle()
 
 Names are loaded when they are first used, so that importing Whorl costs next to nothing.
@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from whorl.client.client import Client
+    from whorl.client.connect import connect, track
     from whorl.errors import WhorlError
     from whorl.flywheel import Flywheel
     from whorl.flywheel import open_flywheel as open
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Accepted": "whorl.records",
     "Check": "whorl.records",
+    "Client": "whorl.client.client",
     "Feedback": "whorl.records",
     "Flywheel": "whorl.flywheel",
     "Label": "whorl.records",
@@ -30,13 +33,16 @@ _HOMES = {
     "Spec": "whorl.spec",
     "Verdict": "whorl.records",
     "WhorlError": "whorl.errors",
+    "connect": "whorl.client.connect",
     "load_spec": "whorl.spec",
     "open": "whorl.flywheel:open_flywheel",
+    "track": "whorl.client.connect",
 }
 
 __all__ = [
     "Accepted",
     "Check",
+    "Client",
     "Feedback",
     "Flywheel",
     "Label",
@@ -44,8 +50,10 @@ __all__ = [
     "Spec",
     "Verdict",
     "WhorlError",
+    "connect",
     "load_spec",
     "open",
+    "track",
 ]
 
 

@@ -6,13 +6,17 @@ the caller's thread.
 
 import getpass
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from whorl.capture.accept import accept
 from whorl.capture.flush import flush
+from whorl.capture.mapping import native_mapper
+from whorl.client.encode import LOGGED_AT, plain
+from whorl.client.shapes import feedback_record, label_record
+from whorl.client.track import Id, tracked
 from whorl.clock import Clock
 from whorl.cycle import CycleReport, start, turn
 from whorl.errors import NotFound, RecordError, StateError
@@ -36,37 +40,34 @@ class Flywheel:
         self._model: tuple[str, Model] | None = None
 
     def log_prediction(self, record: Mapping[str, Any]) -> None:
-        """Log a model call in your own shape; returns once it is on disk. Raises RecordError when it is refused."""
-        _all_accepted(self.log_predictions([record]))
+        """Log a model call in your own shape; returns once it is on disk. Raises RecordError when it is refused.
+
+        A record that says no time is given that of this call.
+        """
+        stamped = {LOGGED_AT: self.workspace.clock.now(), **record}
+        _all_accepted(accept(self.workspace, "predictions", [stamped]))
 
     def log_predictions(self, records: Sequence[Mapping[str, Any]]) -> Accepted:
         """Log many; the refused ones are named in the answer, the others are kept."""
         return accept(self.workspace, "predictions", records)
 
-    def label(self, id: str, value: Any, *, time: str | None = None, source: str | None = None) -> None:
-        """The truth about a prediction; a later one corrects an earlier one."""
-        record = {
-            "prediction_id": id,
-            "value": value,
-            "time": time or self.workspace.clock.now(),
-            "source": source,
-        }
+    def log_label(self, id: str | None, value: Any, **fields: Any) -> None:
+        """The truth about a prediction; a later one corrects an earlier one. Fields are those of `whorl.Label`."""
+        record = label_record(self.workspace.clock.now(), id, value, fields)
         _all_accepted(accept(self.workspace, "labels", [record], native=True))
 
     def log_labels(self, records: Sequence[Mapping[str, Any]]) -> Accepted:
         """Labels in your own shape."""
         return accept(self.workspace, "labels", records)
 
-    def feedback(self, id: str, name: str, value: Any = None, **fields: Any) -> None:
-        """A signal about a prediction: `feedback("txn_1", "thumbs", 1)`. Fields are those of `whorl.Feedback`."""
-        record = {
-            "prediction_id": id,
-            "name": name,
-            "value": value,
-            "time": self.workspace.clock.now(),
-            **fields,
-        }
+    def log_feedback(self, id: str | None, name: str, value: Any = None, **fields: Any) -> None:
+        """A signal about a prediction: `log_feedback("txn_1", "thumbs", 1)`. Fields are those of `whorl.Feedback`."""
+        record = feedback_record(self.workspace.clock.now(), id, name, value, fields)
         _all_accepted(accept(self.workspace, "feedback", [record], native=True))
+
+    def track(self, function: Callable[..., Any] | None = None, *, id: Id = None) -> Any:
+        """Log each call of a function as a prediction; what is refused is warned of. See `whorl.track`."""
+        return tracked(self._log_call, self.workspace.clock.now, function, id)
 
     def predict(
         self, features: Mapping[str, Any], *, id: str | None = None, group: str | None = None
@@ -84,7 +85,10 @@ class Flywheel:
             NotFound: No champion yet.
         """
         version, model = self._champion()
-        answer = {**model_answer(model, features), "model_version": version}
+        door = self.workspace.of_spec(native_mapper).scrubber
+        # The model was taught on what may be kept, and is asked in the same words.
+        seen = features if door is None else door.scrubbed({"features": features})["features"]
+        answer = {**model_answer(model, seen), "model_version": version}
         if id is not None:
             by = self.workspace.spec.schema.group
             group = group if group is not None or by is None else features.get(by)
@@ -157,6 +161,9 @@ class Flywheel:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _log_call(self, record: dict[str, Any]) -> None:
+        _all_accepted(accept(self.workspace, "predictions", [plain(record)], native=True))
 
     def _decide(self, decision: Any, cycle_id: str | None, by: str | None, reason: str) -> None:
         ws = self.workspace

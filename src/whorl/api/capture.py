@@ -8,6 +8,7 @@ from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.params import FromQuery
 
 from whorl.api.auth import needs
 from whorl.api.body import JSON, NDJSON, read_body, records
@@ -53,19 +54,21 @@ class CaptureRoutes(Controller):
         summary="Log records",
         responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
     )
-    async def log(self, request: Request[Any, Any, Any], wheel: NamedDependency[Wheel]) -> Captured:
+    async def log(
+        self, request: Request[Any, Any, Any], wheel: NamedDependency[Wheel], native: FromQuery[bool] = False
+    ) -> Captured:
         kind = cast(Kind, request.url.path.rstrip("/").rpartition("/")[2])
         body, headers = await read_body(request), request.headers
         media_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
-        answer = await sync_to_thread(_take, wheel, kind, body, media_type, encoding)
+        answer = await sync_to_thread(_take, wheel, kind, body, media_type, encoding, native)
         return cast(Captured, answer)
 
 
 def _take(
-    wheel: Wheel, kind: Kind, body: bytes, media_type: str, encoding: str
+    wheel: Wheel, kind: Kind, body: bytes, media_type: str, encoding: str, native: bool
 ) -> Captured | Response[AllRefused]:
     batch = records(body, media_type, encoding)
-    answer = batch.with_places(accept(wheel.ws, kind, batch.raws))
+    answer = batch.with_places(accept(wheel.ws, kind, batch.raws, native=native))
     if answer.refused and not answer.accepted:
         return all_refused(answer)
     return Captured(accepted=answer.accepted, refused=answer.refused, notes=answer.notes)

@@ -6,6 +6,7 @@ which builds records itself (`flywheel.predict(...)`) and a company's own JSON g
 """
 
 from whorl.capture.paths import Path, Remainder
+from whorl.client.encode import LOGGED_AT
 from whorl.spec import Spec
 
 # Field of a Prediction: knob of [schema] that says where it is; None where only the own name serves.
@@ -35,6 +36,7 @@ class Fields:
 
     Attributes:
         prediction: Path by field of Prediction, beside the id, time, group, session and the dictionaries.
+        logged_at: When the client logged a record. It stands in for a missing time, and is never kept in `extra`.
         declared: Those of them that [schema] names: a wrong type there is refused, not left in `extra`.
         features: Candidate paths by feature; the first that is there counts.
         label_parent: The object that holds the label and nothing of the prediction (`ground_truth`): all of it is
@@ -54,6 +56,7 @@ class Fields:
 
         self.id = Path("id" if native else schema.id)
         self.time = Path("time" if native else schema.time)
+        self.logged_at = Path(LOGGED_AT)
         self.group = path("group", "group")
         self.session = path("session", "session")
         self.prediction = {
@@ -96,7 +99,8 @@ class Fields:
 
     def _predicted(self) -> list[Path]:
         """Every place that is read for the prediction."""
-        single = [path for path in (self.id, self.time, self.group, self.session) if path is not None]
+        named = (self.id, self.time, self.logged_at, self.group, self.session)
+        single = [path for path in named if path is not None]
         features = [path for paths in self.features.values() for path in paths]
         return [
             *single, *self.prediction.values(), *self.keys.values(), *self.protected.values(), *features

@@ -20,7 +20,7 @@ class Predictions:
         self._fields, self._native = fields, native
         self._answers, self._features = Answers(spec, fields), Features(spec, fields)
         self._id = reader(fields.id, identifier)
-        self._time = time_reader(fields.time)
+        self._time, self._logged_at = time_reader(fields.time), time_reader(fields.logged_at)
         self._group = reader(fields.group, identifier)
         self._session = reader(fields.session, identifier)
         self._keys = readers(fields.keys, identifier)
@@ -34,8 +34,10 @@ class Predictions:
         time = self._time(raw, received_at, notes)
         if time is None:
             if features or not _INPUTS.isdisjoint(answers):
-                raise refusal("time", "there is no time.", self._fields.time.text, TIME_HINT)
-            if not answers:
+                time = self._logged_at(raw, received_at, notes)
+                if time is None:
+                    raise refusal("time", "there is no time.", self._fields.time.text, TIME_HINT)
+            elif not answers:
                 return None
         if known_id is None:
             raise refusal("id", "there is no id.", self._fields.id.text, "[schema] id says where it is.")

@@ -1,0 +1,188 @@
+"""The light face: log to a server without ever waiting for it.
+
+A verb encodes the record and puts it into a bounded queue (with `durable=True`, into a file); the rest is the background
+thread's, see `courier.py`. No verb raises or blocks: what was lost is counted in `stats()` and told by one warning.
+"""
+
+import asyncio
+import atexit
+import os
+import sys
+from collections.abc import Callable, Mapping
+from threading import RLock
+from typing import Any
+from weakref import WeakSet
+
+from whorl.client.courier import Courier
+from whorl.client.encode import MAX_RECORD_BYTES, encoded
+from whorl.client.frames import Kind, Logged
+from whorl.client.losses import Losses, Reason, Stats
+from whorl.client.settings import Settings
+from whorl.client.shapes import feedback_record, label_record
+from whorl.client.track import Id, tracked
+
+_clients: "WeakSet[Client]" = WeakSet()
+# Of parents, in their children: never used, and never closed, for the connections in them are the parents' own.
+_inherited: list[Courier] = []
+
+
+class Client:
+    """Verbs for one flywheel of one server; `whorl.connect` makes it. Any thread may use it, and any child of a fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._now = settings.clock.now
+        self._closed = False
+        self._courier: Courier | None = None
+        self._renew()
+        self._begin()
+        _clients.add(self)
+        atexit.register(self.close)
+
+    def log_prediction(self, record: Mapping[str, Any]) -> None:
+        """Log a model call in your own shape. A record that says no time is given that of this call."""
+        self._log("predictions", record, stamped=True)
+
+    def log_label(self, id: str | None, value: Any, **fields: Any) -> None:
+        """The truth about a prediction; a later one corrects an earlier one. Fields are those of `whorl.Label`."""
+        self._log("labels", label_record(self._now(), id, value, fields))
+
+    def log_feedback(self, id: str | None, name: str, value: Any = None, **fields: Any) -> None:
+        """A signal about a prediction: `log_feedback("txn_1", "thumbs", 1)`. Fields are those of `whorl.Feedback`."""
+        self._log("feedback", feedback_record(self._now(), id, name, value, fields))
+
+    def track(self, function: Callable[..., Any] | None = None, *, id: Id = None) -> Any:
+        """Log each call of a function as a prediction; see `whorl.track`."""
+        return tracked(self.log_call, self._now, function, id)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until the server has answered for all that was logged before; False when `timeout` seconds are over first.
+
+        Args:
+            timeout: Default is `exit_s`. It blocks: from asyncio, `await asyncio.to_thread(client.flush)`.
+        """
+        with self._guard:
+            courier, target = self._courier, 0 if self._courier is None else self._courier.taken_in
+        if courier is None or self._closed:
+            return self.stats().waiting == 0
+        return courier.settled(target, self._settings.exit_s if timeout is None else timeout)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Send what can be sent within `timeout` seconds (default `exit_s`); what cannot stays in the spool."""
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
+            courier = self._courier
+        if courier is not None:
+            courier.close(self._settings.exit_s if timeout is None else timeout)
+        atexit.unregister(self.close)
+
+    def stats(self) -> Stats:
+        """What became of what was logged."""
+        with self._guard:
+            courier, losses, logged = self._courier, self._losses, self._logged
+            dropped = {str(reason): count for reason, count in losses.dropped.items()}
+            sent, spooled, taken_over = (
+                (0, 0, 0) if courier is None else (courier.sent, courier.spooled, courier.taken_over)
+            )
+            refused = losses.refused
+        return Stats(
+            logged=logged,
+            sent=sent,
+            refused=refused,
+            dropped=dropped,
+            waiting=logged - sent - refused - sum(dropped.values()),
+            spooled=spooled,
+            taken_over=taken_over,
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.close)
+
+    def log_call(self, record: dict[str, Any]) -> None:
+        """A tracked call: a prediction with the field names of `whorl.Prediction`."""
+        self._log("native", record)
+
+    def _log(self, kind: Kind, record: Mapping[str, Any], *, stamped: bool = False) -> None:
+        try:
+            body = encoded(record, self._now() if stamped else None)
+        except Exception:  # noqa: BLE001 - whatever the caller's own objects throw, logging them does not
+            self._count("unencodable")
+            return
+        if len(body) > MAX_RECORD_BYTES:
+            self._count("too_large")
+            return
+        with self._guard:
+            self._logged += 1
+            reason: Reason | None = "closed" if self._closed else self._taken_in(Logged(kind, body))
+            if reason is not None:
+                self._lose(reason)
+
+    def _taken_in(self, record: Logged) -> Reason | None:
+        courier = self._courier
+        if courier is None:
+            try:
+                courier = self._begin()
+            except OSError:
+                return "disk"
+            except RuntimeError:
+                # The interpreter ends, and starts no more threads.
+                return "closed"
+        return courier.take_in(record)
+
+    def _count(self, reason: Reason) -> None:
+        with self._guard:
+            self._logged += 1
+            self._lose(reason)
+
+    def _lose(self, reason: Reason) -> None:
+        self._losses.dropped[reason] += 1
+        if self._courier is not None:
+            self._courier.wake()
+
+    def _begin(self) -> Courier:
+        """Start this process's own thread.
+
+        Raises:
+            OSError: `durable`, and its spool cannot be made.
+            RuntimeError: No thread can be started any more.
+        """
+        courier = Courier(self._settings, self._guard, self._losses)
+        courier.start()
+        self._courier = courier
+        if (children := sys.modules.get("multiprocessing.util")) is not None:
+            # Such a child ends without calling what is registered for the end of an interpreter.
+            children.Finalize(None, self.close, exitpriority=10)
+        return courier
+
+    def _renew(self) -> None:
+        """As a process begins: nothing logged, no thread."""
+        self._guard = RLock()
+        self._losses = Losses()
+        self._logged = 0
+        self._courier = None
+
+    def _forked(self) -> None:
+        """In the child. What the parent had not sent yet, the parent sends."""
+        if self._courier is not None:
+            self._courier.forget()
+            _inherited.append(self._courier)
+        self._renew()
+
+
+def _after_fork() -> None:
+    for client in list(_clients):
+        client._forked()
+
+
+os.register_at_fork(after_in_child=_after_fork)

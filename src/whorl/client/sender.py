@@ -1,0 +1,132 @@
+"""A window of records over HTTP: one request a kind, each with a key of its own, so that sending again never doubles.
+
+What the server said becomes an Outcome; what to do about it is decided in `worker.py`.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from whorl.client.frames import KINDS, Kind
+from whorl.client.spool import Window
+from whorl.clock import Clock
+from whorl.errors import masked
+
+# The batch as it is will never be taken. Everything else that is no success may change: a server that starts, a key that
+# is put right, a flywheel that is made.
+_NEVER = frozenset({400, 409, 413, 415, 422})
+_PATHS: dict[Kind, str] = {
+    "predictions": "predictions",
+    "labels": "labels",
+    "feedback": "feedback",
+    "native": "predictions?native=true",
+}
+_LONGEST_WAIT_S = 300.0
+
+
+class Answer(NamedTuple):
+    """How many of a request's records are on the server's disk, and what it said of the others."""
+
+    accepted: int
+    refused: int
+    why: str = ""
+
+
+class NotNow(Exception):
+    """The server did not take the window; it may take it later. `after_s` is what it asked to wait, if it did."""
+
+    def __init__(self, why: str, after_s: float | None = None) -> None:
+        super().__init__(why)
+        self.why, self.after_s = why, after_s
+
+
+class Sender:
+    """Talks to one flywheel of one server. For one thread.
+
+    Args:
+        timeout_s: For connecting, and for each wait for the server.
+        transport: Stands in for the network, in tests.
+    """
+
+    def __init__(
+        self, url: str, key: str | None, flywheel: str, timeout_s: float, clock: Clock,
+        transport: httpx.BaseTransport | None,
+    ) -> None:  # fmt: skip
+        self._place = f"{url.rstrip('/')}/v1/flywheels/{quote(flywheel, safe='')}"
+        self._clock = clock
+        self._compress = urlsplit(url).hostname not in ("localhost", "127.0.0.1", "::1")
+        headers = {"Content-Type": "application/x-ndjson"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        if self._compress:
+            headers["Content-Encoding"] = "gzip"
+        self._http = httpx.Client(timeout=timeout_s, headers=headers, transport=transport)
+
+    def send(self, window: Window) -> list[Answer]:
+        """Send a window. Raises NotNow, with the window as a whole unsettled: send it again under the same key."""
+        by_kind: dict[Kind, list[bytes]] = {}
+        for kind, body in window.records:
+            by_kind.setdefault(kind, []).append(body)
+        return [self._post(kind, by_kind[kind], window.key) for kind in KINDS if kind in by_kind]
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _post(self, kind: Kind, bodies: list[bytes], key: bytes) -> Answer:
+        content = b"\n".join(bodies)
+        if self._compress:
+            content = gzip.compress(content, 1, mtime=0)
+        headers = {"Idempotency-Key": f"{key.hex()}-{kind}"}
+        try:
+            answer = self._http.post(f"{self._place}/{_PATHS[kind]}", content=content, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise NotNow(f"{masked(self._place)}: {type(error).__name__}: {error}") from None
+        told = _object(answer.content)
+        if answer.status_code == 202 and type(told.get("accepted")) is int:
+            refused = len(bodies) - int(told["accepted"])
+            return Answer(len(bodies) - refused, refused, _first(told.get("refused")))
+        said = f"HTTP {answer.status_code} {_fault(told)}".rstrip()
+        if answer.status_code in _NEVER:
+            return Answer(0, len(bodies), _first(told.get("refused")) or said)
+        raise NotNow(f"{masked(self._place)}: {said}", self._retry_after(answer.headers.get("Retry-After")))
+
+    def _retry_after(self, value: str | None) -> float | None:
+        """Seconds, or a date, as HTTP has both; None when it is neither."""
+        if value is None:
+            return None
+        try:
+            seconds = float(value) if value.strip().isdigit() else self._until(parsedate_to_datetime(value))
+        except (TypeError, ValueError):
+            return None
+        return min(max(seconds, 0.0), _LONGEST_WAIT_S)
+
+    def _until(self, when: datetime) -> float:
+        return (when - self._clock.now()).total_seconds()
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    """The JSON object of an answer; empty when it is none."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _first(refused: Any) -> str:
+    """What the server said of the first record it refused."""
+    for refusal in refused if isinstance(refused, Iterable) else ():
+        if isinstance(refusal, dict):
+            return f"{refusal.get('message', '')} {refusal.get('hint', '')}".strip()
+    return ""
+
+
+def _fault(told: dict[str, Any]) -> str:
+    fault = told.get("error")
+    return f"{fault.get('code')}: {fault.get('message')}" if isinstance(fault, dict) else ""
