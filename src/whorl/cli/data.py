@@ -1,6 +1,7 @@
 """`whorl ingest` and `whorl replay`: what exists already, taken in, or played to see what a flywheel would have done."""
 
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from whorl.replay.source import Read
     from whorl.spec import Duration, Spec
 
+    IngestOne = Callable[[Flywheel, str, Callable[[float], None]], IngestReport]
+
 KINDS = ("predictions", "labels", "feedback")
+AUTO = "auto"
 
 Url = Annotated[
     str | None, typer.Option("--sql", help="Database to read from: a SQLAlchemy URL.", envvar="WHORL_SQL")
@@ -27,8 +31,27 @@ Query = Annotated[str | None, typer.Option("--query", help="SELECT whose columns
 
 def ingest(
     files: Annotated[
-        list[Path] | None,
-        typer.Argument(help="CSV, NDJSON (plain or compressed), Parquet, Arrow.", show_default=False),
+        list[str] | None,
+        typer.Argument(
+            help="CSV, NDJSON (plain or compressed), Parquet, Arrow; with --format, another tool's export.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        str,
+        typer.Option(
+            help="auto (by the file's name), nvidia, tensorzero, mlflow (also a tracking URI), langfuse."
+        ),
+    ] = AUTO,
+    truth: Annotated[
+        str | None,
+        typer.Option(help="With --format: the metric, score or expectation that is the truth (labels)."),
+    ] = None,
+    experiments: Annotated[
+        list[str] | None, typer.Option("--experiment", help="MLflow: of these experiments only.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="MLflow: only traces of that day and later, such as 2026-01-31.")
     ] = None,
     sql: Url = None,
     query: Query = None,
@@ -42,7 +65,7 @@ def ingest(
     workspace: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take in files, or what a query gives. Doing it again adds nothing twice.
+    """Take in files, what a query gives, or what another tool has kept. Doing it again adds nothing twice.
 
     Exit code 3 when a source could not be read, or nothing in it was accepted.
     """
@@ -51,12 +74,14 @@ def ingest(
     if (not files) == (sql is None) or (sql is None) != (query is None):
         raise typer.BadParameter("Give FILES, or --sql URL and --query SELECT.")
     chosen = _kind(kind)
+    ingest_one = _of_format(format, chosen, truth, experiments or [], since)
     reports: list[IngestReport] = []
     failed = False
     with opened(spec, workspace) as flywheel:
-        for path in files or []:
+        for source in files or []:
             try:
-                reports.append(_ingest_file(flywheel, path, chosen))
+                with progress(PurePath(source).name) as done:
+                    reports.append(ingest_one(flywheel, source, done))
             except WhorlError as error:
                 typer.echo(f"whorl: {error}", err=True)
                 failed = True
@@ -158,11 +183,39 @@ def _kind(text: str | None) -> "Kind | None":
     return text  # type: ignore[return-value]
 
 
-def _ingest_file(flywheel: "Flywheel", path: Path, kind: "Kind | None") -> "IngestReport":
+def _of_format(
+    format: str, kind: "Kind | None", truth: str | None, experiments: list[str], since: str | None
+) -> "IngestOne":
+    """How one of FILES is taken in."""
+    from whorl.capture.importers.exports import ingest_export
     from whorl.capture.importers.files import ingest_file
+    from whorl.capture.importers.mlflow_store import ingest_mlflow
+    from whorl.capture.importers.tool_rows import FORMATS
 
-    with progress(path.name) as done:
-        return ingest_file(flywheel.workspace, path, kind, progress=done)
+    if format not in (AUTO, *FORMATS):
+        raise typer.BadParameter(
+            f"'{format}' is none of {', '.join((AUTO, *FORMATS))}.", param_hint="--format"
+        )
+    if (experiments or since) and format != "mlflow":
+        raise typer.BadParameter("--experiment and --since go with --format mlflow.")
+    if format == AUTO:
+        if truth is not None:
+            raise typer.BadParameter("--truth goes with --format; [schema] label says where a file has it.")
+        return lambda flywheel, source, done: ingest_file(flywheel.workspace, source, kind, progress=done)
+    if kind is not None:
+        raise typer.BadParameter("With --format, each row says by itself what it is: leave --kind out.")
+    first = _day("--since", since) if since else None
+
+    def ingest_one(flywheel: "Flywheel", source: str, done: Any) -> "IngestReport":
+        if format == "mlflow" and "://" in source:
+            return ingest_mlflow(flywheel.workspace, source, experiments, first, truth, done)
+        if experiments or first:
+            raise typer.BadParameter(
+                f"'{source}' is a file: --experiment and --since go with a tracking URI."
+            )
+        return ingest_export(flywheel.workspace, source, format, truth, done)  # type: ignore[arg-type]
+
+    return ingest_one
 
 
 def _ingest_sql(
