@@ -41,6 +41,8 @@ _SHAPED = ("scores", "items", "messages", "content")
 
 # Below this, a record at a time costs less than columns do.
 MANY = 100
+# What columns are worth it for; other kinds are mapped a record at a time.
+COLUMNAR: tuple[Kind, ...] = ("predictions", "labels")
 
 _Parts = dict[Kind, list[pa.Table]]
 
@@ -136,7 +138,7 @@ class WaitingBulk:
     def _rows_of(
         self, kind: Kind, numbered: Sequence[tuple[int, Any]], received_at: datetime, notes: Notes
     ) -> Rows:
-        if len(numbered) < MANY or kind not in ("predictions", "labels"):
+        if len(numbered) < MANY or kind not in COLUMNAR:
             refused = self._one_by_one(kind, numbered, received_at, notes, parts := _Parts())
             return _rows(parts, len(numbered), refused)
         columns = ObjectColumns([raw for _, raw in numbered], self._places, lift=self._native)
@@ -286,6 +288,11 @@ class WaitingBulk:
         for name, found in records.items():
             parts.setdefault(name, []).append(row_maker(name)(found, self._spec))
         return refused
+
+
+def native_bulk(spec: Spec) -> WaitingBulk:
+    """Of records with the field names of `records.py`."""
+    return WaitingBulk(spec, native=True)
 
 
 def _rows(parts: _Parts, given: int, refused: list[Refusal]) -> Rows:

@@ -8,6 +8,8 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -145,6 +147,26 @@ def received_rows(waiting: pa.Table, schema: pa.Schema, received: pa.Array, spli
     if "split" in schema.names:
         arrays["split"] = split.of(arrays["id"], arrays["group_id"])
     return pa.table([arrays[name] for name in schema.names], schema=schema)
+
+
+def repeated(waiting: pa.Table) -> npt.NDArray[np.intp]:
+    """Places of the rows whose id another row has too."""
+    ids = waiting.column("id").combine_chunks().dictionary_encode()
+    if len(ids.dictionary) == waiting.num_rows:
+        return np.empty(0, dtype=np.intp)
+    codes = ids.indices.to_numpy()
+    return np.flatnonzero(np.bincount(codes)[codes] > 1)
+
+
+def conflicts(waiting: pa.Table) -> int:
+    """How many rows say something else than an earlier one of the same id; completing it, at another time, is none."""
+    count, said = 0, dict[str, dict[str, Any]]()
+    for row in waiting.take(pa.array(repeated(waiting))).to_pylist():
+        known = said.setdefault(row["id"], {})
+        given = {name: value for name, value in row.items() if value is not None and name != "time"}
+        count += any(known.get(name, value) != value for name, value in given.items())
+        said[row["id"]] = given | known
+    return count
 
 
 def _table(spec: Spec, kind: Kind, columns: dict[str, Any], records: Sequence[Any]) -> pa.Table:

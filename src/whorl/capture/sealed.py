@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.ipc
 
-from whorl.capture.columns import Split, misfit, received_rows, row_maker, waiting_schema
+from whorl.capture.columns import Split, misfit, received_rows, repeated, row_maker, waiting_schema
 from whorl.capture.mapping import Kind
 from whorl.capture.values import MAX_RECORD_BYTES, refusal
 from whorl.errors import RecordError
@@ -25,7 +25,7 @@ Captured = Prediction | Label | Feedback | Span
 C = TypeVar("C", Prediction, Label, Feedback, Span)
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=str)
-_TYPES: dict[Kind, Any] = {"predictions": Prediction, "labels": Label, "feedback": Feedback, "spans": Span}
+TYPES: dict[Kind, Any] = {"predictions": Prediction, "labels": Label, "feedback": Feedback, "spans": Span}
 # What every Arrow stream begins with; a MessagePack array never does.
 _ARROW = b"\xff"
 # Smaller ones are compressed more slowly than they are written.
@@ -35,6 +35,12 @@ _PLAIN = pyarrow.ipc.IpcWriteOptions()
 
 
 Micros = npt.NDArray[np.int64]
+
+
+class _Known(msgspec.Struct):
+    """What a record is called, of all that it says."""
+
+    id: str | None = None
 
 
 class Received(NamedTuple):
@@ -100,6 +106,12 @@ def unpack(payload: bytes, kind: type[C]) -> list[C]:
     return msgspec.msgpack.decode(payload, type=list[kind])  # type: ignore[valid-type]
 
 
+def has_doubles(payload: bytes) -> bool:
+    """Whether two of the records of such a payload have the same id."""
+    ids = [one.id for one in msgspec.msgpack.decode(payload, type=list[_Known]) if one.id is not None]
+    return len(set(ids)) < len(ids)
+
+
 def rows_of(
     kind: Kind, payloads: Sequence[tuple[datetime, bytes]], now: datetime, spec: Spec, split: Split
 ) -> Received:
@@ -120,7 +132,7 @@ def rows_of(
             parts.append(part)
             accepted.append((micros, part.num_rows))
         else:
-            records = unpack(payload, _TYPES[kind])
+            records = unpack(payload, TYPES[kind])
             singles += records
             single_times.append((micros, len(records)))
     if singles or not parts:
@@ -169,14 +181,12 @@ def _timed(waiting: pa.Table, accepted_us: Micros, received_us: Micros) -> pa.Ta
 
 def _once(waiting: pa.Table) -> npt.NDArray[np.bool_] | None:
     """False for rows that say in every column what an earlier one of the same id says; None when there are none."""
-    ids = waiting.column("id").combine_chunks().dictionary_encode()
-    if len(ids.dictionary) == waiting.num_rows:
+    places = repeated(waiting)
+    if not len(places):
         return None
-    codes = ids.indices.to_numpy()
-    repeated = np.flatnonzero(np.bincount(codes)[codes] > 1)
     seen = set[str]()
     kept = np.ones(waiting.num_rows, dtype=bool)
-    for place, row in zip(repeated.tolist(), waiting.take(pa.array(repeated)).to_pylist(), strict=True):
+    for place, row in zip(places.tolist(), waiting.take(pa.array(places)).to_pylist(), strict=True):
         said = repr(row)
         kept[place] = said not in seen
         seen.add(said)

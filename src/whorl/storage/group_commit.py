@@ -39,6 +39,10 @@ class GroupCommit(Generic[T, R]):
 
     def submit(self, item: T) -> R:
         """Returns once the item is committed; raises what kept it from that."""
+        return self.submit_soon(item).result()
+
+    def submit_soon(self, item: T) -> Future[R]:
+        """The same for a caller that has something else to do meanwhile."""
         done: Future[R] = Future()
         with self._lock:
             if self._closed:
@@ -48,7 +52,7 @@ class GroupCommit(Generic[T, R]):
                 self._thread = threading.Thread(target=self._run, name="whorl-group-commit", daemon=True)
                 self._thread.start()
             self._waiting.put((item, done))
-        return done.result()
+        return done
 
     def close(self) -> None:
         """Commit what waits, then stop the thread."""

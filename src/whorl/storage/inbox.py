@@ -7,6 +7,7 @@ position ("moved up to row N") would lose rows: a transaction that took a lower 
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
@@ -69,7 +70,13 @@ class Inbox:
             InboxFull: It does not fit, here or on the disk; nothing of it was kept.
             StorageError: The ledger could not be written; nothing of it was kept.
         """
-        return self._group.submit(Write(flywheel, parts, received_at, named))
+        return self.accept_soon(flywheel, parts, received_at, named).result()
+
+    def accept_soon(
+        self, flywheel: str, parts: Sequence[Part], received_at: datetime, named: Named | None = None
+    ) -> Future[Answered]:
+        """The same for a caller that has something else to do until they are on disk."""
+        return self._group.submit_soon(Write(flywheel, parts, received_at, named))
 
     def answer_to(self, flywheel: str, kind: str, key: str) -> Answered:
         """What the batch of that name was answered; None when none has come."""
