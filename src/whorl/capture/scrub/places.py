@@ -11,13 +11,15 @@ from whorl.capture.fields import Fields
 from whorl.capture.paths import Path
 from whorl.spec import Spec
 
+Keep = Literal["no", "any", "number", "time"]
 EVERYWHERE = "*"
 _HOLDERS = ("features", "keys", "protected", "extra")
 # Fields of records.py that name things: redacting them would part what belongs together.
 _OWN_NAMES = (
-    "prediction_id", "item_id", "id", "session", "group", "trace_id", "parent_id", "span_id", "time", "label_time",
-    "start_time", "end_time", "model_version", "feature_version", "variant", "extra.trace_id",
+    "prediction_id", "item_id", "id", "session", "group", "trace_id", "parent_id", "span_id", "model_version",
+    "feature_version", "variant",
 )  # fmt: skip
+_OWN_TIMES = ("time", "label_time", "start_time", "end_time")
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Place:
     """What is to be done at one place of a record, and further in.
 
     Attributes:
-        keep: A name or a time that must stay, unless it is an object or a list: "number" keeps only what is one.
+        keep: A value that must stay, unless it is an object or a list; "number" and "time" keep only what is one.
         declared: A drop or hash lies further in, so what hides it (text that cannot be read) must go.
     """
 
@@ -34,7 +36,7 @@ class Place:
     hash: bool = False
     redact: bool = False
     cut: int | None = None
-    keep: Literal["no", "any", "number"] = "no"
+    keep: Keep = "no"
     declared: bool = False
 
     def at(self, route: tuple[str, ...], *, declared: bool = False) -> "Place":
@@ -108,16 +110,19 @@ def _named(fields: Fields) -> list[tuple[Path, ...]]:
 
 def _keep(root: Place, spec: Spec) -> None:
     fields = Fields(spec)
-    names = [fields.id, fields.time, fields.group, fields.session, fields.label_time, *fields.keys.values()]
-    kept = [path.text for path in names if path is not None] + [f"keys.{name}" for name in fields.keys]
-    for path in [*kept, *_OWN_NAMES]:
-        for route in Path(path).routes:
-            root.at(route).keep = "any"
-    for name, feature in spec.features.items():
-        if feature.type not in ("category", "text"):
-            for path in (*(one.text for one in fields.features[name]), f"features.{name}"):
-                for route in Path(path).routes:
-                    root.at(route).keep = "number"
+    names = [path for path in (fields.id, fields.group, fields.session) if path is not None]
+    named = [path.text for path in (*names, *fields.keys.values())]
+    numbers = [name for name, feature in spec.features.items() if feature.type not in ("category", "text")]
+    kept: dict[Keep, list[str]] = {
+        "any": [*named, *(f"keys.{name}" for name in fields.keys), *_OWN_NAMES],
+        "time": [fields.time.text, fields.label_time.text, *_OWN_TIMES],
+        "number": [path.text for name in numbers for path in fields.features[name]]
+        + [f"features.{name}" for name in numbers],
+    }
+    for keep, paths in kept.items():
+        for path in paths:
+            for route in Path(path).routes:
+                root.at(route).keep = keep
 
 
 ANSWERS = (

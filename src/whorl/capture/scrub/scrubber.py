@@ -3,7 +3,8 @@
 It runs on raw records and on tables of them, by the same rules. Nothing here logs, quotes or keeps a value.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from whorl.capture.paths import ABSENT, Path
 from whorl.capture.scrub.checksums import is_card
 from whorl.capture.scrub.column_walk import Walked, rows_with, walked
 from whorl.capture.scrub.keyed_hash import KeyedHash, hash_key
-from whorl.capture.scrub.places import Place, places
+from whorl.capture.scrub.places import Keep, Place, places
 from whorl.capture.scrub.redactor import redactor
 from whorl.capture.values import refusal, text_of
 from whorl.errors import RecordError
@@ -25,6 +26,10 @@ from whorl.spec.knobs import Consenting
 
 WITHOUT_CONSENT = "{n} record(s) were not kept: there was no consent."
 _NOTHING = Place()
+_SHORTEST_CARD = 12
+_TIME = re.compile(
+    r"\d{4}-?\d\d-?\d\d([T ][\d:.,]{2,16})?( ?(Z|UTC|[+-]\d\d:?(\d\d)?))?|1\d{8,18}(\.\d{1,9})?"
+)
 
 
 class Scrubber:
@@ -72,6 +77,15 @@ class Scrubber:
             return self._object(raw, root, root.redact, root.cut)
         except RecursionError:
             raise refusal("encoding", "it is nested too deeply.") from None
+
+    def named(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """Values that are about to become another record, under other names: what is asked for by these names is done.
+
+        What is asked for everywhere is left to that record.
+        """
+        if self._root.below.keys().isdisjoint(raw):
+            return raw
+        return self._object(raw, self._root, False, None)
 
     def may_keep(self, raw: Mapping[str, Any], kind: Consenting = "predictions") -> bool:
         """Whether a record has the consent that its kind needs."""
@@ -140,7 +154,7 @@ class Scrubber:
             return self._object(value, place, redact, cut)
         if isinstance(value, (list, tuple)):
             return [self._value(one, place, redact, cut) for one in value]
-        if place.keep == "any" or (place.keep == "number" and _is_number(value)):
+        if place.keep != "no" and _KEPT[place.keep](value):
             return value
         if isinstance(value, (bytes, bytearray)):
             value = value.decode("utf-8", "replace") if redact or cut is not None or place.below else value
@@ -201,7 +215,11 @@ def _is_number(value: Any) -> bool:
         float(value)
     except ValueError:
         return value.strip().lower() in ("", "true", "false")
-    return len(value) < 12
+    return len(value) < _SHORTEST_CARD
+
+
+def _is_time(value: Any) -> bool:
+    return not isinstance(value, str) or _TIME.fullmatch(value.strip()) is not None
 
 
 def _json(text: str) -> Any:
@@ -212,3 +230,6 @@ def _json(text: str) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return ABSENT
+
+
+_KEPT: dict[Keep, Callable[[Any], bool]] = {"any": lambda _: True, "number": _is_number, "time": _is_time}
