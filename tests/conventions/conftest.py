@@ -5,25 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from exports import SUPPORT
 
 from whorl.clock import SimulatedClock
 from whorl.spec import parse_spec
 from whorl.workspace import Workspace, open_workspace
-
-SUPPORT = """
-name = "support"
-task = "generation"
-[schema]
-keys = { ticket = "app.ticket" }
-protected = { plan = "app.plan" }
-[schema.features]
-asked_model = { type = "category", path = "gen_ai.request.model" }
-region = { type = "category", path = "cloud.region" }
-temperature = { type = "float", path = "gen_ai.request.temperature" }
-tier = "category"
-[train]
-trainer = "external"
-"""
 
 
 @pytest.fixture

@@ -17,6 +17,20 @@ TRACE, SPAN, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "0
 PLACE = f"{TRACE}-{SPAN}"
 # 2026-01-01T00:00:00Z, where the simulated clock stands.
 START_NS = 1_767_225_600_000_000_000
+SUPPORT = """
+name = "support"
+task = "generation"
+[schema]
+keys = { ticket = "app.ticket" }
+protected = { plan = "app.plan" }
+[schema.features]
+asked_model = { type = "category", path = "gen_ai.request.model" }
+region = { type = "category", path = "cloud.region" }
+temperature = { type = "float", path = "gen_ai.request.temperature" }
+tier = "category"
+[train]
+trainer = "external"
+"""
 CALL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"}
 
 

@@ -4,8 +4,10 @@ Attributes are looked for in the order of the table; the first that has a value 
 attribute another meaning raises VERSION, which every prediction keeps as `extra.conventions`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+
+Scrub = Callable[[dict[str, Any]], dict[str, Any]]
 
 VERSION = 1
 
@@ -62,6 +64,7 @@ ALIASES: dict[str, Alias] = {
         "group", ("user.id", "enduser.id", "gen_ai.user", "traceloop.association.properties.user_id")
     ),
     "agent": Alias("extra.agent", ("gen_ai.agent.name", "agent.name")),
+    "service": Alias("extra.service", ("service.name",)),
     "system_instructions": Alias("messages", ("gen_ai.system_instructions",)),
     "input_messages": Alias("messages", ("gen_ai.input.messages", "llm.input_messages.N", "gen_ai.prompt.N")),
     "output_messages": Alias(
@@ -82,13 +85,18 @@ ALIASES: dict[str, Alias] = {
 class Attributes:
     """Attributes of one span or log record, read by meaning; what was read is left out of the rest.
 
+    Args:
+        scrub: What [capture] asks for by the names of attributes is done to those that are read: they become fields of
+            another name, where the scrubber at the door would not find them.
+
     >>> found = Attributes({"gen_ai.system": "openai", "gen_ai.request.seed": 7, "llm.system": "openai"})
     >>> found.take("provider"), found.take("agent"), found.rest()
     ('openai', None, {'gen_ai.request.seed': 7})
     """
 
-    def __init__(self, values: dict[str, Any]) -> None:
+    def __init__(self, values: dict[str, Any], scrub: Scrub | None = None) -> None:
         self._values = values
+        self._scrub = scrub or (lambda one: one)
         self._taken: set[str] = set()
 
     def take(self, meaning: str) -> Any:
@@ -98,7 +106,7 @@ class Attributes:
             value = self._values.get(key)
             if value is not None and value != "":
                 self._taken.add(key)
-                found = value if found is None else found
+                found = self._scrub({key: value}).get(key) if found is None else found
         return found
 
     def take_counted(self, meaning: str) -> list[dict[str, Any]]:
@@ -107,7 +115,8 @@ class Attributes:
         for prefix in _counted(meaning):
             below = {key: value for key, value in self._values.items() if key.startswith(prefix)}
             self._taken.update(below)
-            found = found or _tree({key.removeprefix(prefix): value for key, value in below.items()})
+            kept = self._scrub(below)
+            found = found or _tree({key.removeprefix(prefix): value for key, value in kept.items()})
         return found
 
     def leave(self, meaning: str) -> None:

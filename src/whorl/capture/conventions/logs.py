@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from whorl.capture.conventions.aliases import VERSION, Attributes
+from whorl.capture.conventions.aliases import VERSION
 from whorl.capture.conventions.evaluations import EVALUATION, evaluation_record
 from whorl.capture.conventions.messages import decoded, text_of_content, wire_message
 from whorl.capture.conventions.otlp import plain_attributes, plain_value
@@ -57,9 +57,11 @@ def add_logs(
         trace_id, span_id = ids((record.trace_id, record.span_id))
         values, time_ns = plain_attributes(record.attributes), _time_ns(record)
         if name == EVALUATION:
-            into.add("feedback", evaluation_record(Attributes(values), trace_id, span_id, time_ns), place)
+            into.add(
+                "feedback", evaluation_record(declared.attributes(values), trace_id, span_id, time_ns), place
+            )
         elif name == DETAILS:
-            call = call_record(Attributes(values), {**resource, **values}, declared, name)
+            call = call_record(values, resource, declared, name)
             call["extra"]["span_id"] = span_id
             own = {"id": at(trace_id or "", span_id or ""), **call}
             into.add("predictions", {**own, "trace_id": trace_id, "time": time_ns or None}, place)

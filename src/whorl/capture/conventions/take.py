@@ -11,7 +11,7 @@ from whorl.capture.accept import accept
 from whorl.capture.conventions.logs import add_logs, is_genai, logs_of
 from whorl.capture.conventions.telemetry import Declared, Telemetry
 from whorl.capture.conventions.traces import add_span, spans_of
-from whorl.capture.mapping import Kind
+from whorl.capture.mapping import Kind, native_mapper
 from whorl.errors import RecordError
 from whorl.records import Accepted
 from whorl.workspace import Workspace
@@ -61,9 +61,9 @@ def take_traces(request: ExportTraceServiceRequest, choose: Choose) -> Taken:
         places = range(taken.items, taken.items + len(spans))
         taken.items += len(spans)
         if (batch := batches.of(resource, places, taken)) is not None:
-            ws, into = batch
+            into, declared = batch
             for place, span in zip(places, spans, strict=True):
-                add_span(into, span, resource, ws.of_spec(Declared), place)
+                add_span(into, span, resource, declared, place)
     return batches.accept(taken)
 
 
@@ -76,8 +76,8 @@ def take_logs(request: ExportLogsServiceRequest, choose: Choose) -> Taken:
         taken.reject((place for place, record in numbered if not is_genai(record)), _FOREIGN)
         ours = [(place, record) for place, record in numbered if is_genai(record)]
         if ours and (batch := batches.of(resource, (place for place, _ in ours), taken)) is not None:
-            ws, into = batch
-            add_logs(into, ours, resource, ws.of_spec(Declared))
+            into, declared = batch
+            add_logs(into, ours, resource, declared)
     return batches.accept(taken)
 
 
@@ -86,12 +86,12 @@ class _Batches:
 
     def __init__(self, choose: Choose) -> None:
         self._choose = choose
-        self._all: dict[str, tuple[Workspace, Telemetry]] = {}
+        self._all: dict[str, tuple[Workspace, Telemetry, Declared]] = {}
         self._first_error: RecordError | None = None
 
     def of(
         self, resource: dict[str, Any], places: Iterable[int], taken: Taken
-    ) -> tuple[Workspace, Telemetry] | None:
+    ) -> tuple[Telemetry, Declared] | None:
         """That of a resource's flywheel; None, and its places rejected, where it cannot be told which that is."""
         try:
             ws = self._choose(resource)
@@ -99,12 +99,15 @@ class _Batches:
             self._first_error = self._first_error or error
             taken.reject(places, str(error))
             return None
-        return self._all.setdefault(ws.name, (ws, Telemetry()))
+        if ws.name not in self._all:
+            declared = Declared(ws.spec, ws.of_spec(native_mapper).scrubber)
+            self._all[ws.name] = (ws, Telemetry(), declared)
+        return self._all[ws.name][1:]
 
     def accept(self, taken: Taken) -> Taken:
         if self._first_error is not None and not self._all:
             raise self._first_error
-        for ws, telemetry in self._all.values():
+        for ws, telemetry, _ in self._all.values():
             for kind, raws in telemetry.raws.items():
                 answer = accept(ws, kind, raws, native=True)
                 taken.answers.append((ws.name, kind, answer))

@@ -7,6 +7,7 @@ from typing import Any
 from whorl.capture.conventions.aliases import VERSION, Attributes
 from whorl.capture.conventions.messages import Said, decoded, messages_of, take_messages, text_out
 from whorl.capture.mapping import Kind
+from whorl.capture.scrub.scrubber import Scrubber
 from whorl.records import Feedback, Prediction, Span
 from whorl.spec import Spec
 
@@ -32,12 +33,17 @@ class Telemetry:
 
 
 class Declared:
-    """What a spec looks for by path, found among attributes of that name: features, keys, protected attributes, the group."""
+    """What a spec looks for by path, found among attributes of that name, and what it wants done to attributes by name."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, scrubber: Scrubber | None) -> None:
         self._features = {name: one.path for name, one in spec.features.items() if one.path}
         self._keys, self._protected = dict(spec.schema.keys), dict(spec.protected)
-        self._group = spec.schema.group
+        self._single = {"group": spec.schema.group, "session": spec.schema.session}
+        self._scrub = None if scrubber is None else scrubber.named
+
+    def attributes(self, values: dict[str, Any]) -> Attributes:
+        """Attributes to be read."""
+        return Attributes(values, self._scrub)
 
     def of(self, known: dict[str, Any]) -> Raw:
         """The fields that have something in them."""
@@ -45,17 +51,18 @@ class Declared:
             "features": _named(self._features, known),
             "keys": _named(self._keys, known),
             "protected": _named(self._protected, known),
-            "group": known.get(self._group) if self._group else None,
+            **{name: known.get(path) for name, path in self._single.items() if path},
         }
         return {name: value for name, value in found.items() if value not in (None, {})}
 
 
-def call_record(attributes: Attributes, known: dict[str, Any], declared: Declared, span_name: str) -> Raw:
+def call_record(values: dict[str, Any], resource: dict[str, Any], declared: Declared, span_name: str) -> Raw:
     """A model call, without its id where the conventions have none, and without its time.
 
     Args:
-        known: Attributes of the span or log record and of its resource, for what the spec looks for.
+        values: Attributes of the span or log record; those of its resource are only looked at for what the spec declares.
     """
+    attributes = declared.attributes(values)
     asked, answered = take_messages(attributes)
     raw_in, raw_out = decoded(attributes.take("raw_input")), decoded(attributes.take("raw_output"))
     wire_id, asked, answered = _over_the_wire(raw_in, raw_out, asked, answered)
@@ -76,13 +83,13 @@ def call_record(attributes: Attributes, known: dict[str, Any], declared: Declare
         "session": conversation,
         # Whose calls these are must not straddle the holdout; without a user, one conversation must not.
         "group": user or conversation,
-        **declared.of(known),
+        **declared.of({**resource, **values}),
     }
     ours = {
         "conventions": VERSION,
         "span": span_name,
         "request_model": request_model,
-        "service": known.get("service.name"),
+        "service": attributes.take("service") or service_of(resource, declared),
         **{
             name: attributes.take(name) for name in ("operation", "provider", "finish_reasons", "agent")
         },
@@ -101,6 +108,11 @@ def beside(raw: Raw, rest: dict[str, Any], ours: dict[str, Any]) -> Raw:
     extra = {key: value for key, value in {**other, **ours}.items() if value is not None}
     filled = {key: value for key, value in raw.items() if value is not None and value != []}
     return {**named, **filled, "extra": extra}
+
+
+def service_of(resource: dict[str, Any], declared: Declared) -> Any:
+    """Who speaks."""
+    return declared.attributes(resource).take("service")
 
 
 def at(trace_id: str, span_id: str) -> str:

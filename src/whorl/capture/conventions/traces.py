@@ -9,7 +9,16 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from whorl.capture.conventions.aliases import MODEL_CALLS, Attributes
 from whorl.capture.conventions.evaluations import EVALUATION, evaluation_record
 from whorl.capture.conventions.otlp import plain_attributes
-from whorl.capture.conventions.telemetry import Declared, Raw, Telemetry, at, beside, call_record, ids
+from whorl.capture.conventions.telemetry import (
+    Declared,
+    Raw,
+    Telemetry,
+    at,
+    beside,
+    call_record,
+    ids,
+    service_of,
+)
 
 Resource = dict[str, Any]
 _STATUS = {Status.STATUS_CODE_OK: "ok", Status.STATUS_CODE_ERROR: "error"}
@@ -29,7 +38,6 @@ def spans_of(request: ExportTraceServiceRequest) -> Iterator[tuple[Resource, lis
 def add_span(into: Telemetry, span: Span, resource: Resource, declared: Declared, place: int) -> None:
     """What one span becomes."""
     values = plain_attributes(span.attributes)
-    known = {**resource, **values}
     trace_id, span_id, parent_id = ids((span.trace_id, span.span_id, span.parent_span_id))
     took_ms = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e6
     step: Raw = {
@@ -43,19 +51,21 @@ def add_span(into: Telemetry, span: Span, resource: Resource, declared: Declared
     }
     wrong = _went_wrong(span)
     if is_model_call(values):
-        call = call_record(Attributes(values), known, declared, span.name)
+        call = call_record(values, resource, declared, span.name)
         call = {"id": at(trace_id or "", span_id or ""), **call}
         call |= {name: step[name] for name in ("trace_id", "parent_id", "time")}
         call["extra"] |= {"span_id": span_id} | wrong
         into.add("predictions", {**call, "latency_ms": step["duration_ms"]}, place)
         into.add("spans", {**step, "prediction_id": call["id"]}, place)
     else:
-        into.add("spans", beside(step, values, {"service": resource.get("service.name"), **wrong}), place)
+        into.add("spans", beside(step, values, {"service": service_of(resource, declared), **wrong}), place)
     for event in span.events:
         if event.name == EVALUATION:
             about = plain_attributes(event.attributes)
             at_ns = event.time_unix_nano or span.end_time_unix_nano
-            into.add("feedback", evaluation_record(Attributes(about), trace_id, span_id, at_ns), place)
+            into.add(
+                "feedback", evaluation_record(declared.attributes(about), trace_id, span_id, at_ns), place
+            )
 
 
 def is_model_call(values: dict[str, Any]) -> bool:

@@ -1,0 +1,96 @@
+"""What [capture] forbids is not kept of telemetry either, whatever it becomes: paths are names of attributes or of fields."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exports import CALL, SPAN, SUPPORT, event, logged, rows, span, traced
+
+from whorl.capture.flush import flush
+from whorl.clock import SimulatedClock
+from whorl.spec import parse_spec
+from whorl.workspace import open_workspace
+
+SECRET = "ann@example.org"
+ASKED = '[{"role":"user","parts":[{"type":"text","content":"I am ann@example.org"}]}]'
+WHOLE: dict[str, Any] = {
+    **CALL,
+    "user.id": SECRET,
+    "session.id": SECRET,
+    "app.note": SECRET,
+    "gen_ai.input.messages": ASKED,
+    "llm.input_messages.0.message.content": SECRET,
+}
+EVERY = list(WHOLE)[2:]
+
+
+def everything(folder: Path, clock: SimulatedClock, capture: str, about: dict[str, Any]) -> str:
+    """All that is kept of a call, a step, a message and an evaluation."""
+    spec = parse_spec(SUPPORT + "[capture]\n" + capture)
+    with open_workspace(spec, folder, clock=clock, mirror=False, holdout_key="ab" * 32) as ws:
+        clock.move_to(clock.now().replace(minute=1))
+        step = {key: value for key, value in about.items() if key != "gen_ai.operation.name"}
+        traced(ws, span(about), span(step, span_id=SPAN[::-1]), resource={"service.name": SECRET})
+        logged(
+            ws,
+            event("gen_ai.user.message", {"content": SECRET}),
+            event("gen_ai.evaluation.result", about={**about, "gen_ai.evaluation.name": "e"}),
+        )
+        with ws.ledger.read() as conn:
+            waiting = conn.exec_driver_sql("SELECT payload FROM inbox").scalars().all()
+        flush(ws)
+        tables = [rows(ws, table) for table in ("predictions", "feedback", "spans")]
+    return f"{waiting!r} {tables!r}"
+
+
+def test_without_a_word_it_is_all_kept(tmp_path: Path, clock: SimulatedClock) -> None:
+    assert everything(tmp_path, clock, "", WHOLE).count(SECRET) > 10
+
+
+@pytest.mark.parametrize("how", ["drop", "hash"])
+def test_what_is_dropped_or_hashed_by_the_name_of_its_attribute(
+    tmp_path: Path, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setenv("WHORL_HASH_KEY", "k" * 32)
+    paths = [*EVERY, "service.name", "messages"]
+    kept = everything(tmp_path, clock, f"{how} = {paths}".replace("'", '"'), WHOLE)
+    assert SECRET not in kept
+
+
+def test_what_is_redacted_everywhere(tmp_path: Path, clock: SimulatedClock) -> None:
+    kept = everything(
+        tmp_path,
+        clock,
+        'redact = ["*"]',
+        {key: WHOLE[key] for key in (*CALL, "app.note", "gen_ai.input.messages")},
+    )
+    assert SECRET not in kept
+    assert "I am <EMAIL>" in kept
+
+
+def test_a_hash_by_either_way_in_is_one(
+    tmp_path: Path, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHORL_HASH_KEY", "k" * 32)
+    from whorl.capture.scrub.scrubber import scrubber_of
+
+    text = (
+        SUPPORT.replace("[schema]\n", '[schema]\ngroup = "user.id"\n')
+        + '[capture]\nhash = ["user.id", "session"]\n'
+    )
+    spec = parse_spec(text)
+    scrubber = scrubber_of(spec)
+    assert scrubber is not None
+    expected = scrubber.scrubbed({"user.id": SECRET})["user.id"]
+    with open_workspace(spec, tmp_path, clock=clock, mirror=False, holdout_key="ab" * 32) as ws:
+        clock.move_to(clock.now().replace(minute=1))
+        traced(ws, span({**CALL, "user.id": SECRET, "session.id": SECRET}))
+        flush(ws)
+        (row,) = rows(ws, "predictions")
+    assert (row["group_id"], row["session_id"]) == (expected, expected)
+
+
+def test_without_consent_only_a_count(tmp_path: Path, clock: SimulatedClock) -> None:
+    told = 'consent = "app.consent"\nconsent_required = ["predictions", "spans", "feedback"]\n'
+    assert SECRET not in everything(tmp_path / "silent", clock, told, WHOLE)
+    assert SECRET in everything(tmp_path / "agreed", clock, told, {**WHOLE, "app.consent": True})
