@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 Kind = Literal["predictions", "labels", "feedback", "native"]
 # Their places are written into spools: only ever add at the end.
 KINDS: tuple[Kind, ...] = ("predictions", "labels", "feedback", "native")
-CODES: dict[Kind, int] = {kind: code for code, kind in enumerate(KINDS)}
+# None is 0: where a disk gives zeros for what it lost, there is no record.
+_CODES: dict[Kind, int] = {kind: code for code, kind in enumerate(KINDS, start=1)}
 
 _HEADER = struct.Struct("<IIB")
 HEADER_BYTES = _HEADER.size
@@ -25,7 +26,7 @@ class Logged(NamedTuple):
 
 def frame(record: Logged) -> bytes:
     """A record as bytes of a segment."""
-    code = CODES[record.kind]
+    code = _CODES[record.kind]
     return _HEADER.pack(len(record.body), zlib.crc32(record.body, code), code) + record.body
 
 
@@ -42,9 +43,9 @@ def unframed(data: bytes, most: int) -> tuple[list[Logged], int]:
         length, checksum, code = _HEADER.unpack_from(data, at)
         end = at + HEADER_BYTES + length
         body = data[at + HEADER_BYTES : end]
-        if len(body) < length or code >= len(KINDS) or zlib.crc32(body, code) != checksum:
+        if len(body) < length or not 0 < code <= len(KINDS) or zlib.crc32(body, code) != checksum:
             break
-        records.append(Logged(KINDS[code], body))
+        records.append(Logged(KINDS[code - 1], body))
         at = end
     return records, at
 

@@ -38,7 +38,7 @@ def tracked(log_call: Log, now: Now, function: Function | None, id: Id) -> Any:
     """
     if function is None:
         return lambda function: tracked(log_call, now, function, id)
-    begin = functools.partial(_Call, log_call, now, function, id)
+    begin = functools.partial(_Call, log_call, now, function, inspect.signature(function), id)
     if inspect.isasyncgenfunction(function):
         wrapper = _async_stream(function, begin)
     elif inspect.isgeneratorfunction(function):
@@ -53,16 +53,25 @@ def tracked(log_call: Log, now: Now, function: Function | None, id: Id) -> Any:
 class _Call:
     """One call while it runs; `end` logs it. Neither raises."""
 
-    def __init__(self, log_call: Log, now: Now, function: Function, id: Id, args: Any, kwargs: Any) -> None:
-        self._log = log_call
+    def __init__(
+        self,
+        log_call: Log,
+        now: Now,
+        function: Function,
+        signature: inspect.Signature,
+        id: Id,
+        args: Any,
+        kwargs: Any,
+    ) -> None:
+        self._log, self._name = log_call, f"{function.__module__}.{function.__qualname__}"
         self._items: list[Any] = []
         self._seen = 0
         self._record: dict[str, Any] | None = None
         try:
-            name = f"{function.__module__}.{function.__qualname__}"
-            self._record = {"time": now(), "extra": {"function": name}, **_inputs(function, id, args, kwargs)}
-        except Exception:
-            log.warning("Whorl: a call of %r is not logged.", function, exc_info=True)
+            known = {"time": now(), "extra": {"function": self._name}}
+            self._record = {**known, **_inputs(signature, id, args, kwargs)}
+        except Exception as error:  # noqa: BLE001 - whatever the caller's objects throw, the call goes on
+            _tell(self._name, repr(error))
         self._began = perf_counter()
 
     def see(self, item: Any) -> None:
@@ -81,8 +90,8 @@ class _Call:
         record["extra"] = {**self._record["extra"], **extra}
         try:
             self._log(record)
-        except Exception:
-            log.warning("Whorl: a call is not logged.", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - what the call gave is given back all the same
+            _tell(self._name, repr(error))
 
     def end_of_stream(self, error: BaseException | None = None) -> None:
         """What was seen of a stream is its output, also of one that failed, or that its reader left."""
@@ -94,6 +103,12 @@ class _Call:
             self.end(output, error, items=self._seen)
 
 
+@functools.lru_cache(256)
+def _tell(name: str, error: str) -> None:
+    """Warn, of one thing once."""
+    log.warning("Whorl: calls of %s are not logged: %s", name, error)
+
+
 def _said(error: BaseException) -> str:
     try:
         return str(error)[:MAX_MESSAGE]
@@ -101,9 +116,9 @@ def _said(error: BaseException) -> str:
         return ""
 
 
-def _inputs(function: Function, id: Id, args: Any, kwargs: Any) -> dict[str, Any]:
+def _inputs(signature: inspect.Signature, id: Id, args: Any, kwargs: Any) -> dict[str, Any]:
     """The arguments by name, as features, and the id."""
-    bound = inspect.signature(function).bind(*args, **kwargs)
+    bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
     known = id(*args, **kwargs) if callable(id) else bound.arguments[id] if id else uuid4().hex
     named = {name: value for name, value in bound.arguments.items() if name not in ("self", "cls")}

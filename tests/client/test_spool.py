@@ -1,0 +1,194 @@
+"""The spool by itself: nothing that was appended is lost, whatever is torn; its bounds; who owns it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from whorl.client.frames import Logged, frame
+from whorl.client.mark import Mark, read_mark, write_mark
+from whorl.client.spool import Full, Spool, Window, dead
+
+MAX = 1 << 20
+
+
+def record(number: int) -> Logged:
+    return Logged("predictions", b'{"id":"%d"}' % number)
+
+
+def records(*numbers: int) -> list[Logged]:
+    return [record(number) for number in numbers]
+
+
+def drained(spool: Spool, most: int = 2) -> list[Logged]:
+    """Everything in it, settled window by window."""
+    found: list[Logged] = []
+    while (window := spool.window(most, MAX)) is not None:
+        spool.begin(window)
+        spool.settled(window)
+        found += window.records
+    return found
+
+
+def left_by_the_dead(spool: Spool, target: Path) -> Spool:
+    """The same spool in the hands of the next process."""
+    spool.forget()
+    (taken,) = dead(target, MAX)
+    return taken
+
+
+def test_what_is_appended_comes_back_in_order(tmp_path: Path) -> None:
+    spool = Spool.make(tmp_path, MAX)
+    spool.append(records(1, 2, 3))
+    spool.append(records(4))
+    assert drained(spool) == records(1, 2, 3, 4)
+    assert spool.empty
+    spool.append(records(5))
+    assert drained(spool) == records(5)
+    spool.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_window_is_the_same_until_it_is_settled(tmp_path: Path) -> None:
+    spool = Spool.make(tmp_path, MAX)
+    spool.append(records(1, 2))
+    window = spool.window(10, MAX)
+    assert window is not None
+    spool.begin(window)
+    spool.append(records(3))
+    assert spool.window(10, MAX) == window
+    taken = left_by_the_dead(spool, tmp_path)
+    assert taken.window(10, MAX) == window
+    taken.settled(window)
+    assert drained(taken) == records(3)
+    taken.close()
+
+
+def test_a_window_that_was_tried_from_memory_keeps_its_key(tmp_path: Path) -> None:
+    spool = Spool.make(tmp_path, MAX)
+    spool.append(records(1))
+    drained(spool)
+    spool.adopt(Window(b"k" * 16, records(2, 3)))
+    spool.append(records(4))
+    taken = left_by_the_dead(spool, tmp_path)
+    window = taken.window(10, MAX)
+    assert window is not None
+    assert (window.key, window.records) == (b"k" * 16, records(2, 3))
+    taken.settled(window)
+    assert drained(taken) == records(4)
+    taken.close()
+
+
+@pytest.mark.parametrize("kept", range(1, len(frame(record(3)))))
+def test_a_torn_tail_is_cut_and_nothing_before_it(tmp_path: Path, kept: int) -> None:
+    spool = Spool.make(tmp_path, MAX)
+    spool.append(records(1, 2))
+    whole = spool.folder / "00000001.seg"
+    whole.write_bytes(whole.read_bytes() + frame(record(3))[:kept])
+    taken = left_by_the_dead(spool, tmp_path)
+    assert drained(taken) == records(1, 2)
+    assert taken.cut_bytes == kept
+    taken.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("junk", [bytes(4096), b"\xff" * 64], ids=["zeros", "ones"])
+def test_junk_behind_the_records_is_cut(tmp_path: Path, junk: bytes) -> None:
+    spool = Spool.make(tmp_path, 200)
+    for number in range(8):
+        spool.append(records(number))
+    first = spool.folder / "00000001.seg"
+    first.write_bytes(first.read_bytes() + junk)
+    taken = left_by_the_dead(spool, tmp_path)
+    assert drained(taken) == records(*range(8))
+    taken.close()
+
+
+def test_a_flipped_bit_is_not_read_as_a_record(tmp_path: Path) -> None:
+    spool = Spool.make(tmp_path, MAX)
+    spool.append(records(1, 2))
+    path = spool.folder / "00000001.seg"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    taken = left_by_the_dead(spool, tmp_path)
+    assert drained(taken) == records(1)
+    taken.close()
+
+
+def test_a_mark_that_was_not_written_whole_is_none(tmp_path: Path) -> None:
+    fd = os.open(tmp_path / "mark", os.O_RDWR | os.O_CREAT)
+    write_mark(fd, Mark(3, 10, 20, b"k" * 16))
+    assert read_mark(fd) == Mark(3, 10, 20, b"k" * 16)
+    os.pwrite(fd, b"\x09", 8)
+    assert read_mark(fd) == Mark()
+    os.close(fd)
+
+
+def test_it_holds_no_more_than_it_may_and_has_room_again(tmp_path: Path) -> None:
+    size = len(frame(record(0)))
+    spool = Spool.make(tmp_path, 8 * size)
+    for _ in range(8):
+        spool.append(records(0))
+    with pytest.raises(Full):
+        spool.append(records(0))
+    assert sum(path.stat().st_size for path in spool.folder.glob("*.seg")) == 8 * size
+    assert len(drained(spool)) == 8
+    spool.append(records(*range(4)))
+    assert drained(spool) == records(*range(4))
+    spool.close()
+
+
+def test_a_disk_that_takes_half_a_record_takes_none_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool.make(tmp_path, MAX)
+    spool.append(records(1))
+    write, calls = os.write, []
+
+    def half(fd: int, data: bytes) -> int:
+        calls.append(data)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return write(fd, data[: len(data) // 2])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", half)
+        with pytest.raises(OSError, match="No space"):
+            spool.append(records(2))
+    spool.append(records(3))
+    assert drained(spool) == records(1, 3)
+    spool.close()
+
+
+def test_a_record_longer_than_a_batch_is_a_batch_of_its_own(tmp_path: Path) -> None:
+    spool = Spool.make(tmp_path, MAX)
+    long = Logged("labels", b'{"x":"' + b"y" * 5000 + b'"}')
+    spool.append([record(1), long, record(2)])
+    found: list[Logged] = []
+    while (window := spool.window(10, 100)) is not None:
+        spool.begin(window)
+        spool.settled(window)
+        found += window.records
+    assert found == [record(1), long, record(2)]
+    spool.close()
+
+
+def test_a_living_process_keeps_its_spool_and_a_dead_ones_is_taken_once(tmp_path: Path) -> None:
+    spool = Spool.make(tmp_path, MAX)
+    spool.append(records(1))
+    assert dead(tmp_path, MAX) == []
+    spool.forget()
+    (taken,) = dead(tmp_path, MAX)
+    assert dead(tmp_path, MAX) == []
+    assert drained(taken) == records(1)
+    taken.close()
+    assert dead(tmp_path, MAX) == []
+
+
+def test_only_its_user_may_look_into_it(tmp_path: Path) -> None:
+    spool = Spool.make(tmp_path / "target", MAX)
+    spool.append(records(1))
+    assert spool.folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in spool.folder.iterdir()} == {0o600}
+    spool.close()
