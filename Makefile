@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 # Without compiled files every process would compile its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test check bench lock clean
+.PHONY: setup demo test crash check bench lock clean
 
 setup: $(STAMP)
 
@@ -34,6 +34,10 @@ check: setup
 
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# The long form of tests/crash: more than a hundred kills.
+crash: setup
+	WHORL_KILLS=40 $(BIN)/pytest tests/crash
 
 bench: setup
 	$(BIN)/python -m benchmarks --quick

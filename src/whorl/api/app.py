@@ -6,7 +6,7 @@ No page here loads scripts from anywhere: the description is JSON only.
 from importlib.metadata import version
 from typing import Any
 
-from litestar import Litestar, Response, Router
+from litestar import Controller, Litestar, Response, Router
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -14,7 +14,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 
 from whorl.api.auth import Gate, needs, the_caller
-from whorl.api.body import MAX_BODY_BYTES
+from whorl.api.unpacked import MAX_BODY_BYTES
 from whorl.api.capture import CaptureRoutes
 from whorl.api.cycles import CycleRoutes
 from whorl.api.failures import HANDLERS, no_route
@@ -25,8 +25,17 @@ from whorl.api.models import ModelRoutes
 from whorl.api.otlp import OtlpRoutes
 from whorl.api.predict import PredictRoutes
 from whorl.serve.runner import Wheel
-from whorl.serve.service import Service
+from whorl.serve.service import Only, Service
 
+# What a process answers, by the part of the work that it does.
+ROUTES: dict[Only | None, list[type[Controller]]] = {
+    None: [
+        HealthRoutes, MetricsRoutes, FlywheelRoutes, CaptureRoutes, OtlpRoutes, PredictRoutes, CycleRoutes,
+        ModelRoutes, FoundRoutes,
+    ],
+    "capture": [HealthRoutes, MetricsRoutes, CaptureRoutes, OtlpRoutes],
+    "flush": [HealthRoutes, MetricsRoutes],
+}  # fmt: skip
 _KEY = "A key from `whorl key create`, with the scope that the route needs."
 
 
@@ -45,9 +54,7 @@ def make_app(service: Service) -> Litestar:
         return service.wheel(name)
 
     return Litestar(
-        route_handlers=[
-            HealthRoutes, MetricsRoutes, FlywheelRoutes, CaptureRoutes, OtlpRoutes, PredictRoutes, CycleRoutes, ModelRoutes, FoundRoutes
-        ],
+        route_handlers=ROUTES[service.only],
         dependencies={
             "service": Provide(the_service, sync_to_thread=False),
             "wheel": Provide(the_wheel, sync_to_thread=False),

@@ -155,23 +155,12 @@ class Lake:
                 delta = self._open(table)
                 if delta is None:
                     continue
-                merged[table] = self._merge(table, delta)
+                merged[table] = _merge(delta)
                 hours = int(keep.total_seconds() // 3600)
                 delta.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False)
                 delta.create_checkpoint()
                 delta.cleanup_metadata()
         return merged
-
-    def _merge(self, table: TableName, delta: DeltaTable) -> int:
-        """Merge the table's small files; returns how many. Other writers go on, and at worst it is tried again."""
-        for _ in range(ATTEMPTS):
-            try:
-                done = delta.optimize.compact(target_size=FILE_BYTES, max_concurrent_tasks=1)
-            except CommitFailedError:
-                delta.update_incremental()
-                continue
-            return int(done["numFilesRemoved"])
-        return 0
 
     def _at(self, table: TableName) -> str:
         return f"{self.location}/{table}"
@@ -226,6 +215,18 @@ class Lake:
                 where=self._at(table),
                 hint="Look at the disk's space and rights, then try again.",
             ) from error
+
+
+def _merge(delta: DeltaTable) -> int:
+    """Merge a table's small files; returns how many. Other writers go on, and at worst it is tried again."""
+    for _ in range(ATTEMPTS):
+        try:
+            done = delta.optimize.compact(target_size=FILE_BYTES, max_concurrent_tasks=1)
+        except CommitFailedError:
+            delta.update_incremental()
+            continue
+        return int(done["numFilesRemoved"])
+    return 0
 
 
 def _arrow_schema(delta: DeltaTable) -> pa.Schema:
