@@ -133,6 +133,8 @@ def test_the_older_export_has_traces_of_their_own(ws: Workspace, lines: Any, row
     context = ("user_id", "session_id", "trace_name", "tags", "release")
     older = {name: value for name, value in GENERATION.items() if name not in context}
     assert ingest_export(ws, lines(trace, older), "langfuse").accepted == 2
+    assert {row["group_id"] for row in rows("predictions")} == {"trace-1"}
+    assert '"user_id":"ann"' in rows("predictions")[0]["extra"]
     both = lines(ROOT, GENERATION, name="both.jsonl")
     ingest_export(ws, both, "langfuse")
     assert ingest_export(ws, both, "langfuse").accepted == 0

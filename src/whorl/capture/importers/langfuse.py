@@ -33,22 +33,27 @@ def records(row: Raw) -> Native | None:
     if row.get("type") in _STEPS and row.get("start_time"):
         return Native([*_root(row), ("spans", _step(row))])
     if "timestamp" in row and ("input" in row or "session_id" in row or "user_id" in row):
-        return Native([("predictions", _trace(row)), *_inside(row)])
+        return Native([("predictions", _trace(row, _group_of_trace(row))), *_inside(row)])
     return None
 
 
-def _trace(row: Raw) -> Raw:
-    cost = row.get("total_cost")
+def _trace(row: Raw, group: Any) -> Raw:
+    """What was asked and answered; its tokens and cost are with its generations."""
     return given(
         id=row["id"],
         trace_id=row["id"],
         time=_time(row["timestamp"]),
         messages=messages_of(row.get("input")),
         output=answer_of(row.get("output")),
-        group=_group(row, row["id"]),
+        group=group,
         session=row.get("session_id"),
         latency_ms=row["latency"] * 1000 if isinstance(row.get("latency"), (int, float)) else None,
-        extra=_context(row) | given(name=row.get("name"), total_cost=cost),
+        extra=_context(row)
+        | given(
+            name=row.get("name"),
+            total_cost=row.get("total_cost"),
+            user_id=None if row.get("user_id") == group else row.get("user_id"),
+        ),
     )
 
 
@@ -87,9 +92,8 @@ def _root(row: Raw) -> Found:
         return []
     of_trace = {name: row.get(name) for name in ("input", "output", "user_id", "session_id", "tags")}
     of_trace |= {name: row.get(name) for name in ("environment", "release", "version", "metadata")}
-    root = _trace(
-        {**of_trace, "id": row["trace_id"], "timestamp": row["start_time"], "name": row["trace_name"]}
-    )
+    of_trace |= {"id": row["trace_id"], "timestamp": row["start_time"], "name": row["trace_name"]}
+    root = _trace(of_trace, _group(row, row["trace_id"]))
     return [("predictions", root | given(latency_ms=_duration_ms(row)))]
 
 
@@ -150,6 +154,13 @@ def _inside(row: Raw) -> Found:
 def _context(row: Raw) -> Raw:
     names = ("environment", "release", "version", "tags", "metadata")
     return given(**{name: decoded(row.get(name)) for name in names})
+
+
+def _group_of_trace(row: Raw) -> Any:
+    """By its user where its generations come with it; elsewhere they do not know the user, and it goes by itself as they do."""
+    inner = row.get("observations")
+    together = isinstance(inner, list) and any(isinstance(one, dict) for one in inner)
+    return _group(row, row["id"]) if together else row["id"]
 
 
 def _group(row: Raw, trace: Any) -> Any:
