@@ -16,8 +16,9 @@ from whorl.api.auth import NOTE_EVERY_S, REREAD_S, Gate, needs
 from whorl.api.failures import HANDLERS
 from whorl.clock import SimulatedClock
 from whorl.errors import StorageError
+from whorl.records import Waiting
 from whorl.serve.service import Service
-from whorl.storage import api_keys, audit
+from whorl.storage import api_keys, audit, cycles
 
 PREDICTIONS = "/v1/flywheels/fraud/predictions"
 ROW = {"id": "a", "time": "2026-01-01T00:00:00Z", "amount": 1}
@@ -194,6 +195,18 @@ def test_a_ledger_that_cannot_be_read_lets_nobody_in(
     seconds.now += 1
     answer = gated.get("/fast", headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "storage")
+
+
+def test_who_acts_is_written_down_with_the_key(service: Service, client: TestClient[Any], make_key) -> None:
+    key, headers = make_key("operate")
+    now = service.clock.now()
+    cycle = cycles.start(service.ledger, "fraud", "manual", now, "x")
+    cycles.move(
+        service.ledger, "fraud", cycle, "waiting", waiting_for=Waiting(what="approval", where="train")
+    )
+    answer = client.post(f"/v1/flywheels/fraud/cycles/{cycle}/reject", json={"by": "ann"}, headers=headers)
+    assert answer.status_code == 202, answer.text
+    assert audit.entries(service.ledger)[0].by == f"ann (key {key.id})"
 
 
 def test_no_key_in_logs_errors_or_the_audit_trail(
