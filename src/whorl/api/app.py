@@ -14,7 +14,6 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 
 from whorl.api.auth import Gate, needs, the_caller
-from whorl.api.unpacked import MAX_BODY_BYTES
 from whorl.api.capture import CaptureRoutes
 from whorl.api.cycles import CycleRoutes
 from whorl.api.failures import HANDLERS, no_route
@@ -24,6 +23,7 @@ from whorl.api.metrics import MetricsRoutes, Timed
 from whorl.api.models import ModelRoutes
 from whorl.api.otlp import OtlpRoutes
 from whorl.api.predict import PredictRoutes
+from whorl.api.unpacked import MAX_BODY_BYTES
 from whorl.serve.runner import Wheel
 from whorl.serve.service import Only, Service
 

@@ -1,44 +1,37 @@
-"""A request's body as raw records: decompressed within a bound, cut into records, each one that is wrong named.
+"""A JSON body as raw records: one record, or `{"records": [...]}`, or lines; each one that is wrong named by its place.
 
-One record, `{"records": [...]}`, or NDJSON. One record that is too large, or a line that is not JSON, is refused by
-itself; its neighbours are kept.
+One record that is too large, or a line that is not JSON, is refused by itself; its neighbours are kept.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 from litestar import Request
 
 from whorl.api.failures import BodyError
-from whorl.capture.sealed import too_large
+from whorl.api.unpacked import MAX_BODY_BYTES, Unpacked, too_large
+from whorl.capture import sealed
 from whorl.capture.values import MAX_RECORD_BYTES, refusal, refusal_of
 from whorl.errors import RecordError
-from whorl.records import Accepted, Refusal
+from whorl.records import Refusal
 
-MAX_BODY_BYTES = 64 << 20
-JSON, NDJSON = "application/json", "application/x-ndjson"
-ENCODINGS = ("gzip", "zstd")
-_CHUNK = 1 << 20
+JSON, NDJSON, ARROW = "application/json", "application/x-ndjson", "application/vnd.apache.arrow.stream"
+# What is decoded, mapped and kept at a time.
+SLICE_BYTES = 4 << 20
+_PIECE = 1 << 20
 _SHAPES = 'Send one record, {"records": [...]}, or NDJSON as application/x-ndjson.'
+_decode = msgspec.json.Decoder().decode
 
 
 @dataclass
 class Batch:
     """Raw records with their places in the request, and what could not even be read."""
 
-    raws: list[Any] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
+    numbered: list[tuple[int, Any]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     single: bool = False
-
-    def with_places(self, answer: Accepted) -> Accepted:
-        """The answer to `raws`, told by the places in the request."""
-        moved = [msgspec.structs.replace(r, index=self.places[r.index]) for r in answer.refused]
-        refused = sorted([*self.refused, *moved], key=lambda r: r.index)
-        return msgspec.structs.replace(answer, refused=refused)
 
 
 async def read_body(request: Request[Any, Any, Any]) -> bytes:
@@ -47,9 +40,30 @@ async def read_body(request: Request[Any, Any, Any]) -> bytes:
     async for part in request.stream():
         size += len(part)
         if size > MAX_BODY_BYTES:
-            raise _too_large()
+            raise too_large()
         parts.append(part)
     return b"".join(parts)
+
+
+def decompressed(body: bytes, encoding: str) -> bytes:
+    """The body's own bytes, at most MAX_BODY_BYTES. Raises BodyError (400, 413, 415)."""
+    unpacked, parts, size = Unpacked(encoding), [], 0
+    unpacked.feed(body, last=True)
+    while part := unpacked.read(_PIECE):
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise too_large()
+        parts.append(part)
+    return b"".join(parts)
+
+
+def media_type(content_type: str, known: Sequence[str] = (JSON, NDJSON)) -> str:
+    """Which of the known ones it is. Raises BodyError (415)."""
+    found = content_type.partition(";")[0].strip().lower()
+    if found not in known:
+        named = repr(found) if found else "none"
+        raise BodyError(415, f"The media type is {named}.", where="Content-Type", hint=_SHAPES)
+    return found
 
 
 def records(body: bytes, content_type: str, encoding: str) -> Batch:
@@ -58,56 +72,56 @@ def records(body: bytes, content_type: str, encoding: str) -> Batch:
     Raises:
         BodyError: The body as a whole cannot be read: encoding (415), media type (415), size (413), syntax (400).
     """
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type not in (JSON, NDJSON):
-        found = repr(media_type) if media_type else "none"
-        raise BodyError(415, f"The media type is {found}.", where="Content-Type", hint=_SHAPES)
-    body = decompressed(body, encoding.strip().lower())
-    if not body.strip():
-        raise BodyError(400, "The body is empty.", hint=_SHAPES)
-    return _lines(body) if media_type == NDJSON else _document(body)
+    kind = media_type(content_type)
+    body = decompressed(body, encoding)
+    if kind == NDJSON and body.strip():
+        return from_lines(body.splitlines())
+    first, *others = document(body)
+    for other in others:
+        first.numbered += other.numbered
+        first.refused += other.refused
+    return first
 
 
-def decompressed(body: bytes, encoding: str) -> bytes:
-    """The body's own bytes, at most MAX_BODY_BYTES. Raises BodyError (400, 413, 415)."""
-    if encoding in ("", "identity"):
-        return body
-    if encoding not in ENCODINGS:
-        raise BodyError(
-            415,
-            f"The encoding {encoding!r} is not known.",
-            where="Content-Encoding",
-            hint="Use gzip or zstd.",
-        )
-    parts, size = [], 0
+def document(body: bytes) -> Iterator[Batch]:
+    """A JSON document, one record or `{"records": [...]}`, a few megabytes at a time.
+
+    Raises:
+        BodyError: It is neither (400).
+    """
+    if not body or body.isspace():
+        raise empty()
+    if len(body) <= SLICE_BYTES:
+        found = _read(body, Any)
+        several = _several(found)
+        yield Batch([(0, found)], single=True) if several is None else Batch(list(enumerate(several)))
+        return
+    # Cut before it is read, so that a record that is too large costs no more than its bytes.
+    cut = _read(body, dict[str, msgspec.Raw])
+    if set(cut) != {"records"} or bytes(memoryview(cut["records"])[:1]) != b"[":
+        yield _one_by_one(enumerate([body]), single=True)
+        return
+    yield from map(_one_by_one, _slices(enumerate(map(bytes, _read(cut["records"], list[msgspec.Raw])))))
+
+
+def from_lines(lines: Iterable[bytes], first: int = 0) -> Batch:
+    """Records of lines; blank ones do not count.
+
+    Args:
+        first: The place of the first of them.
+    """
+    texts = [line for line in lines if line and not line.isspace()]
     try:
-        with pa.CompressedInputStream(pa.BufferReader(body), encoding) as stream:
-            while part := stream.read(_CHUNK):
-                size += len(part)
-                if size > MAX_BODY_BYTES:
-                    raise _too_large()
-                parts.append(part)
-    except OSError as error:
-        raise BodyError(400, f"The body is not {encoding}: {error}.", where="Content-Encoding") from None
-    return b"".join(parts)
+        if max(map(len, texts), default=0) <= MAX_RECORD_BYTES:
+            return Batch(list(enumerate(map(_decode, texts), first)))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        pass
+    return _one_by_one(enumerate(texts, first))
 
 
-def _document(body: bytes) -> Batch:
-    try:
-        if len(body) <= MAX_RECORD_BYTES:
-            found = msgspec.json.decode(body)
-            several = _several(found)
-            return Batch([found], [0], single=True) if several is None else _numbered(several)
-        # Cut before it is read, so that a record that is too large costs no more than its bytes.
-        cut = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        inner = (
-            msgspec.json.decode(cut["records"], type=list[msgspec.Raw]) if set(cut) == {"records"} else None
-        )
-    except msgspec.ValidationError as error:
-        raise BodyError(400, f"The body has another shape: {error}.", hint=_SHAPES) from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BodyError(400, f"The body is not JSON: {error}.", hint=_SHAPES) from None
-    return _decoded([body] if inner is None else [bytes(raw) for raw in inner], single=inner is None)
+def empty() -> BodyError:
+    """400."""
+    return BodyError(400, "The body is empty.", hint=_SHAPES)
 
 
 def _several(found: Any) -> list[Any] | None:
@@ -118,39 +132,42 @@ def _several(found: Any) -> list[Any] | None:
     return inner if set(found) == {"records"} and isinstance(inner, list) else None
 
 
-def _lines(body: bytes) -> Batch:
-    return _decoded(line for line in body.splitlines() if line.strip())
+def _read(text: bytes, kind: Any) -> Any:
+    try:
+        return _decode(text) if kind is Any else msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise BodyError(400, f"The body has another shape: {error}.", hint=_SHAPES) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BodyError(400, f"The body is not JSON: {error}.", hint=_SHAPES) from None
 
 
-def _numbered(raws: list[Any]) -> Batch:
-    return Batch(raws, list(range(len(raws))))
+def _slices(texts: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """Texts, a few megabytes of them at a time."""
+    some, size = list[tuple[int, bytes]](), 0
+    for one in texts:
+        some.append(one)
+        size += len(one[1])
+        if size >= SLICE_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
-def _decoded(texts: Iterable[bytes], *, single: bool = False) -> Batch:
+def _one_by_one(texts: Iterable[tuple[int, bytes]], *, single: bool = False) -> Batch:
     batch = Batch(single=single)
-    for place, text in enumerate(texts):
+    for place, text in texts:
         try:
-            raw = _decode(text)
+            batch.numbered.append((place, _record(text)))
         except RecordError as error:
             batch.refused.append(refusal_of(error, place))
-            continue
-        batch.raws.append(raw)
-        batch.places.append(place)
     return batch
 
 
-def _decode(text: bytes) -> Any:
+def _record(text: bytes) -> Any:
     if len(text) > MAX_RECORD_BYTES:
-        raise too_large(len(text))
+        raise sealed.too_large(len(text))
     try:
-        return msgspec.json.decode(text)
+        return _decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise refusal("json", f"it is not JSON: {error}.") from None
-
-
-def _too_large() -> BodyError:
-    return BodyError(
-        413,
-        f"The body is larger than {MAX_BODY_BYTES:,} bytes.",
-        hint="Send it in several requests, or `whorl ingest` it.",
-    )

@@ -1,25 +1,41 @@
 """Routes that take records: predictions, labels, feedback. 202 is said only when they are on disk."""
 
+import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
 from litestar import Controller, Request, Response, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
-from litestar.params import FromQuery
+from litestar.openapi.spec import (
+    OpenAPIFormat,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    RequestBody,
+    Schema,
+)
+from litestar.params import FromPath, FromQuery
 
+from whorl.api.arriving import Held, arriving
 from whorl.api.auth import needs
-from whorl.api.body import JSON, NDJSON, read_body, records
+from whorl.api.body import ARROW, JSON, NDJSON
 from whorl.api.failures import FAILURES, AllRefused, Fault
-from whorl.capture.accept import accept
+from whorl.api.intake import Intake, Step, answered_before, together
 from whorl.capture.mapping import Kind
 from whorl.records import Accepted, Record, Refusal
-from whorl.serve.runner import Wheel
+from whorl.serve.meter import Meter
+from whorl.serve.service import Service
+from whorl.workspace import Workspace
 
+AT_ONCE_BYTES = 16 << 10
+_HELD = Held()
 _ONE = Schema(type=OpenAPIType.OBJECT, description='One record as [schema] maps it, or {"records": [...]}.')
 _LINES = Schema(type=OpenAPIType.STRING, description="One record a line.")
+_ROWS = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description="One record a row.")
 
 
 @dataclass
@@ -32,6 +48,17 @@ class RecordsOperation(Operation):
             description="Content-Encoding may be gzip or zstd.",
             required=True,
         )
+
+
+@dataclass
+class LogOperation(RecordsOperation):
+    """The same, also as Arrow."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.request_body, RequestBody):
+            self.request_body.content[ARROW] = OpenAPIMediaType(schema=_ROWS)
+            self.request_body.description = "Content-Encoding may be gzip or zstd. With an Idempotency-Key, the same body sent again is answered, not kept twice."
 
 
 class Captured(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -50,28 +77,54 @@ class CaptureRoutes(Controller):
     @post(
         ["/predictions", "/labels", "/feedback"],
         status_code=202,
-        operation_class=RecordsOperation,
+        operation_class=LogOperation,
+        request_max_body_size=None,
         summary="Log records",
         responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
     )
     async def log(
-        self, request: Request[Any, Any, Any], wheel: NamedDependency[Wheel], native: FromQuery[bool] = False
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        name: FromPath[str],
+        native: FromQuery[bool] = False,
     ) -> Captured:
         kind = cast(Kind, request.url.path.rstrip("/").rpartition("/")[2])
-        body, headers = await read_body(request), request.headers
-        media_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
-        answer = await sync_to_thread(_take, wheel, kind, body, media_type, encoding, native)
-        return cast(Captured, answer)
+        ws = service.wheel(name).ws
+        intake = Intake(ws, kind, request.headers, native=native)
+        answer = Accepted(accepted=0)
+        async for data, last in arriving(request, _HELD):
+            intake.feed(data, last=last)
+            # Small bodies are mapped sooner than they could be handed to a thread.
+            at_once = last and len(data) <= AT_ONCE_BYTES and intake.plain
+            while step := intake.next() if at_once else await sync_to_thread(intake.next):
+                answer = together(answer, await _kept(service.meter, ws, kind, step))
+        return cast(Captured, _response(answer))
 
 
-def _take(
-    wheel: Wheel, kind: Kind, body: bytes, media_type: str, encoding: str, native: bool
-) -> Captured | Response[AllRefused]:
-    batch = records(body, media_type, encoding)
-    answer = batch.with_places(accept(wheel.ws, kind, batch.raws, native=native))
+async def _kept(meter: Meter, ws: Workspace, kind: Kind, step: Step) -> Accepted:
+    """Wait until a part is on disk; returns its answer, which is the first one's when it was kept before."""
+    answer, repeated = step.answer, step.repeated
+    if step.payloads:
+        kept = ws.inbox.accept_soon(ws.name, step.payloads, step.received_at, step.named)
+        known = await asyncio.wrap_future(kept)
+        if known is not None and step.named is not None:
+            answer, repeated = answered_before(known, step.named.digest), True
+    if repeated:
+        meter.duplicates(ws.name, kind, answer.accepted)
+        return answer
+    meter.accepted(ws.name, kind, answer.accepted)
+    meter.without_consent(ws.name, kind, answer.without_consent)
+    for code, count in Counter(refusal.code for refusal in answer.refused).items():
+        meter.refused(ws.name, kind, code, count)
+    return answer
+
+
+def _response(answer: Accepted) -> Response[Any]:
     if answer.refused and not answer.accepted:
         return all_refused(answer)
-    return Captured(accepted=answer.accepted, refused=answer.refused, notes=answer.notes)
+    body = Captured(accepted=answer.accepted, refused=answer.refused, notes=answer.notes)
+    return Response(msgspec.json.encode(body), status_code=202, media_type=JSON)
 
 
 def all_refused(answer: Accepted) -> Response[AllRefused]:

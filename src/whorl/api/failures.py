@@ -45,6 +45,7 @@ HTTP_CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method",
+    408: "too_slow",
     413: "too_large",
     415: "media_type",
     429: "too_fast",

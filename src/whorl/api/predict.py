@@ -103,7 +103,7 @@ def _asked(ws: Workspace, batch: Batch, notes: Notes) -> tuple[list[_Asked], lis
     mapper, now = ws.of_spec(Mapper), ws.clock.now()
     good: list[_Asked] = []
     refused = list(batch.refused)
-    for place, given in zip(batch.places, batch.raws, strict=True):
+    for place, given in batch.numbered:
         try:
             raw, keep = _scrubbed(mapper, given)
             mapped = mapper.read("predictions", _completed(raw, mapper, now), now, notes)

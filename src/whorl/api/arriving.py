@@ -1,0 +1,72 @@
+"""A request's body as it arrives, a few megabytes at a time; neither slow nor many bodies can fill the memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request
+from litestar.exceptions import InternalServerException
+
+from whorl.api.body import SLICE_BYTES
+from whorl.api.failures import BodyError
+from whorl.errors import InboxFull
+
+# So long a part may take to arrive: 70 kB/s fill one.
+PART_WITHIN_S = 60.0
+HELD_BYTES = 256 << 20
+
+
+class Held:
+    """Bytes of bodies that are in memory at once, in one process. Used by the event loop alone."""
+
+    def __init__(self, most: int = HELD_BYTES) -> None:
+        self._most = most
+        self._now = 0
+
+    def add(self, size: int) -> None:
+        """Raises InboxFull, so that the client tries again later."""
+        if self._now + size > self._most:
+            raise InboxFull(
+                f"Bodies of {self._now:,} bytes are just being read; that is the most.",
+                where="body",
+                hint="Send it again later, or in smaller requests.",
+            )
+        self._now += size
+
+    def free(self, size: int) -> None:
+        self._now -= size
+
+
+async def arriving(request: Request[Any, Any, Any], held: Held) -> AsyncIterator[tuple[bytes, bool]]:
+    """What has come, and whether it is all.
+
+    Raises:
+        BodyError: Nothing more came in time (408), or the connection broke (400).
+        InboxFull: Too much is in memory.
+    """
+    parts, size = list[bytes](), 0
+    clock = asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(PART_WITHIN_S) as limit:
+            async for chunk in request.stream():
+                held.add(len(chunk))
+                size += len(chunk)
+                parts.append(chunk)
+                if size < SLICE_BYTES:
+                    continue
+                limit.reschedule(None)
+                yield b"".join(parts), False
+                held.free(size)
+                parts, size = [], 0
+                limit.reschedule(clock() + PART_WITHIN_S)
+        yield b"".join(parts), True
+    except TimeoutError:
+        raise BodyError(
+            408, f"{SLICE_BYTES:,} bytes, or the rest of the body, did not come within {PART_WITHIN_S:g} s.",
+            hint="What had come before was kept; see Idempotency-Key.",
+        ) from None  # fmt: skip
+    except InternalServerException:
+        # The framework's word for a client that went away.
+        raise BodyError(400, "The connection broke before the body's end.") from None
+    finally:
+        held.free(size)

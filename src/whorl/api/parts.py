@@ -1,0 +1,120 @@
+"""A body in parts, each small enough to be decoded, mapped and kept before the next one is looked at.
+
+Where a body is cut depends on its content alone, never on how it arrived: sent again, it has the same parts.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+
+from whorl.api.body import SLICE_BYTES, Batch, document, empty, from_lines
+from whorl.api.unpacked import MAX_BODY_BYTES, Unpacked, too_large
+from whorl.capture import sealed
+from whorl.capture.values import MAX_RECORD_BYTES, refusal_of
+
+_PIECE = 1 << 20
+
+
+class Table(NamedTuple):
+    """Rows of a body and the place of the first of them."""
+
+    rows: pa.Table
+    first: int
+
+
+class Part(NamedTuple):
+    """Records of a body that are kept together: `content` is what they were read from."""
+
+    content: bytes
+    batches: Iterator[Batch | Table]
+
+
+class Parts(Protocol):
+    """How bodies of a media type are cut."""
+
+    def next(self) -> Part | None:
+        """The next part; None when more must come first, or nothing will. Raises BodyError."""
+
+
+class Document:
+    """JSON: all of it is one part, so that it is kept or not kept as a whole."""
+
+    def __init__(self, unpacked: Unpacked) -> None:
+        self._unpacked = unpacked
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._done = False
+
+    def next(self) -> Part | None:
+        while piece := self._unpacked.read(_PIECE):
+            self._size += len(piece)
+            if self._size > MAX_BODY_BYTES:
+                raise too_large()
+            self._pieces.append(piece)
+        if not self._unpacked.whole or self._done:
+            return None
+        self._done = True
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        return Part(body, iter(document(body)))
+
+
+class Lines:
+    """NDJSON: a few megabytes of whole lines are a part."""
+
+    def __init__(self, unpacked: Unpacked) -> None:
+        self._unpacked = unpacked
+        self._held = bytearray()
+        self._place = 0
+        self._any = False
+        # Bytes of a line that is too long for a record, and is being passed over.
+        self._passed = 0
+
+    def next(self) -> Part | None:
+        while piece := self._unpacked.read(_PIECE):
+            if self._passed:
+                line, end, piece = piece.partition(b"\n")
+                self._passed += len(line)
+                if not end:
+                    continue
+            self._held += piece
+            if self._passed:
+                return self._too_long()
+            if len(self._held) >= SLICE_BYTES and (part := self._cut()):
+                return part
+        if not self._unpacked.whole:
+            return None
+        if self._passed:
+            return self._too_long()
+        if self._held:
+            return self._cut() or self._lines(len(self._held))
+        if not self._any:
+            raise empty()
+        return None
+
+    def _cut(self) -> Part | None:
+        """Lines up to the size of a part, at least one; None when not even that is there."""
+        end = self._held.rfind(b"\n", 0, SLICE_BYTES) + 1 or self._held.find(b"\n", SLICE_BYTES) + 1
+        if end:
+            return self._lines(end)
+        if len(self._held) > MAX_RECORD_BYTES:
+            self._passed = len(self._held)
+            self._held.clear()
+        return None
+
+    def _lines(self, end: int) -> Part | None:
+        content = bytes(self._held[:end])
+        del self._held[:end]
+        batch = from_lines(content.splitlines(), self._place)
+        count = len(batch.numbered) + len(batch.refused)
+        self._place += count
+        self._any = self._any or count > 0
+        return Part(content, iter([batch])) if count else self.next()
+
+    def _too_long(self) -> Part:
+        batch = Batch(refused=[refusal_of(sealed.too_large(self._passed), self._place)])
+        content = f"a line of {self._passed} bytes".encode()
+        self._passed, self._any = 0, True
+        self._place += 1
+        return Part(content, iter([batch]))
