@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from shop import Shop, shop_spec
 from whorl.clock import SimulatedClock
@@ -21,9 +21,10 @@ LOOPBACK = Path(__file__).with_name("loopback")
 DATA = Path(__file__).parents[2] / "shared" / "data"
 _schemas = count()
 # Where a run decides whether a change lands, it must not depend on luck; at a desk, every run looks somewhere else.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# A busy machine is slow: that says nothing about what is tested.
+settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("desk"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 # Doctests are looked for in every file; but files of one name, as these are, cannot be imported twice.
 collect_ignore_glob = ["conftest.py", "*/conftest.py"]
 
