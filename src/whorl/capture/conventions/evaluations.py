@@ -17,12 +17,11 @@ def evaluation_record(attributes: Attributes, trace_id: str | None, span_id: str
     response_id, score = attributes.take("response_id"), attributes.take("evaluation_score")
     label, comment = attributes.take("evaluation_label"), attributes.take("evaluation_comment")
     judge, model = attributes.take("evaluation_kind"), attributes.take("request_model")
-    place = at(trace_id, span_id) if trace_id and span_id else None
     raw: dict[str, Any] = {
         "name": attributes.take("evaluation_name"),
         "time": time_ns or None,
         "value": label if score is None else score,
-        "prediction_id": response_id or place,
+        "prediction_id": response_id or at(trace_id, span_id),
         "session": attributes.take("conversation"),
         "kind": JUDGES.get(str(judge).lower()) or ("LLM_JUDGE" if comment or model else "CODE"),
         "source": model,

@@ -63,7 +63,7 @@ def add_logs(
         elif name == DETAILS:
             call = call_record(values, resource, declared, name)
             call["extra"]["span_id"] = span_id
-            own = {"id": at(trace_id or "", span_id or ""), **call}
+            own = {"id": at(trace_id, span_id), **call}
             into.add("predictions", {**own, "trace_id": trace_id, "time": time_ns or None}, place)
         else:
             message = _message(name, plain_value(record.body))
@@ -80,7 +80,7 @@ def _add_part(into: Telemetry, trace_id: str, span_id: str, said: list[_Said]) -
         return
     answer = next((one.message for one in said if one.answer and one.message), {})
     raw: Raw = {
-        "id": at(trace_id, span_id) if trace_id and span_id else None,
+        "id": at(trace_id, span_id),
         "time": said[0].at_ns or None,
         "trace_id": trace_id or None,
         "messages": messages,

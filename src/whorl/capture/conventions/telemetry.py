@@ -115,9 +115,9 @@ def service_of(resource: dict[str, Any], declared: Declared) -> Any:
     return declared.attributes(resource).take("service")
 
 
-def at(trace_id: str, span_id: str) -> str:
+def at(trace_id: str | None, span_id: str | None) -> str | None:
     """The name of a model call by its place in a trace: its id where the answer brought none."""
-    return f"{trace_id}-{span_id}"
+    return f"{trace_id}-{span_id}" if trace_id and span_id else None
 
 
 def _over_the_wire(raw_in: Any, raw_out: Any, asked: Said, answered: Said) -> tuple[str | None, Said, Said]:

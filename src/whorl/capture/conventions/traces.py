@@ -50,9 +50,10 @@ def add_span(into: Telemetry, span: Span, resource: Resource, declared: Declared
         "status": _STATUS.get(span.status.code),
     }
     wrong = _went_wrong(span)
-    if is_model_call(values):
+    placed = trace_id and span_id and step["time"]
+    if placed and is_model_call(values):
         call = call_record(values, resource, declared, span.name)
-        call = {"id": at(trace_id or "", span_id or ""), **call}
+        call = {"id": at(trace_id, span_id), **call}
         call |= {name: step[name] for name in ("trace_id", "parent_id", "time")}
         call["extra"] |= {"span_id": span_id} | wrong
         into.add("predictions", {**call, "latency_ms": step["duration_ms"]}, place)
