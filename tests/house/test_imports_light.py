@@ -27,6 +27,18 @@ def test_import_whorl_loads_nothing_heavy() -> None:
     assert not loaded_by("import whorl") & HEAVY
 
 
+def test_the_client_loads_httpx_and_msgspec_and_what_they_need() -> None:
+    code = "import sys, whorl; whorl.connect, whorl.track"
+    ours = {"whorl", "httpx", "msgspec"}
+    needed = loaded_by("import asyncio, httpx, msgspec") | set(sys.stdlib_module_names)
+    assert {name for name in loaded_by(code) - needed if not name.startswith("_")} == ours - needed
+
+
+def test_the_embedded_face_does_not_load_the_clients_network() -> None:
+    """Its verbs and `track` share the client's records, not its HTTP."""
+    assert "httpx" not in loaded_by("import whorl.client.track, whorl.client.shapes, whorl.client.encode")
+
+
 def test_help_loads_no_more_than_it_prints_with() -> None:
     code = """
 import contextlib, io, sys

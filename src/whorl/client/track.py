@@ -90,8 +90,8 @@ class _Call:
         record["extra"] = {**self._record["extra"], **extra}
         try:
             self._log(record)
-        except Exception as error:  # noqa: BLE001 - what the call gave is given back all the same
-            _tell(self._name, repr(error))
+        except Exception as refused:  # noqa: BLE001 - what the call gave is given back all the same
+            _tell(self._name, repr(refused))
 
     def end_of_stream(self, error: BaseException | None = None) -> None:
         """What was seen of a stream is its output, also of one that failed, or that its reader left."""
