@@ -42,7 +42,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_names_go_beside_what_the_patterns_find(pipeline: str) -> None:
-    door = scrubber_of(spec_with(pipeline))
+    door = scrubber_of(spec_with(pipeline, '"PERSON", "URL", "EMAIL_ADDRESS"'))
     assert door is not None
     note = "I am Ann Lee, ann@example.org, see www.example.org"
     assert door.record({"note": note, "other": "Ann Lee"}) == {

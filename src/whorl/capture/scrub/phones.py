@@ -5,25 +5,27 @@ from collections.abc import Iterator
 
 _EXTENSION = r"(?: ?(?:x|ext\.?|#) ?\d{1,6})?"
 _GAP = r"[ .\u00a0\u2010-\u2015/-]"
-_BEFORE = r"(?<![\w.@/+-])(?<!\d[ ,:])"
+# Each begins with one of few characters, which makes the search quick; what stands before it is asked after that.
+_FIRST = r"[+(\d]"
+_BEFORE = rf"{_FIRST}(?<![\w.@/+-]{_FIRST})(?<!\d[ ,:]{_FIRST})"
 _AFTER = r"(?![\w@]|[.,:/-]\d)"
 _PLAIN = re.compile(
     rf"{_BEFORE}(?:"
     # +44 20 7946 0018, +41 (0)69 979 80 58, 001-668-040-8670, 0049 ...
-    rf"(?:\+{_GAP}?|00(?=[1-9]{_GAP}?\d))\d{{1,3}}(?:{_GAP}?\(0\))?(?:{_GAP}{{0,2}}\(?\d{{1,5}}\)?){{1,6}}"
+    rf"(?:(?<=\+){_GAP}?|(?<=0)0(?=[1-9]{_GAP}?\d))\d{{1,3}}(?:{_GAP}?\(0\))?(?:{_GAP}{{0,2}}\(?\d{{1,5}}\)?){{1,6}}"
     # (978) 645-9740, (0)20 7946 0018, (85) 5986-8343
-    rf"|\(\d{{2,5}}\){_GAP}?\d{{2,4}}(?:{_GAP}\d{{2,4}}){{1,3}}"
-    rf"|\(\d{{3}}\){_GAP}?\d{{7}}"
+    rf"|(?<=\()\d{{2,5}}\){_GAP}?(?:\d{{2,4}}(?:{_GAP}\d{{2,4}}){{1,3}}|\d{{7}})"
     # 223-087-9502, 833.719.3994
-    rf"|(?:1{_GAP})?\d{{3}}(?P<gap>{_GAP})\d{{3}}(?P=gap)\d{{4}}"
+    rf"|(?<=\d)(?:(?<=1){_GAP}\d)?\d\d(?P<gap>{_GAP})\d{{3}}(?P=gap)\d{{4}}"
     # 02.27.96.63.08, 25-62-29-72
-    rf"|\d{{2}}(?P<pair>[ .-])(?:\d{{2}}(?P=pair)){{2,3}}\d{{2}}"
-    # 042 078 6381, 0477 11 28 98, 021-4006034
-    rf"|0[1-9]\d{{0,3}}(?:{_GAP}\d{{2,8}}){{1,4}}"
-    rf"|0[1-9]\d{{8,9}}"
+    rf"|(?<=\d)\d(?P<pair>[ .-])(?:\d{{2}}(?P=pair)){{2,3}}\d{{2}}"
+    # 042 078 6381, 0477 11 28 98, 021-4006034, 02079460018
+    rf"|(?<=0)[1-9](?:\d{{0,3}}(?:{_GAP}\d{{2,8}}){{1,4}}|\d{{8,9}})"
     rf"){_EXTENSION}{_AFTER}"
 )
-_WEAK = re.compile(rf"{_BEFORE}\(?\d{{2,5}}\)?(?:{_GAP}?\d{{2,6}}){{1,4}}{_EXTENSION}{_AFTER}")
+_WEAK = re.compile(
+    rf"{_BEFORE}(?:(?<=\()\d{{2,5}}\)|(?<=\d)\d{{1,4}})(?:{_GAP}?\d{{2,6}}){{1,4}}{_EXTENSION}{_AFTER}"
+)
 _WORD = (
     r"(?:(?:tele)?phone|tel|call(?:ed|ing)?|cell|mobile|mob|fax|desk|office|whatsapp|sms|text(?:ed)?|dial|ring|reach|contact"
     r"|answer(?:ing|s)?|messages? to|hotline|telefon|handy|rufnummer|t[ée]l[ée]phone|m[óo]vil|tel[ée]fono|telefoon)"

@@ -115,7 +115,7 @@ def _keep(root: Place, spec: Spec) -> None:
     numbers = [name for name, feature in spec.features.items() if feature.type not in ("category", "text")]
     kept: dict[Keep, list[str]] = {
         "any": [*named, *(f"keys.{name}" for name in fields.keys), *_OWN_NAMES],
-        "time": [fields.time.text, fields.label_time.text, *_OWN_TIMES],
+        "time": [fields.time.text, fields.label_time.text, fields.logged_at.text, *_OWN_TIMES],
         "number": [path.text for name in numbers for path in fields.features[name]]
         + [f"features.{name}" for name in numbers],
     }

@@ -47,13 +47,16 @@ def _engine(model: str, language: str) -> Any:
         spacy_util = import_module("spacy.util")
         presidio = import_module("presidio_analyzer")
         nlp_engine = import_module("presidio_analyzer.nlp_engine")
+        domains = import_module("tldextract.tldextract")
     except ImportError:
         raise SpecError(
             'redact_with = "presidio" needs Presidio, which is not installed.',
             where="capture.redact_with",
             hint=f"pip install 'whorl[pii]', then python -m spacy download {model}.",
         ) from None
-    # Presidio would fetch a missing one from the network.
+    # Its recognizer of addresses would fetch a list of domains from the network; the packaged one serves.
+    domains.TLD_EXTRACTOR = domains.TLDExtract(suffix_list_urls=(), cache_dir=None)
+    # Presidio would fetch a missing one too.
     if not (spacy_util.is_package(model) or Path(model).exists()):
         raise SpecError(
             f"The spaCy pipeline '{model}' is not installed.",

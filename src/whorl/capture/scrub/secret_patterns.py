@@ -32,9 +32,8 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _RANDOM = re.compile(r"(?<![A-Za-z0-9+/=_.-])[A-Za-z0-9_-]{32,128}(?![A-Za-z0-9+/=_.-])")
-_HINT = re.compile(
-    r"(?:pass|pwd|secret|token|key|bearer|basic)|://|[A-Za-z0-9_+/.-]{20}", re.IGNORECASE
-)  # fmt: skip
+_NAMES = ("pass", "pwd", "secret", "token", "key", "bearer", "basic", "://")
+_LEAST_LENGTH = 19
 _LEAST_BITS = 4.2
 
 
@@ -43,16 +42,18 @@ def secrets(text: str) -> Iterator[tuple[int, int]]:
 
     >>> text = "use sk-proj-abcdEFGH1234567890xyz or password: hunter22"
     >>> [text[start:end] for start, end in secrets(text)]
-    ['sk-proj-abcdEFGH1234567890xyz', 'hunter22']
+    ['hunter22', 'sk-proj-abcdEFGH1234567890xyz']
     """
-    if _HINT.search(text) is None:
-        return
-    yield from (found.span() for pattern in (_PEM, _PREFIXED) for found in pattern.finditer(text))
-    for found in _NAMED.finditer(text):
-        group = found.lastgroup or ""
-        if group != "secret" or any(not char.isalpha() for char in found[group].rstrip(".!?)")):
-            yield found.span(group)
-    yield from (found.span() for found in _RANDOM.finditer(text) if looks_random(found[0]))
+    lower = text.lower()
+    if any(name in lower for name in _NAMES):
+        for found in _NAMED.finditer(text):
+            group = found.lastgroup or ""
+            if group != "secret" or any(not char.isalpha() for char in found[group].rstrip(".!?)")):
+                yield found.span(group)
+        yield from (found.span() for found in _PEM.finditer(text))
+    if max(map(len, text.split()), default=0) >= _LEAST_LENGTH:
+        yield from (found.span() for found in _PREFIXED.finditer(text))
+        yield from (found.span() for found in _RANDOM.finditer(text) if looks_random(found[0]))
 
 
 def looks_random(text: str) -> bool:

@@ -20,7 +20,7 @@ class CaptureSpec(Knobs, frozen=True, kw_only=True):
     ] = None
     consent_required: Annotated[
         list[Consenting], knob("Kinds of records that must say so; one that is silent counts as a no.")
-    ] = msgspec.field(default_factory=lambda: ["predictions"])
+    ] = msgspec.field(default_factory=lambda: ["predictions", "spans"])
     consent_yes: Annotated[
         list[str], knob("Values that count as consent, in any case; every other value is a no.")
     ] = msgspec.field(default_factory=lambda: ["true", "1", "yes"])
