@@ -144,6 +144,16 @@ def test_a_key_of_one_flywheel_exports_to_no_other(
     assert service.wheel("churn").ws.inbox.depth("churn").rows == 0
 
 
+@pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs"])
+def test_an_exporter_that_is_too_fast_is_told_so_in_the_way_it_understands(
+    client: TestClient[Any], make_key, path: str
+) -> None:
+    _, headers = make_key("capture", rate_per_s=0.1)
+    assert client.post(path, json={}, headers=headers).status_code == 200
+    answer = client.post(path, json={}, headers=headers)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+
+
 def test_health_and_the_description_stay_open(client: TestClient[Any], make_key) -> None:
     make_key("admin", flywheel=None)
     for path in OPEN - {"/readyz", "/schema/{path:str}"}:

@@ -183,18 +183,36 @@ def test_the_first_key_closes_the_door_and_revoking_it_does_not_open_it(
 
 
 def test_a_ledger_that_cannot_be_read_lets_nobody_in(
-    gated: TestClient[Any], make_key, monkeypatch: pytest.MonkeyPatch, seconds: Seconds
+    gated: TestClient[Any],
+    make_key,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: Seconds,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     _, headers = make_key("read")
     assert gated.get("/fast", headers=headers).status_code == 200
 
     def broken(_: object) -> None:
-        raise StorageError("The ledger is gone.")
+        raise StorageError("The ledger is gone.", where="/srv/whorl/ledger.db")
 
     monkeypatch.setattr(api_keys, "ring", broken)
     seconds.now += 1
     answer = gated.get("/fast", headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "storage")
+    assert answer.headers["retry-after"]
+    assert "srv" not in answer.text, "a stranger learns nothing of the place"
+    assert "srv" in caplog.text
+
+
+def test_health_tells_strangers_nothing_of_the_place(
+    service: Service, client: TestClient[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise StorageError("The ledger is gone.", where="/srv/whorl/ledger.db")
+
+    monkeypatch.setattr(service.ledger, "read", broken)
+    answer = client.get("/readyz")
+    assert (answer.status_code, "srv" in answer.text) == (503, False)
 
 
 def test_who_acts_is_written_down_with_the_key(service: Service, client: TestClient[Any], make_key) -> None:

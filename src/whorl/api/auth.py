@@ -21,7 +21,7 @@ from litestar.handlers.base import BaseRouteHandler
 
 from whorl.api.failures import HttpError, TooFast
 from whorl.api.local_only import local_only
-from whorl.errors import WhorlError
+from whorl.errors import StorageError, WhorlError
 from whorl.serve.service import Service
 from whorl.storage import api_keys
 from whorl.storage.api_keys import ApiKey, KeyRing, Scope
@@ -129,9 +129,17 @@ class Gate:
                 # Whoever waited for the lock finds what the one before has read.
                 if self._ring is None or self._seconds() - self._read_at > REREAD_S:
                     began = self._seconds()
-                    self._ring = await sync_to_thread(api_keys.ring, self._service.ledger)
+                    self._ring = await sync_to_thread(self._read)
                     self._read_at = began
         return self._ring
+
+    def _read(self) -> KeyRing:
+        try:
+            return api_keys.ring(self._service.ledger)
+        except StorageError as error:
+            # Strangers may ask; where the ledger is, they need not know.
+            log.error("The keys cannot be read: %s", error)
+            raise StorageError("Nobody can be let in: the keys cannot be read.", hint="Try again.") from error
 
     def _in_time(self, key: ApiKey, status: int) -> None:
         if key.rate_per_s is None:

@@ -1,5 +1,7 @@
 """Routes about the flywheels themselves, and about this process."""
 
+import logging
+
 import sqlalchemy as sa
 from litestar import Controller, get
 from litestar.di import NamedDependency
@@ -10,6 +12,8 @@ from whorl.errors import StorageError
 from whorl.monitor.overview import Overview, overview
 from whorl.serve.runner import Wheel
 from whorl.serve.service import Service
+
+log = logging.getLogger("whorl.api")
 
 
 class FlywheelRoutes(Controller):
@@ -36,8 +40,13 @@ class HealthRoutes(Controller):
 
     @get("/readyz", sync_to_thread=True, summary="The ledger answers and the tasks run", responses=FAILURES)
     def ready(self, service: NamedDependency[Service]) -> dict[str, str]:
-        with service.ledger.read() as conn:
-            conn.execute(sa.select(1))
+        try:
+            with service.ledger.read() as conn:
+                conn.execute(sa.select(1))
+        except StorageError as error:
+            # Strangers may ask; where the ledger is, they need not know.
+            log.error("Not ready: %s", error)
+            raise StorageError("The ledger does not answer.", hint="Look at the server's log.") from error
         if not service.ready:
             raise StorageError(
                 "The background tasks do not run.", hint="Look at the server's log; restart it."

@@ -93,7 +93,9 @@ def take_if_free(workspace_root: Path, ledger: Ledger, name: str) -> Lock | None
 
 
 def holder(workspace_root: Path, ledger: Ledger, name: str) -> Holder | None:
-    """Who holds a lock that is signed; None when nobody does, or has just taken it."""
+    """Who holds a lock that is signed; None when nobody does, or has just taken it. Makes no file."""
+    if ledger.embedded and not (workspace_root / f"{name}.lock").exists():
+        return None
     lock = _lock(workspace_root, ledger, name)
     if lock.take():
         lock.release()

@@ -27,9 +27,9 @@ _STAMPS = (
 def file(path: Path) -> Iterator[Check]:
     """A SQLite ledger's own check of every page and index; nothing is written, and no server waits for it."""
     hint = "Stop the server, move the file away with its -wal and -shm, and restore a backup."
-    if not path.is_file():
-        hint = "Start one with `whorl serve`, or restore a backup; --workspace names another place."
-        yield Check.bad("ledger file", str(path), "There is no ledger here.", hint)
+    if not path.is_file() or path.stat().st_size == 0:
+        hint = "Restore a backup, or start anew with `whorl serve`; --workspace names another place."
+        yield Check.bad("ledger file", str(path), "There is no ledger here, or nothing in it.", hint)
         return
     try:
         conn = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=30)
