@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import pyarrow as pa
 import pytest
@@ -173,13 +173,48 @@ def test_a_whole_number_that_became_a_float_keeps_its_history(tmp_path: Path, en
     assert engine.query(query.format(lake.relation("predictions")))["f_amount"].to_pylist() == [7.0, 7.9]
 
 
-def test_a_float_does_not_become_a_whole_number(tmp_path: Path) -> None:
-    Lake(tmp_path, "fraud", _spec('amount = "float"'), "u").append("predictions", _rows(["a"]), "inbox", 1)
+def test_a_float_is_not_read_as_a_whole_number_but_takes_one(tmp_path: Path, engine: Engine) -> None:
+    """A server that does not know yet that the column was widened goes on adding what it accepted."""
+    wide = Lake(tmp_path, "fraud", _spec('amount = "float"'), "u")
+    wide.append("predictions", _rows(["a"], f_amount=[7.5]), "inbox", 1)
     lake = Lake(tmp_path, "fraud", _spec(), "u")
+    assert lake.append("predictions", _rows(["b"], f_amount=[7]), "inbox", 2)
+    rows = engine.query(f"SELECT f_amount FROM {wide.relation('predictions')} ORDER BY id")
+    assert rows["f_amount"].to_pylist() == [7.5, 7.0]
+    with pytest.raises(SchemaMismatch, match="f_amount"):
+        lake.append("predictions", _rows(["c"], f_amount=[2**53 + 1]), "inbox", 3)
     with pytest.raises(SchemaMismatch, match="stored as DOUBLE"):
-        lake.append("predictions", _rows(["b"]), "inbox", 2)
+        lake.relation("predictions")
     with pytest.raises(SchemaMismatch, match="under a new name"):
         lake.relation("predictions")
+
+
+def test_the_schema_grows_while_others_write(tmp_path: Path, engine: Engine) -> None:
+    """A process of the former spec appends all the time; one of the new spec adds a feature and widens another."""
+    Lake(tmp_path, "fraud", _spec(), "u").append("predictions", _rows(["a"], f_amount=[7]), "first", 1)
+    over = Event()
+
+    def old() -> int:
+        lake, number = Lake(tmp_path, "fraud", _spec(), "u"), 0
+        while not over.is_set():
+            number += 1
+            assert lake.append("predictions", _rows([f"old-{number}"], f_amount=[number]), "old", number)
+        return number
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(old)
+        new = Lake(tmp_path, "fraud", _spec('amount = "float"\nshop = "category"'), "u")
+        for number in range(1, 6):
+            rows = _rows([f"new-{number}"], f_amount=[number + 0.5], f_shop=["x"])
+            assert new.append("predictions", rows, "new", number)
+        over.set()
+        written = writing.result(60)
+    query = f"SELECT id, f_amount FROM {new.relation('predictions')}"
+    found = {row["id"]: row["f_amount"] for row in engine.query(query).to_pylist()}
+    wanted = {f"old-{n}": float(n) for n in range(1, written + 1)} | {
+        f"new-{n}": n + 0.5 for n in range(1, 6)
+    }
+    assert found == {"a": 7.0, **wanted}
 
 
 def test_a_damaged_table_is_a_storage_error_that_says_where(tmp_path: Path) -> None:

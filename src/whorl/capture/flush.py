@@ -102,11 +102,18 @@ class _Mover:
             failures.append(error)
             return 0
 
+    def _widen(self) -> None:
+        """Before rows of a wider type come: others must not write meanwhile, or rewriting the table would never end."""
+        if self._ws.lake.must_widen(self._kind):
+            with wait_for(self._ws.root, self._ws.ledger, _arriving_lock(self._ws)):
+                self._ws.lake.widen(self._kind)
+
     def _move(self, batch: Batch) -> int:
         if not batch.payloads:
             # Another process of this slot has just finished it.
             return 0
         ws, began = self._ws, perf_counter()
+        self._widen()
         with arriving(ws) as now:
             received = rows_of(cast(Kind, self._kind), batch.payloads, now, ws.spec, self._split)
             ws.lake.append(self._kind, received.rows, app=batch.app, version=batch.number)

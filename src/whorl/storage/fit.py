@@ -35,21 +35,26 @@ def fit_rows(table: str, rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def fit_stored(table: str, stored: pa.Schema, wanted: pa.Schema) -> pa.Schema:
+def fit_stored(table: str, stored: pa.Schema, wanted: pa.Schema, *, adding: bool = False) -> pa.Schema:
     """What the table is to look like: stored columns first, with the wanted type where that widens, then new ones.
+
+    Args:
+        adding: Rows are only added: a column that is stored wider (by a process of a newer spec) stays so.
 
     Raises SchemaMismatch when a stored column would have to lose values.
     """
     fields = [
-        _fit_field(table, field, wanted.field(field.name)) if field.name in wanted.names else field
+        _fit_field(table, field, wanted.field(field.name), adding) if field.name in wanted.names else field
         for field in stored
     ]
     return pa.schema([*fields, *(field for field in wanted if field.name not in stored.names)])
 
 
-def _fit_field(table: str, stored: pa.Field, wanted: pa.Field) -> pa.Field:
-    if stored.type == wanted.type or (pa.types.is_integer(stored.type) and wanted.type == pa.float64()):
+def _fit_field(table: str, stored: pa.Field, wanted: pa.Field, adding: bool) -> pa.Field:
+    if stored.type == wanted.type or _widens(stored.type, wanted.type):
         return wanted
+    if adding and _widens(wanted.type, stored.type):
+        return stored
     bare = wanted.name.removeprefix("f_")
     raise SchemaMismatch(
         f"Column '{wanted.name}' is stored as {sql_type(stored.type)}; "
@@ -58,6 +63,10 @@ def _fit_field(table: str, stored: pa.Field, wanted: pa.Field) -> pa.Field:
         hint=f'Take the change back, or declare it under a new name with path = "{bare}"; '
         "a new task or label type needs a new flywheel.",
     )
+
+
+def _widens(kind: pa.DataType, wanted: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) and wanted == pa.float64())
 
 
 def _fit_column(table: str, column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:

@@ -61,6 +61,7 @@ class Lake:
         self._schemas = lake_schemas(spec)
         self._ledger_uuid = ledger_uuid
         self._storage_options = storage_options
+        self._wide_enough: set[TableName] = set()
         # That this handle has added since it last maintained the tables.
         self.new_files = 0
         if self._local and any(character in self.location for character in UNREADABLE):
@@ -100,11 +101,37 @@ class Lake:
                     continue  # Another writer was first: look again at what is there.
                 self.new_files += len(pc.unique(rows["day"]))
                 return True
-        raise StorageError(
-            f"{ATTEMPTS} attempts to append lost against other writers.",
-            where=self._at(table),
-            hint="Try again.",
-        )
+        raise self._lost(table)
+
+    def must_widen(self, table: TableName) -> bool:
+        """Whether the spec gives a stored column a wider type; columns never become narrower again."""
+        if table in self._wide_enough:
+            return False
+        with self._translated(table):
+            delta = self._open(table)
+            if delta is None or self._wider(table, delta) is not None:
+                return delta is not None
+        self._wide_enough.add(table)
+        return False
+
+    def widen(self, table: TableName) -> None:
+        """Rewrite a table with the spec's wider types. Appends by others would win over it again and again.
+
+        Raises:
+            StorageError: The table cannot be written.
+        """
+        with self._translated(table):
+            for _ in range(ATTEMPTS):
+                delta = self._open(table)
+                wider = None if delta is None else self._wider(table, delta)
+                if delta is None or wider is None:
+                    return
+                try:
+                    _widen(delta, wider)
+                except CommitFailedError:
+                    continue
+                return
+        raise self._lost(table)
 
     def version(self, table: TableName) -> int:
         """The table's Delta version; -1 when nothing was written yet."""
@@ -182,10 +209,10 @@ class Lake:
         )
 
     def _write(self, table: TableName, delta: DeltaTable, rows: pa.Table, transaction: Transaction) -> None:
+        if (wider := self._wider(table, delta)) is not None:
+            _widen(delta, wider)
         stored = _arrow_schema(delta)
-        whole = fit_stored(table, stored, self._schemas[table])
-        if any(whole.field(field.name).type != field.type for field in stored):
-            self._widen(delta, pa.schema([whole.field(name) for name in stored.names]))
+        whole = fit_stored(table, stored, self._schemas[table], adding=True)
         write_deltalake(
             delta,
             fit_rows(table, rows, whole),
@@ -194,11 +221,19 @@ class Lake:
             commit_properties=CommitProperties(app_transactions=[transaction]),
         )
 
-    def _widen(self, delta: DeltaTable, schema: pa.Schema) -> None:
-        """Rewrite the table with wider column types, in one commit; Delta cannot change a type in place."""
-        batches = delta.to_pyarrow_dataset().scanner(columns=schema.names).to_reader()
-        wide = pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in batches))
-        write_deltalake(delta, wide, mode="overwrite", schema_mode="overwrite")
+    def _wider(self, table: TableName, delta: DeltaTable) -> pa.Schema | None:
+        """The stored columns with the types that the spec widens; None when it widens none."""
+        stored = _arrow_schema(delta)
+        whole = fit_stored(table, stored, self._schemas[table], adding=True)
+        wider = pa.schema([whole.field(name) for name in stored.names])
+        return wider if wider.types != stored.types else None
+
+    def _lost(self, table: TableName) -> StorageError:
+        return StorageError(
+            f"{ATTEMPTS} attempts to write lost against other writers.",
+            where=self._at(table),
+            hint="Try again.",
+        )
 
     def _files(self, delta: DeltaTable) -> list[str]:
         uris = sorted(delta.file_uris())
@@ -215,6 +250,13 @@ class Lake:
                 where=self._at(table),
                 hint="Look at the disk's space and rights, then try again.",
             ) from error
+
+
+def _widen(delta: DeltaTable, schema: pa.Schema) -> None:
+    """Rewrite the table with wider column types, in one commit; Delta cannot change a type in place."""
+    batches = delta.to_pyarrow_dataset().scanner(columns=schema.names).to_reader()
+    wide = pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in batches))
+    write_deltalake(delta, wide, mode="overwrite", schema_mode="overwrite")
 
 
 def _merge(delta: DeltaTable) -> int:
