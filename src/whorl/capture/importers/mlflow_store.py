@@ -133,5 +133,5 @@ def _asked(shown: str, ask: Any) -> Any:
         raise SourceError(
             masked(f"MLflow cannot read it: {error}."),
             where=shown,
-            hint="Is it a tracking store of this MLflow's version? Records that were taken in stay.",
+            hint="Does it answer, and has it the version of this MLflow? What was taken in stays.",
         ) from error

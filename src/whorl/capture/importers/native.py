@@ -44,7 +44,7 @@ def uuid7_time(value: Any) -> str | None:
     """The time within a UUID of version 7, to the millisecond; None when it is none.
 
     >>> uuid7_time("018f2f3e-8a00-7000-8000-000000000000")
-    '2024-04-30T12:32:06.272000+00:00'
+    '2024-04-30T13:42:58.816000+00:00'
     """
     digits = value.replace("-", "") if isinstance(value, str) else ""
     if len(digits) != 32 or digits[12] != "7":
