@@ -69,7 +69,7 @@ def ingest(
 
     Exit code 3 when a source could not be read, or nothing in it was accepted.
     """
-    from whorl.errors import WhorlError
+    from whorl.errors import WhorlError, masked
 
     if (not files) == (sql is None) or (sql is None) != (query is None):
         raise typer.BadParameter("Give FILES, or --sql URL and --query SELECT.")
@@ -80,7 +80,7 @@ def ingest(
     with opened(spec, workspace) as flywheel:
         for source in files or []:
             try:
-                with progress(PurePath(source).name) as done:
+                with progress(PurePath(masked(source)).name) as done:
                     reports.append(ingest_one(flywheel, source, done))
             except WhorlError as error:
                 typer.echo(f"whorl: {error}", err=True)

@@ -1,1 +1,1 @@
-"""Ways in for what exists already: files and SQL queries."""
+"""Ways in for what exists already: files, SQL queries, and what other tools have kept."""
