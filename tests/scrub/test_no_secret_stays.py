@@ -63,6 +63,7 @@ class Run:
         self.folder, self.service, self.client, self.log = folder, service, client, log
         self.ws = service.wheel("desk").ws
         self.secrets: list[str] = []
+        self.first: list[str] = []
         self.said: list[str] = []
 
     def secret(self, form: str = "canary{}@example.org") -> str:
@@ -72,7 +73,7 @@ class Run:
 
     def good(self, **over: Any) -> dict[str, Any]:
         """A record with a secret in every place; a different one in each."""
-        hidden = self.secret
+        hidden, before = self.secret, len(self.secrets)
         record = {
             "no": f"n{len(self.secrets)}", "at": "2025-12-31T10:00:00Z", "amount": 1.5, "city": hidden("city {}"),
             "holder": hidden("Mr {}"), "long": hidden("abcdefgh {}"), "note": f"mail {hidden()} now",
@@ -82,6 +83,7 @@ class Run:
             "deep": {"list": [{"pin": hidden("pin {}"), "text": hidden()}], "json": json.dumps({"a": hidden()})},
             "features": {"other": hidden()}, "extra": {"holder": hidden("Mr {}"), "text": hidden()},
         }  # fmt: skip
+        self.first = self.first or self.secrets[before:]
         return record | over
 
     def bad(self) -> list[Any]:
@@ -238,5 +240,7 @@ def test_without_the_scrub_they_are_found(started: Callable[[str], Run], way: Ca
     run = started("")
     way(run)
     flush(run.ws)
-    # What is refused leaves the value that it is refused for, and no more.
-    assert len(run.traces()) > 0.3 * len(run.secrets)
+    found = run.traces()
+    # The first record is a good one. What is refused leaves the value that it is refused for, and no more.
+    assert set(run.first) <= found
+    assert len(found) > 0.2 * len(run.secrets)
