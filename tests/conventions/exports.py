@@ -1,6 +1,7 @@
 """Requests of OTLP built from plain values, and what became of them."""
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -10,7 +11,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from whorl.capture.conventions.take import Taken, take_logs, take_traces
+from whorl.capture.conventions.take import Handled, take_logs, take_traces
 from whorl.workspace import Workspace
 
 TRACE, SPAN, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "00f067aa0ba902b7"
@@ -103,12 +104,18 @@ def always(ws: Workspace) -> Callable[[dict[str, Any]], Workspace]:
     return lambda _: ws
 
 
-def traced(ws: Workspace, *spans: Span, resource: dict[str, Any] | None = None) -> Taken:
-    return take_traces(traces(*spans, resource=resource), always(ws))
+def traced(ws: Workspace, *spans: Span, resource: dict[str, Any] | None = None) -> Handled:
+    request = traces(*spans, resource=resource)
+    return take_traces(request, always(ws), digest(request))
 
 
-def logged(ws: Workspace, *records: LogRecord) -> Taken:
-    return take_logs(logs(*records), always(ws))
+def logged(ws: Workspace, *records: LogRecord) -> Handled:
+    request = logs(*records)
+    return take_logs(request, always(ws), digest(request))
+
+
+def digest(request: Any) -> str:
+    return blake2b(request.SerializeToString(deterministic=True), digest_size=20).hexdigest()
 
 
 def rows(ws: Workspace, table: Any) -> list[dict[str, Any]]:

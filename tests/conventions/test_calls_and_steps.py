@@ -7,7 +7,7 @@ import pytest
 from exports import CALL, PARENT, PLACE, SPAN, TRACE, attributes, rows, span, traced
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from whorl.capture.conventions.take import Taken
+from whorl.capture.conventions.take import Handled
 from whorl.capture.flush import flush
 from whorl.workspace import Workspace
 
@@ -114,7 +114,7 @@ def test_a_span_that_cannot_be_placed_is_rejected_by_itself(
     wrong = span({})
     for name, value in bad.items():
         setattr(wrong, name, b"" if value == "" else value)
-    taken: Taken = traced(ws, wrong, span(CALL))
+    taken: Handled = traced(ws, wrong, span(CALL))
     assert taken.rejected == {0}
     assert reason in taken.message
     flush(ws)
@@ -127,8 +127,33 @@ def test_a_feature_of_another_type_is_a_rejected_span_counted_once(ws: Workspace
     assert "feature 'temperature' is declared as float" in taken.message
 
 
-def test_the_same_batch_again_is_the_same_predictions(ws: Workspace) -> None:
-    for _ in range(2):
-        traced(ws, span({**CALL, "gen_ai.response.id": "r1"}))
+def test_a_request_that_is_sent_again_adds_nothing(ws: Workspace) -> None:
+    answers = [traced(ws, span({**CALL, "gen_ai.response.id": "r1"})).answers for _ in range(2)]
+    assert [[answer.repeated for answer in several] for several in answers] == [[False, False], [True, True]]
+    flush(ws)
+    assert (len(rows(ws, "predictions")), len(rows(ws, "spans"))) == (1, 1)
+
+
+def test_a_large_request_is_the_same_as_many_small_ones(ws: Workspace) -> None:
+    many = [
+        span({**CALL, "n": n, "gen_ai.request.temperature": n / 7}, span_id=f"{n:016x}")
+        for n in range(1, 151)
+    ]
+    traced(ws, *many)
+    flush(ws)
+    together = sorted(rows(ws, "predictions"), key=lambda row: row["id"])
+    for one in many:
+        traced(ws, one)
+    flush(ws)
+    apart = sorted(rows(ws, "predictions"), key=lambda row: (row["id"], row["received_at"]))[1::2]
+    assert [{**row, "received_at": None} for row in together] == [
+        {**row, "received_at": None} for row in apart
+    ]
+
+
+def test_a_call_that_two_emitters_trace_is_one_prediction(ws: Workspace) -> None:
+    one = {**CALL, "gen_ai.response.id": "r1"}
+    traced(ws, span(one), span(one, span_id=PARENT))
     flush(ws)
     assert ws.examples(ws.clock.now()).counts()["predictions"] == 1
+    assert {row["prediction_id"] for row in rows(ws, "spans")} == {"r1"}

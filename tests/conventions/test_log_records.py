@@ -61,7 +61,11 @@ def test_span_question_and_answer_in_any_order(
 
 
 def test_a_batch_that_is_sent_again_says_nothing_twice(ws: Workspace, clock: SimulatedClock) -> None:
-    for send in (*REQUESTS, *REQUESTS):
+    again = [
+        lambda ws: logged(ws, *ASKED, event("app.other")),
+        lambda ws: logged(ws, CHOICE, event("app.other")),
+    ]
+    for send in (*REQUESTS, *REQUESTS, *again):
         send(ws)
         clock.move_to(clock.now() + timedelta(seconds=1))
         flush(ws)

@@ -93,4 +93,8 @@ def test_a_hash_by_either_way_in_is_one(
 def test_without_consent_only_a_count(tmp_path: Path, clock: SimulatedClock) -> None:
     told = 'consent = "app.consent"\nconsent_required = ["predictions", "spans", "feedback"]\n'
     assert SECRET not in everything(tmp_path / "silent", clock, told, WHOLE)
+    spec = parse_spec(SUPPORT + '[capture]\nconsent = "app.consent"\n')
+    with open_workspace(spec, tmp_path / "counted", clock=clock, mirror=False, holdout_key="ab" * 32) as ws:
+        handled = traced(ws, span({**WHOLE, "app.consent": False}), span(WHOLE, span_id=SPAN[::-1]))
+        assert (handled.not_kept, handled.message) == (2, "2: there was no consent")
     assert SECRET in everything(tmp_path / "agreed", clock, told, {**WHOLE, "app.consent": True})

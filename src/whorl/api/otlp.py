@@ -4,8 +4,10 @@
 tries again after 503, and some give a batch up after 429: that one is never said here.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,13 +31,13 @@ from whorl.api.auth import Caller, needs
 from whorl.api.body import JSON, decompressed, read_body
 from whorl.api.failures import FAILURES, HANDLERS, BodyError, Failure
 from whorl.capture.conventions.otlp import Export, read_request
-from whorl.capture.conventions.take import Taken, take_logs, take_traces
+from whorl.capture.conventions.take import Handled, take_logs, take_traces
 from whorl.capture.conventions.whose import HEADER, whose
 from whorl.serve.service import Service
 from whorl.workspace import Workspace
 
 PROTOBUF = "application/x-protobuf"
-# OTLP knows one status for a request that can never be taken.
+# OTLP knows one status for a request that can never be handled.
 _UNREADABLE = (409, 422)
 # Codes of google.rpc.Status.
 _RPC = {400: 3, 401: 16, 403: 7, 404: 5, 413: 8, 415: 3, 503: 14}
@@ -96,11 +98,11 @@ class OtlpRoutes(Controller):
         service: NamedDependency[Service],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
-        taken = await _take(request, service, caller, ExportTraceServiceRequest, take_traces)
+        handled = await _take(request, service, caller, ExportTraceServiceRequest, take_traces)
         answer = ExportTraceServiceResponse()
-        if taken.rejected:
-            answer.partial_success.rejected_spans = len(taken.rejected)
-            answer.partial_success.error_message = taken.message
+        if handled.not_kept:
+            answer.partial_success.rejected_spans = handled.not_kept
+            answer.partial_success.error_message = handled.message
         return _answered(request, answer)
 
     @post("/logs", status_code=200, operation_class=ExportOperation, responses=FAILURES,
@@ -111,11 +113,11 @@ class OtlpRoutes(Controller):
         service: NamedDependency[Service],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
-        taken = await _take(request, service, caller, ExportLogsServiceRequest, take_logs)
+        handled = await _take(request, service, caller, ExportLogsServiceRequest, take_logs)
         answer = ExportLogsServiceResponse()
-        if taken.rejected:
-            answer.partial_success.rejected_log_records = len(taken.rejected)
-            answer.partial_success.error_message = taken.message
+        if handled.not_kept:
+            answer.partial_success.rejected_log_records = handled.not_kept
+            answer.partial_success.error_message = handled.message
         return _answered(request, answer)
 
 
@@ -124,8 +126,8 @@ async def _take(
     service: Service,
     caller: Caller,
     kind: type[Export],
-    take: Callable[[Export, Callable[[dict[str, Any]], Workspace]], Taken],
-) -> Taken:
+    take: Callable[[Export, Callable[[dict[str, Any]], Workspace], str], Handled],
+) -> Handled:
     media_type = _media_type(request)
     if media_type not in (PROTOBUF, JSON):
         found = repr(media_type) if media_type else "none"
@@ -138,16 +140,21 @@ async def _take(
     def choose(resource: dict[str, Any]) -> Workspace:
         return service.wheels[whose(names, header, resource)].ws
 
-    def work() -> Taken:
-        export = read_request(decompressed(body, encoding), kind, json=media_type == JSON)
-        return take(export, choose)
+    def work() -> Handled:
+        plain = decompressed(body, encoding)
+        digest = blake2b(plain, digest_size=20, person=kind.__name__.encode()[:16]).hexdigest()
+        return take(read_request(plain, kind, json=media_type == JSON), choose, digest)
 
-    taken = await sync_to_thread(work)
-    for flywheel, what, answer in taken.answers:
+    handled = await sync_to_thread(work)
+    for flywheel, what, answer, repeated in handled.answers:
+        if repeated:
+            service.meter.duplicates(flywheel, what, answer.accepted)
+            continue
         service.meter.accepted(flywheel, what, answer.accepted)
-        for refusal in answer.refused:
-            service.meter.refused(flywheel, what, refusal.code, 1)
-    return taken
+        service.meter.without_consent(flywheel, what, answer.without_consent)
+        for code, count in Counter(refusal.code for refusal in answer.refused).items():
+            service.meter.refused(flywheel, what, code, count)
+    return handled
 
 
 def _answered(

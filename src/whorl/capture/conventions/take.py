@@ -2,36 +2,52 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from whorl.capture.accept import accept
+from whorl.capture.accept import take
 from whorl.capture.conventions.logs import add_logs, is_genai, logs_of
 from whorl.capture.conventions.telemetry import Declared, Telemetry
 from whorl.capture.conventions.traces import add_span, spans_of
 from whorl.capture.mapping import Kind, native_mapper
 from whorl.errors import RecordError
 from whorl.records import Accepted
+from whorl.storage.inbox_writes import Named
 from whorl.workspace import Workspace
 
 # The workspace of a resource's flywheel; raises RecordError where it cannot be told.
 Choose = Callable[[dict[str, Any]], Workspace]
+# Requests name themselves by what they hold, beside the names that other batches give themselves.
+_NAMED = "otlp"
+_NO_CONSENT = "there was no consent"
 _FOREIGN = "not a GenAI event; of log records only those are kept (set OTEL_EXPORTER_OTLP_LOGS_ENDPOINT for the others)"
 
 
-@dataclass
-class Taken:
-    """What became of a request: how many spans or log records it had, which were not kept, and why.
+class Answer(NamedTuple):
+    """What became of one kind of records of a flywheel; `repeated`: they had come before, in the same request."""
 
-    `answers` are those of each kind of record, by flywheel.
-    """
+    flywheel: str
+    kind: Kind
+    answer: Accepted
+    repeated: bool
+
+
+@dataclass
+class Handled:
+    """What became of a request: how many spans or log records it had, which were not kept, and why."""
 
     items: int = 0
     rejected: set[int] = field(default_factory=set)
+    without_consent: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
-    answers: list[tuple[str, Kind, Accepted]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+
+    @property
+    def not_kept(self) -> int:
+        """How many of its spans or log records; those without consent are known by their number only."""
+        return min(self.items, len(self.rejected) + self.without_consent)
 
     def reject(self, places: Iterable[int], reason: str) -> None:
         """Not kept, for one reason; a place is counted once, whatever it would have become."""
@@ -39,6 +55,12 @@ class Taken:
         self.rejected |= fresh
         if fresh:
             self.reasons[reason] = self.reasons.get(reason, 0) + len(fresh)
+
+    def withhold(self, count: int) -> None:
+        """Not kept for lack of consent."""
+        if count:
+            self.without_consent += count
+            self.reasons[_NO_CONSENT] = self.reasons.get(_NO_CONSENT, 0) + count
 
     @property
     def message(self) -> str:
@@ -48,37 +70,40 @@ class Taken:
         return "; ".join([*told, *(["..."] if len(ordered) > 5 else [])])
 
 
-def take_traces(request: ExportTraceServiceRequest, choose: Choose) -> Taken:
+def take_traces(request: ExportTraceServiceRequest, choose: Choose, digest: str) -> Handled:
     """Accept spans; returns once what was accepted is on disk.
+
+    Args:
+        digest: Of the request: one that is sent again adds nothing.
 
     Raises:
         RecordError: Nothing was accepted: it cannot be told of any of it which flywheel it is for.
-        InboxFull: Send it again later: what came twice completes itself.
+        InboxFull: Send it again later.
         StorageError: The ledger could not be written.
     """
-    taken, batches = Taken(), _Batches(choose)
+    handled, batches = Handled(), _Batches(choose)
     for resource, spans in spans_of(request):
-        places = range(taken.items, taken.items + len(spans))
-        taken.items += len(spans)
-        if (batch := batches.of(resource, places, taken)) is not None:
+        places = range(handled.items, handled.items + len(spans))
+        handled.items += len(spans)
+        if (batch := batches.of(resource, places, handled)) is not None:
             into, declared = batch
             for place, span in zip(places, spans, strict=True):
                 add_span(into, span, resource, declared, place)
-    return batches.accept(taken)
+    return batches.accept(handled, digest)
 
 
-def take_logs(request: ExportLogsServiceRequest, choose: Choose) -> Taken:
+def take_logs(request: ExportLogsServiceRequest, choose: Choose, digest: str) -> Handled:
     """Accept log records, like `take_traces`."""
-    taken, batches = Taken(), _Batches(choose)
+    handled, batches = Handled(), _Batches(choose)
     for resource, records in logs_of(request):
-        numbered = list(enumerate(records, start=taken.items))
-        taken.items += len(records)
-        taken.reject((place for place, record in numbered if not is_genai(record)), _FOREIGN)
+        numbered = list(enumerate(records, start=handled.items))
+        handled.items += len(records)
+        handled.reject((place for place, record in numbered if not is_genai(record)), _FOREIGN)
         ours = [(place, record) for place, record in numbered if is_genai(record)]
-        if ours and (batch := batches.of(resource, (place for place, _ in ours), taken)) is not None:
+        if ours and (batch := batches.of(resource, (place for place, _ in ours), handled)) is not None:
             into, declared = batch
             add_logs(into, ours, resource, declared)
-    return batches.accept(taken)
+    return batches.accept(handled, digest)
 
 
 class _Batches:
@@ -90,28 +115,37 @@ class _Batches:
         self._first_error: RecordError | None = None
 
     def of(
-        self, resource: dict[str, Any], places: Iterable[int], taken: Taken
+        self, resource: dict[str, Any], places: Iterable[int], handled: Handled
     ) -> tuple[Telemetry, Declared] | None:
         """That of a resource's flywheel; None, and its places rejected, where it cannot be told which that is."""
         try:
             ws = self._choose(resource)
         except RecordError as error:
             self._first_error = self._first_error or error
-            taken.reject(places, str(error))
+            handled.reject(places, str(error))
             return None
         if ws.name not in self._all:
             declared = Declared(ws.spec, ws.of_spec(native_mapper).scrubber)
             self._all[ws.name] = (ws, Telemetry(), declared)
         return self._all[ws.name][1:]
 
-    def accept(self, taken: Taken) -> Taken:
+    def accept(self, handled: Handled, digest: str) -> Handled:
         if self._first_error is not None and not self._all:
             raise self._first_error
         for ws, telemetry, _ in self._all.values():
-            for kind, raws in telemetry.raws.items():
-                answer = accept(ws, kind, raws, native=True)
-                taken.answers.append((ws.name, kind, answer))
-                for refusal in answer.refused:
+            received_at = ws.clock.now()
+            batches = {
+                kind: take(ws, kind, list(enumerate(raws)), received_at, native=True)
+                for kind, raws in telemetry.raws.items()
+            }
+            parts = [part for batch in batches.values() for part in batch.parts]
+            named = Named(_NAMED, digest, digest, "")
+            # All that a request holds for a flywheel is one commit.
+            before = ws.inbox.accept(ws.name, parts, received_at, named) if parts else None
+            for kind, batch in batches.items():
+                handled.answers.append(Answer(ws.name, kind, batch.answer, before is not None))
+                for refusal in batch.answer.refused:
                     reason = f"{refusal.message} {refusal.hint}".rstrip()
-                    taken.reject(telemetry.places[kind][refusal.index], reason)
-        return taken
+                    handled.reject(telemetry.places[kind][refusal.index], reason)
+            handled.withhold(max((batch.answer.without_consent for batch in batches.values()), default=0))
+        return handled
