@@ -8,6 +8,7 @@ import pytest
 from litestar.testing import TestClient
 
 from whorl.api.metrics import exposition
+from whorl.records import Accepted, Refusal
 from whorl.serve.meter import HISTOGRAMS, Family, Meter, Sample
 from whorl.serve.service import Service
 
@@ -123,6 +124,20 @@ def test_what_the_meter_counts() -> None:
     assert found.value("whorl_freshness_seconds_sum", **of) == pytest.approx(0.6)
     assert "churn" not in exposition(meter.families("fraud"))
     assert "rate" in exposition(meter.families("fraud")), "what is of no flywheel is everybody's"
+
+
+def test_a_batch_is_counted_by_what_became_of_it() -> None:
+    meter, of = Meter(), {"flywheel": "fraud", "kind": "labels"}
+    refused = [Refusal(index=n, code=code, message="") for n, code in enumerate(("time", "time", "id"))]
+    answer = Accepted(accepted=5, refused=refused, without_consent=2)
+    meter.took("fraud", "labels", answer)
+    meter.took("fraud", "labels", answer, repeated=True)
+    found = read(exposition(meter.families()))
+    assert found.value("whorl_records_accepted_total", **of) == 5
+    assert found.value("whorl_records_duplicate_total", **of) == 5
+    assert found.value("whorl_records_without_consent_total", **of) == 2
+    assert found.value("whorl_records_refused_total", **of, code="time") == 2
+    assert found.value("whorl_records_refused_total", **of, code="id") == 1
 
 
 def test_the_bounds_rise() -> None:

@@ -1,7 +1,6 @@
 """Routes that take records: predictions, labels, feedback. 202 is said only when they are on disk."""
 
 import asyncio
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -110,13 +109,7 @@ async def _kept(meter: Meter, ws: Workspace, kind: Kind, step: Step) -> Accepted
         known = await asyncio.wrap_future(kept)
         if known is not None and step.named is not None:
             answer, repeated = answered_before(known, step.named.digest), True
-    if repeated:
-        meter.duplicates(ws.name, kind, answer.accepted)
-        return answer
-    meter.accepted(ws.name, kind, answer.accepted)
-    meter.without_consent(ws.name, kind, answer.without_consent)
-    for code, count in Counter(refusal.code for refusal in answer.refused).items():
-        meter.refused(ws.name, kind, code, count)
+    meter.took(ws.name, kind, answer, repeated=repeated)
     return answer
 
 

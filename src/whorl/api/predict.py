@@ -27,7 +27,9 @@ from whorl.errors import RecordError
 from whorl.models.model import Model
 from whorl.records import Accepted, Label, Prediction, Record, Refusal
 from whorl.serve.champion import Serving
+from whorl.serve.meter import Meter
 from whorl.serve.runner import Wheel
+from whorl.serve.service import Service
 from whorl.stats.arrays import Floats
 from whorl.storage.inbox_writes import Part
 from whorl.storage.tables import FEATURE, feature_fields
@@ -68,24 +70,30 @@ class PredictRoutes(Controller):
         responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
     )
     async def predict(
-        self, request: Request[Any, Any, Any], wheel: NamedDependency[Wheel]
+        self,
+        request: Request[Any, Any, Any],
+        service: NamedDependency[Service],
+        wheel: NamedDependency[Wheel],
     ) -> Answer | Answers:
         body, headers = await read_body(request), request.headers
         media_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
-        answer = await sync_to_thread(_answer, wheel, body, media_type, encoding)
+        answer = await sync_to_thread(_answer, service.meter, wheel, body, media_type, encoding)
         return cast(Answers, answer)
 
 
 def _answer(
-    wheel: Wheel, body: bytes, media_type: str, encoding: str
+    meter: Meter, wheel: Wheel, body: bytes, media_type: str, encoding: str
 ) -> Answer | Answers | Response[AllRefused]:
     batch = records(body, media_type, encoding)
     serving = wheel.champion.serving()
     notes = Notes()
     asked, refused = _asked(wheel.ws, batch, notes)
-    if refused and not asked:
-        return all_refused(Accepted(accepted=0, refused=refused, notes=notes.lines()))
     answers = _logged(wheel.ws, serving, asked) if asked else []
+    kept = sum(one.keep for one in asked)
+    answer = Accepted(accepted=kept, refused=refused, without_consent=len(asked) - kept, notes=notes.lines())
+    meter.took(wheel.name, "predictions", answer)
+    if refused and not asked:
+        return all_refused(answer)
     if batch.single:
         return answers[0]
     return Answers(answers=answers, refused=refused, notes=notes.lines())

@@ -5,9 +5,11 @@ Nothing here is read from the ledger; what waits there is measured when somebody
 
 import threading
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
+
+from whorl.records import Accepted
 
 Labels = tuple[str, ...]
 
@@ -89,6 +91,16 @@ class Meter:
         self._lock = threading.Lock()
         self._counts: dict[str, dict[Labels, int]] = {name: defaultdict(int) for name in COUNTERS}
         self._spreads: dict[str, dict[Labels, _Spread]] = {name: {} for name in HISTOGRAMS}
+
+    def took(self, flywheel: str, kind: str, answer: Accepted, *, repeated: bool = False) -> None:
+        """What became of a batch; `repeated`: it is the answer of the first time, and nothing more was kept."""
+        if repeated:
+            self.duplicates(flywheel, kind, answer.accepted)
+            return
+        self.accepted(flywheel, kind, answer.accepted)
+        self.without_consent(flywheel, kind, answer.without_consent)
+        for code, n in Counter(refusal.code for refusal in answer.refused).items():
+            self.refused(flywheel, kind, code, n)
 
     def accepted(self, flywheel: str, kind: str, n: int) -> None:
         """Records that are on disk."""
