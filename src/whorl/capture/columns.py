@@ -161,7 +161,8 @@ def repeated(waiting: pa.Table) -> npt.NDArray[np.intp]:
 def conflicts(waiting: pa.Table) -> int:
     """How many rows say something else than an earlier one of the same id; completing it, at another time, is none."""
     count, said = 0, dict[str, dict[str, Any]]()
-    for row in waiting.take(pa.array(repeated(waiting))).to_pylist():
+    places = repeated(waiting)
+    for row in waiting.take(pa.array(places)).to_pylist() if len(places) else ():
         known = said.setdefault(row["id"], {})
         given = {name: value for name, value in row.items() if value is not None and name != "time"}
         count += any(known.get(name, value) != value for name, value in given.items())

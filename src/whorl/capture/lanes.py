@@ -132,11 +132,25 @@ def identifiers(column: pa.Array) -> Lane:
     if pa.types.is_boolean(column.type):
         return _none(column, pa.string())
     values, sure, _ = texts(column)
+    if _all_visible(values):
+        return Lane(values, sure, _no(column))
     visible = pc.match_substring_regex(values, r"[!-~]")
     clean = pc.invert(pc.match_substring_regex(values, _CONTROL))
     short = pc.less_equal(pc.binary_length(values), MAX_ID_BYTES)
     good = _false_if_null(pc.and_(pc.and_(visible, clean), short))
     return Lane(values, pc.and_(sure, pc.or_(good, pc.is_null(column))), _no(column))
+
+
+def _all_visible(texts: pa.Array) -> bool:
+    """Whether every text is printable ASCII without spaces, and neither empty nor long: nothing has to be looked at."""
+    sizes = pc.min_max(pc.binary_length(texts)).as_py()
+    if sizes["min"] is None or sizes["min"] == 0 or sizes["max"] > MAX_ID_BYTES:
+        return False
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    codes = np.frombuffer(data, dtype=np.uint8)[ends[0] : ends[-1]]
+    # Below the first visible code the difference wraps around.
+    return bool((codes - np.uint8(0x21) <= 0x7E - 0x21).all())
 
 
 def instants(column: pa.Array, latest: datetime) -> Lane:
@@ -213,13 +227,15 @@ def _epochs(column: pa.Array) -> Lane:
 
 
 def _iso_texts(column: pa.Array) -> Lane:
-    none = _false_if_null(pc.is_in(column, _NO_VALUE))
     parts = []
     for pattern, read in ((_ZONED, _zoned), (_ZONELESS, _zoneless), (_EPOCH, _epoch_texts)):
         fits = _false_if_null(pc.match_substring_regex(column, pattern))
         if fits.true_count:
+            if fits.true_count == len(column):
+                return read(column)
             lane = read(_null_where(pc.invert(fits), column))
             parts.append(lane._replace(sure=pc.and_(fits, lane.sure), noted=pc.and_(fits, lane.noted)))
+    none = _false_if_null(pc.is_in(column, _NO_VALUE))
     values, sure, noted = pa.nulls(len(column), TIME), _or_null(none, column), _no(column)
     for lane in parts:
         values, sure, noted = (

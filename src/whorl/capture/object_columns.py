@@ -74,10 +74,7 @@ class ObjectColumns(ByPath):
         if not rest:
             return None
         inside = {key: taken[key] for key in rest if taken[key] is not ABSENT}
-        kept = [
-            {key: value for key, value in one.items() if key in rest and value is not None} if one else {}
-            for one in self._objects
-        ]
+        kept = self._of_each(rest)
         if inside:
             kept = [left(one, inside) for one in kept]
         if self._lift:
@@ -96,6 +93,23 @@ class ObjectColumns(ByPath):
         return keys is not None and all(
             key in taken and self._covered((*route, key), taken[key]) for key in keys
         )
+
+    def _of_each(self, rest: set[str]) -> list[dict[str, Any]]:
+        """Of each object what it has under some keys, in its own order."""
+        # Records of one source mostly have the same keys, in one order.
+        shapes = (
+            {tuple(rest)}
+            if len(rest) == 1
+            else {None if one is None else tuple(one) for one in self._objects}
+        )
+        if len(shapes) == 1:
+            keys = [key for key in shapes.pop() or () if key in rest]
+            values = zip(*(_values(self._objects, key) for key in keys), strict=True)
+            return [{k: v for k, v in zip(keys, row, strict=True) if v is not None} for row in values]
+        return [
+            {key: value for key, value in one.items() if key in rest and value is not None} if one else {}
+            for one in self._objects
+        ]
 
     def _as_texts(self, kept: list[dict[str, Any]]) -> list[str | None]:
         """JSON texts; what cannot be kept makes its row odd, and None."""

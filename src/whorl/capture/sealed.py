@@ -30,8 +30,9 @@ TYPES: dict[Kind, Any] = {"predictions": Prediction, "labels": Label, "feedback"
 _ARROW = b"\xff"
 # Smaller ones are compressed more slowly than they are written.
 _WORTH_COMPRESSING = 64 << 10
-_COMPRESSED = pyarrow.ipc.IpcWriteOptions(compression="lz4")
-_PLAIN = pyarrow.ipc.IpcWriteOptions()
+_COMPRESSED = pyarrow.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_READ = pyarrow.ipc.IpcReadOptions(use_threads=False)
+_PLAIN = pyarrow.ipc.IpcWriteOptions(use_threads=False)
 
 
 Micros = npt.NDArray[np.int64]
@@ -128,7 +129,7 @@ def rows_of(
     for at, payload in payloads:
         micros = pa.scalar(at, TIME).value
         if payload[:1] == _ARROW:
-            part = _fitted(pyarrow.ipc.open_stream(payload).read_all(), schema)
+            part = _fitted(pyarrow.ipc.open_stream(payload, options=_READ).read_all(), schema)
             parts.append(part)
             accepted.append((micros, part.num_rows))
         else:
