@@ -47,7 +47,7 @@ def _engine(model: str, language: str) -> Any:
         spacy_util = import_module("spacy.util")
         presidio = import_module("presidio_analyzer")
         nlp_engine = import_module("presidio_analyzer.nlp_engine")
-        domains = import_module("tldextract.tldextract")
+        domains: Any = import_module("tldextract.tldextract")
     except ImportError:
         raise SpecError(
             'redact_with = "presidio" needs Presidio, which is not installed.',
