@@ -4,7 +4,6 @@
 tries again after 503, and some give a batch up after 429: that one is never said here.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -147,13 +146,7 @@ async def _take(
 
     handled = await sync_to_thread(work)
     for flywheel, what, answer, repeated in handled.answers:
-        if repeated:
-            service.meter.duplicates(flywheel, what, answer.accepted)
-            continue
-        service.meter.accepted(flywheel, what, answer.accepted)
-        service.meter.without_consent(flywheel, what, answer.without_consent)
-        for code, count in Counter(refusal.code for refusal in answer.refused).items():
-            service.meter.refused(flywheel, what, code, count)
+        service.meter.took(flywheel, what, answer, repeated=repeated)
     return handled
 
 
