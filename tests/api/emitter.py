@@ -40,13 +40,17 @@ def main(emitter: str, base_url: str) -> None:
     client = openai.OpenAI(base_url=base_url, api_key="none", max_retries=0)
     with trace.get_tracer("application").start_as_current_span("turn", attributes={"step": "outer"}):
         for stream in (False, True):
-            converse(client, {"stream": True, "stream_options": {"include_usage": True}} if stream else {})
+            said = converse(
+                client, {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+            )
+            judge(logs, said)
     traces.shutdown()
     logs.shutdown()
 
 
-def converse(client: openai.OpenAI, how: dict[str, Any]) -> None:
-    """One turn that calls a tool, and one with its answer."""
+def converse(client: openai.OpenAI, how: dict[str, Any]) -> str:
+    """One turn that calls a tool, and one with its answer, whose id is returned."""
+    known_id = ""
     call = {
         "id": "call_7",
         "type": "function",
@@ -57,8 +61,19 @@ def converse(client: openai.OpenAI, how: dict[str, Any]) -> None:
         said: Any = client.chat.completions.create(
             model="gpt-4o-mini", temperature=0.3, messages=messages, tools=TOOLS, **how
         )
-        for _ in said if how else ():
-            pass
+        for part in said if how else (said,):
+            known_id = part.id
+    return known_id
+
+
+def judge(logs: LoggerProvider, response_id: str) -> None:
+    """An evaluation, as the conventions have it: an event that names the answer."""
+    about = {
+        "gen_ai.response.id": response_id,
+        "gen_ai.evaluation.name": "relevance",
+        "gen_ai.evaluation.score.value": 0.75,
+    }
+    logs.get_logger("judge").emit(_logs.LogRecord(event_name="gen_ai.evaluation.result", attributes=about))
 
 
 main(*sys.argv[1:])

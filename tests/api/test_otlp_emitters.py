@@ -60,6 +60,10 @@ def test_messages_tokens_and_ids_are_those_of_the_model(
         assert call["model_version"] == MODEL
         assert call["latency_ms"] > 0
         assert call["output"] == one.answered["content"]
+    judged = asked(beside, "feedback", f"prediction_id IN ({listed(mock)})")
+    assert {(row["prediction_id"], row["name"], row["number"], row["kind"]) for row in judged} == {
+        (mock.exchanges[n].id, "relevance", 0.75, "CODE") for n in (1, 3)
+    }
     # One trace, whose outermost step is no model call.
     (trace_id,) = {call["trace_id"] for call in calls.values()}
     (parent_id,) = {call["parent_id"] for call in calls.values()}
@@ -93,10 +97,13 @@ def when_there(beside: Workspace, mock: OpenAiMock) -> dict[str, dict[str, Any]]
         assert monotonic() < until, "The inbox is not emptied."
         # The only way to learn what another process did is to look.
         Event().wait(0.05)
-    listed = ", ".join(f"'{one.id}'" for one in mock.exchanges)
-    found = asked(beside, "predictions", f"id IN ({listed}) AND input_tokens IS NOT NULL")
+    found = asked(beside, "predictions", f"id IN ({listed(mock)}) AND input_tokens IS NOT NULL")
     assert len(found) == len(mock.exchanges)
     return {row["id"]: row for row in merged_outputs(beside, found)}
+
+
+def listed(mock: OpenAiMock) -> str:
+    return ", ".join(f"'{one.id}'" for one in mock.exchanges)
 
 
 def merged_outputs(beside: Workspace, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
