@@ -26,6 +26,7 @@ from whorl.spec.knobs import Consenting
 
 WITHOUT_CONSENT = "{n} record(s) were not kept: there was no consent."
 _NOTHING = Place()
+_MOST_NAMES = 4096
 _SHORTEST_CARD = 12
 _TIME = re.compile(
     r"\d{4}-?\d\d-?\d\d([T ][\d:.,]{2,16})?( ?(Z|UTC|[+-]\d\d:?(\d\d)?))?|1\d{8,18}(\.\d{1,9})?"
@@ -52,6 +53,7 @@ class Scrubber:
         self._root = places(spec)
         self._everywhere = self._root.redact or self._root.cut is not None
         self._redact = redactor(capture) if capture.redact else str
+        self._harmless: set[str] = set()
         self._hashed = KeyedHash(key).of if key is not None else None
         self._consent = [] if capture.consent is None else _consent_paths(capture.consent)
         self._required = frozenset(capture.consent_required)
@@ -133,14 +135,21 @@ class Scrubber:
             inner = place.below.get(key)
             if inner is None:
                 if redact or cut is not None:
-                    kept[self._redact(str(key)) if redact else key] = self._value(
-                        value, _NOTHING, redact, cut
-                    )
+                    kept[self._name(key) if redact else key] = self._value(value, _NOTHING, redact, cut)
                 else:
                     kept[key] = value
             elif not inner.drop:
                 kept[key] = self._value(value, inner, redact, cut)
         return kept
+
+    def _name(self, key: Any) -> str:
+        """A field's name, redacted; those in which nothing was found are known from then on."""
+        if key in self._harmless:
+            return cast(str, key)
+        name = self._redact(str(key))
+        if name == key and len(self._harmless) < _MOST_NAMES:
+            self._harmless.add(name)
+        return name
 
     def _value(self, value: Any, place: Place, redact: bool, cut: int | None) -> Any:
         """A value at a place; `redact` and `cut` are what is asked for further out."""
