@@ -158,6 +158,17 @@ def test_refused_records_are_counted_and_never_sent_again(
     assert "refused by the server: amount: expected a number. Send one." in caplog.text
 
 
+def test_a_key_that_the_server_knows_from_another_body_is_not_tried_for_ever(
+    connect: Connect, server: FakeServer
+) -> None:
+    fault = {"code": "state", "message": "This key was used for another body.", "where": "Idempotency-Key"}
+    server.say = lambda _: httpx.Response(409, json={"error": fault})
+    client = connect()
+    client.log_prediction({"id": "a"})
+    assert client.flush(WITHIN_S)
+    assert client.stats().refused == 1
+
+
 def test_a_full_queue_drops_and_says_so_once(
     connect: Connect, server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:

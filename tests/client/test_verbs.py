@@ -24,7 +24,7 @@ def test_each_verb_goes_to_its_place(connect: Connect, server: FakeServer) -> No
     sent = {request.url.raw_path.decode(): records_of(request)[0] for request in server.requests}
     now = "2026-01-01T00:00:00Z"
     assert sent == {
-        "/v1/flywheels/fraud/predictions": {"whorl_logged_at": "2026-01-01T00:00:00+00:00", "id": "a", "amount": 1.5},
+        "/v1/flywheels/fraud/predictions": {"whorl_logged_at": "2026-01-01T00:00:00Z", "id": "a", "amount": 1.5},
         "/v1/flywheels/fraud/labels": {"prediction_id": "a", "value": True, "source": "analyst", "time": now},
         "/v1/flywheels/fraud/feedback": {
             "prediction_id": "a", "name": "thumbs", "value": 1, "comment": "good", "time": now,
@@ -160,6 +160,7 @@ def test_settings_come_from_the_environment(
     [
         ({"url": "localhost:8377", "flywheel": "f"}, "not an address"),
         ({"url": "http://localhost"}, "No flywheel is named"),
+        ({"flywheel": "f", "key": "k_1\n"}, "what no key holds"),
         ({"flywheel": "f", "durable": True, "spool": "off"}, "needs a spool"),
     ],
 )

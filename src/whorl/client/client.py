@@ -6,6 +6,7 @@ thread's, see `courier.py`. No verb raises or blocks: what was lost is counted i
 
 import asyncio
 import atexit
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -17,9 +18,12 @@ from whorl.client.courier import Courier
 from whorl.client.encode import MAX_RECORD_BYTES, encoded
 from whorl.client.frames import Kind, Logged
 from whorl.client.losses import Losses, Reason, Stats
+from whorl.client.sender import Sender
 from whorl.client.settings import Settings
 from whorl.client.shapes import feedback_record, label_record
 from whorl.client.track import Id, tracked
+
+log = logging.getLogger("whorl.client")
 
 _clients: "WeakSet[Client]" = WeakSet()
 # Of parents, in their children: never used, and never closed, for the connections in them are the parents' own.
@@ -32,10 +36,11 @@ class Client:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._now = settings.clock.now
-        self._closed = False
+        self._reason: Reason | None = None
         self._courier: Courier | None = None
         self._renew()
-        self._begin()
+        # Here, not in the thread: what HTTP needs is loaded before anyone forks, not in the midst of it.
+        self._begin(Sender(settings))
         _clients.add(self)
         atexit.register(self.close)
 
@@ -63,16 +68,16 @@ class Client:
         """
         with self._guard:
             courier, target = self._courier, 0 if self._courier is None else self._courier.taken_in
-        if courier is None or self._closed:
+        if courier is None or self._reason is not None:
             return self.stats().waiting == 0
         return courier.settled(target, self._settings.exit_s if timeout is None else timeout)
 
     def close(self, timeout: float | None = None) -> None:
         """Send what can be sent within `timeout` seconds (default `exit_s`); what cannot stays in the spool."""
         with self._guard:
-            if self._closed:
+            if self._reason == "closed":
                 return
-            self._closed = True
+            self._reason = "closed"
             courier = self._courier
         if courier is not None:
             courier.close(self._settings.exit_s if timeout is None else timeout)
@@ -124,21 +129,22 @@ class Client:
             return
         with self._guard:
             self._logged += 1
-            reason: Reason | None = "closed" if self._closed else self._taken_in(Logged(kind, body))
+            reason = self._reason
+            if reason is None:
+                courier = self._courier or self._started()
+                reason = "disk" if courier is None else courier.take_in(Logged(kind, body))
             if reason is not None:
                 self._lose(reason)
 
-    def _taken_in(self, record: Logged) -> Reason | None:
-        courier = self._courier
-        if courier is None:
-            try:
-                courier = self._begin()
-            except OSError:
-                return "disk"
-            except RuntimeError:
-                # The interpreter ends, and starts no more threads.
-                return "closed"
-        return courier.take_in(record)
+    def _started(self) -> Courier | None:
+        """This process's own thread, in the child of a fork."""
+        try:
+            return self._begin()
+        except (OSError, RuntimeError) as error:
+            # No spool where one was promised, or an interpreter that ends and starts no more threads.
+            log.warning("Whorl: nothing is logged in this process: %s", error)
+            self._reason = "disk"
+            return None
 
     def _count(self, reason: Reason) -> None:
         with self._guard:
@@ -150,14 +156,14 @@ class Client:
         if self._courier is not None:
             self._courier.wake()
 
-    def _begin(self) -> Courier:
+    def _begin(self, sender: Sender | None = None) -> Courier:
         """Start this process's own thread.
 
         Raises:
             OSError: `durable`, and its spool cannot be made.
             RuntimeError: No thread can be started any more.
         """
-        courier = Courier(self._settings, self._guard, self._losses)
+        courier = Courier(self._settings, self._guard, self._losses, sender)
         courier.start()
         self._courier = courier
         if (children := sys.modules.get("multiprocessing.util")) is not None:

@@ -34,17 +34,19 @@ class Courier:
     Args:
         guard: The client's.
         losses: Told of what is refused and dropped.
+        sender: None: the thread makes its own.
     """
 
-    def __init__(self, settings: Settings, guard: RLock, losses: Losses) -> None:
-        self._settings, self._losses, self._guard = settings, losses, guard
+    def __init__(self, settings: Settings, guard: RLock, losses: Losses, sender: Sender | None) -> None:
+        self._settings, self._losses = settings, losses
+        self._batch, self._durable = settings.batch_records, settings.durable
         self._pending = Pending(guard, settings.max_records, settings.max_bytes)
         # Rung from anywhere, also in the middle of ringing: it is the one queue that may be.
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._asleep = self._hurried = self._closing = self._abandoned = self._more = False
         self._turn = Lock()
         self._changed = Condition()
-        self._sender: Sender | None = None
+        self._sender = sender
         self._own: Spool | None = None
         if settings.durable and settings.target is not None:
             self._own = self._own_spool(settings.target)
@@ -61,7 +63,7 @@ class Courier:
 
     def take_in(self, record: Logged) -> Reason | None:
         """Why it was not taken in; None when it was. The caller holds the guard."""
-        if self._settings.durable and self._own is not None:
+        if self._durable and self._own is not None:
             try:
                 self._own.append([record])
             except Full:
@@ -72,7 +74,7 @@ class Courier:
         elif not self._pending.add(record):
             return self._no_room
         self.taken_in += 1
-        if self._asleep or self._unsettled() == self._settings.batch_records:
+        if self._asleep or not self.taken_in % self._batch:
             self.wake()
         return None
 
@@ -162,7 +164,7 @@ class Courier:
         elif (put_off := self._due() - monotonic()) > 0:
             self._pause(put_off)
         self._asleep = False
-        few = self._unsettled() < self._settings.batch_records and not self._more
+        few = self._unsettled() < self._batch and not self._more
         if few and not self._others and not self._hurried:
             self._pause(self._settings.linger_s)
 
@@ -220,7 +222,7 @@ class Courier:
         """What to send now, and the spool it lies in."""
         if monotonic() < (self._not_before if self._closing else self._due()):
             return None
-        most, most_bytes = self._settings.batch_records, self._settings.batch_bytes
+        most, most_bytes = self._batch, self._settings.batch_bytes
         for spool in [] if self._closing else list(self._others):
             if (window := spool.window(most, most_bytes)) is not None:
                 spool.begin(window)
@@ -263,7 +265,7 @@ class Courier:
         """Whether there may be more of it: then the next need not linger."""
         how = self._settings
         return (
-            len(window.records) == how.batch_records
+            len(window.records) == self._batch
             or sum(len(r.body) for r in window.records) > how.batch_bytes // 2
         )
 
@@ -302,6 +304,5 @@ class Courier:
 
     def _connected(self) -> Sender:
         if self._sender is None:
-            how = self._settings
-            self._sender = Sender(how.url, how.key, how.flywheel, how.timeout_s, how.clock, how.transport)
+            self._sender = Sender(self._settings)
         return self._sender

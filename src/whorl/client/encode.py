@@ -13,6 +13,7 @@ import msgspec
 # Stands in for a missing time; see `capture/predictions.py`.
 LOGGED_AT = "whorl_logged_at"
 MAX_RECORD_BYTES = 16_000_000
+_STAMP = f'{{"{LOGGED_AT}":'.encode()
 
 
 def encoded(record: Mapping[str, Any], now: datetime | None = None) -> bytes:
@@ -29,8 +30,7 @@ def encoded(record: Mapping[str, Any], now: datetime | None = None) -> bytes:
         raise TypeError(f"expected an object, found {type(record).__name__}")
     if now is None or LOGGED_AT in record:
         return body
-    stamp = f'{{"{LOGGED_AT}":"{now.isoformat()}"'.encode()
-    return stamp + (b"}" if len(body) == 2 else b"," + body[1:])
+    return _STAMP + _ENCODER.encode(now) + (b"," + body[1:] if len(body) > 2 else b"}")
 
 
 def plain(value: Any) -> Any:

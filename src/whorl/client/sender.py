@@ -14,13 +14,13 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from whorl.client.frames import KINDS, Kind
+from whorl.client.settings import Settings
 from whorl.client.spool import Window
-from whorl.clock import Clock
 from whorl.errors import masked
 
 # The batch as it is will never be taken. Everything else that is no success may change: a server that starts, a key that
 # is put right, a flywheel that is made.
-_NEVER = frozenset({400, 409, 413, 415, 422})
+_NEVER = frozenset({400, 413, 415, 422})
 _PATHS: dict[Kind, str] = {
     "predictions": "predictions",
     "labels": "labels",
@@ -47,26 +47,21 @@ class NotNow(Exception):
 
 
 class Sender:
-    """Talks to one flywheel of one server. For one thread.
+    """Talks to one flywheel of one server. For one thread."""
 
-    Args:
-        timeout_s: For connecting, and for each wait for the server.
-        transport: Stands in for the network, in tests.
-    """
-
-    def __init__(
-        self, url: str, key: str | None, flywheel: str, timeout_s: float, clock: Clock,
-        transport: httpx.BaseTransport | None,
-    ) -> None:  # fmt: skip
-        self._place = f"{url.rstrip('/')}/v1/flywheels/{quote(flywheel, safe='')}"
-        self._clock = clock
-        self._compress = urlsplit(url).hostname not in ("localhost", "127.0.0.1", "::1")
+    def __init__(self, how: Settings) -> None:
+        address = urlsplit(how.url)
+        self._place = f"{how.url.rstrip('/')}/v1/flywheels/{quote(how.flywheel, safe='')}"
+        self._clock = how.clock
+        self._compress = address.hostname not in ("localhost", "127.0.0.1", "::1")
         headers = {"Content-Type": "application/x-ndjson"}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
+        if how.key:
+            headers["Authorization"] = f"Bearer {how.key}"
         if self._compress:
             headers["Content-Encoding"] = "gzip"
-        self._http = httpx.Client(timeout=timeout_s, headers=headers, transport=transport)
+        # Reading the certificates takes longer than all else here; plain HTTP has no use for them.
+        tls = address.scheme == "https"
+        self._http = httpx.Client(timeout=how.timeout_s, headers=headers, transport=how.transport, verify=tls)
 
     def send(self, window: Window) -> list[Answer]:
         """Send a window. Raises NotNow, with the window as a whole unsettled: send it again under the same key."""
@@ -90,9 +85,10 @@ class Sender:
         told = _object(answer.content)
         if answer.status_code == 202 and type(told.get("accepted")) is int:
             refused = len(bodies) - int(told["accepted"])
-            return Answer(len(bodies) - refused, refused, _first(told.get("refused")))
+            without_consent = "no consent" if told.get("without_consent") else ""
+            return Answer(len(bodies) - refused, refused, _first(told.get("refused")) or without_consent)
         said = f"HTTP {answer.status_code} {_fault(told)}".rstrip()
-        if answer.status_code in _NEVER:
+        if answer.status_code in _NEVER or _where(told) == "Idempotency-Key":
             return Answer(0, len(bodies), _first(told.get("refused")) or said)
         raise NotNow(f"{masked(self._place)}: {said}", self._retry_after(answer.headers.get("Retry-After")))
 
@@ -130,3 +126,8 @@ def _first(refused: Any) -> str:
 def _fault(told: dict[str, Any]) -> str:
     fault = told.get("error")
     return f"{fault.get('code')}: {fault.get('message')}" if isinstance(fault, dict) else ""
+
+
+def _where(told: dict[str, Any]) -> Any:
+    fault = told.get("error")
+    return fault.get("where") if isinstance(fault, dict) else None

@@ -96,7 +96,9 @@ def settings(url: str | None, key: str | None, flywheel: str | None, **limits: U
         raise StateError(
             "durable=True needs a spool.", where="spool", hint="Give spool= a folder, or unset WHORL_SPOOL."
         )
-    key = key or os.environ.get("WHORL_API_KEY")
+    key = key or os.environ.get("WHORL_API_KEY") or None
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise StateError("The key holds what no key holds.", where="key", hint="Is there a line's end in it?")
     given: dict[str, Any] = {**limits, "spool": spool}
     return Settings(url=url, key=key, flywheel=flywheel, **given)
 

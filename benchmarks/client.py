@@ -1,0 +1,152 @@
+"""What logging costs who logs: a call, beside a server that takes it all; importing the client; installing it alone."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median, quantiles
+from threading import Event
+from time import perf_counter, perf_counter_ns, sleep
+
+import httpx
+
+import whorl
+from report import Figure, options, report
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+SPEC = """
+name = "fraud"
+task = "binary"
+[schema]
+id = "transaction_id"
+time = "timestamp"
+group = "user_id"
+score = "prediction.fraud_probability"
+[schema.features]
+amount = "float"
+merchant = "category"
+is_new_merchant = "bool"
+"""
+RECORD = {
+    "timestamp": "2023-10-27T10:30:00Z",
+    "user_id": "user_9876",
+    "amount": 150.75,
+    "merchant": "OnlineGadgets Inc.",
+    "features": {"is_new_merchant": False, "payment_method": "credit_card_visa", "velocity_1h": 1},
+    "prediction": {"model_version": "fraud_xgb_v2.1", "fraud_probability": 0.62, "decision_threshold": 0.5},
+}
+CLIENT_ONLY = ("httpx", "msgspec")
+
+
+def costs(client: "whorl.Client", calls: int, per_second: float | None) -> tuple[float, float]:
+    """p50 and p99 of `log_prediction` in µs: at a pace, as in a service, or as fast as it goes."""
+    taken, began = [], perf_counter()
+    for number in range(calls):
+        record = {**RECORD, "transaction_id": f"txn_{number}"}
+        if per_second is not None and (early := began + number / per_second - perf_counter()) > 0:
+            sleep(early)
+        start = perf_counter_ns()
+        client.log_prediction(record)
+        taken.append(perf_counter_ns() - start)
+    cuts = quantiles(taken, n=100)
+    return median(taken) / 1000, cuts[98] / 1000
+
+
+def served(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
+    """A server in a process of its own, on this machine, and its address."""
+    (folder / "fraud.toml").write_text(SPEC)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    whole = [sys.executable, "-c", "from whorl.cli import main; main()", "serve", "--port", str(port)]
+    process = subprocess.Popen(
+        [*whole, "--spec", str(folder / "fraud.toml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}"
+    while process.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz", trust_env=False).is_success:
+                return process, url
+        except httpx.TransportError:
+            Event().wait(0.1)
+    sys.exit("The server did not start.")
+
+
+def call_figures(folder: Path, quick: bool) -> list[Figure]:
+    process, url = served(folder)
+    figures = []
+    try:
+        for durable in (False, True):
+            name = "log_prediction, durable" if durable else "log_prediction"
+            with whorl.connect(url, flywheel="fraud", durable=durable, spool=folder / "spool") as client:
+                for pace, per_second, calls in (
+                    ("1,000 a second", 1000.0, 3_000),
+                    ("back to back", None, 100_000),
+                ):
+                    p50, p99 = costs(client, calls // 4 if quick else calls, per_second)
+                    figures.append(Figure(f"{name}, {pace}, p50 µs", p50, target=10))
+                    figures.append(Figure(f"{name}, {pace}, p99 µs", p99, target=100))
+                client.flush(60)
+                stats = client.stats()
+            if stats.sent != stats.logged:
+                sys.exit(f"Not all that was logged is at the server: {stats}")
+    finally:
+        process.terminate()
+        process.wait()
+    dumped = []
+    for _ in range(10_000):
+        start = perf_counter_ns()
+        json.dumps(RECORD)
+        dumped.append(perf_counter_ns() - start)
+    return [*figures, Figure("json.dumps of the same record, p50 µs", median(dumped) / 1000)]
+
+
+def alone_figures(folder: Path, quick: bool) -> list[Figure]:
+    """The client with nothing installed but what it needs."""
+    wanted = [f"{name}=={version(name)}" for name in CLIENT_ONLY]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]
+    subprocess.run([*command, str(folder), *wanted], check=True)
+    # -S: what is installed beside this benchmark is not seen.
+    python = [sys.executable, "-S", "-c"]
+    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{SOURCE}"}
+    told = "import json, sys; print(json.dumps([m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'whorl']))"
+    loading = "import whorl; whorl.connect"
+    out = subprocess.run(
+        [*python, f"{loading}; {told}"], env=environment, check=True, capture_output=True
+    ).stdout
+    ours = sum(Path(name).stat().st_size for name in json.loads(out))
+    needed = sum(
+        path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"
+    )
+    times: dict[str, list[float]] = {"pass": [], "import httpx, msgspec": [], loading: []}
+    for _ in range(5 if quick else 21):
+        for code, taken in times.items():
+            start = perf_counter()
+            subprocess.run([*python, code], env=environment, check=True)
+            taken.append(1000 * (perf_counter() - start))
+    # The first of each warms the disk's cache.
+    bare, needs, whole = (median(taken[1:]) for taken in times.values())
+    return [
+        Figure(
+            "import whorl; whorl.connect, ms beyond Python's", whole - bare, other=needs - bare, target=200
+        ),
+        Figure("httpx, msgspec and what they need, MiB", needed / 2**20),
+        Figure("files of Whorl that are loaded, KiB", ours / 1024),
+    ]
+
+
+def main() -> None:
+    chosen = options(__doc__)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "alone").mkdir()
+        figures = alone_figures(Path(folder) / "alone", chosen.quick)
+        figures += call_figures(Path(folder), chosen.quick)
+    report("Logging costs microseconds", figures, chosen.json)
+
+
+if __name__ == "__main__":
+    main()
