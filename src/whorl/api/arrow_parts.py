@@ -30,7 +30,9 @@ class ArrowParts:
         self._head: list[bytes] = []
         self._batches: list[bytes] = []
         self._place = 0
-        self._ended = False
+        # The stream said so itself; after that, nothing counts.
+        self._closed = False
+        self.ended = False
 
     def next(self) -> Part | None:
         while True:
@@ -55,17 +57,18 @@ class ArrowParts:
             return None
         if not self._head:
             raise empty()
-        if self._held and not self._ended:
+        if self._held and not self._closed:
             raise _broken("it ends in the middle of a message")
+        self.ended = True
         return self._part() if self._batches else None
 
     def _messages(self) -> Iterator[tuple[bytes, str]]:
         """Whole messages of what is held."""
-        while not self._ended and len(self._held) >= 8:
+        while not self._closed and len(self._held) >= 8:
             prefix = 8 if self._held[:4] == _CONTINUES else 4
             size = int.from_bytes(self._held[prefix - 4 : prefix], "little")
             if size == 0:
-                self._ended = True
+                self._closed = True
                 self._held.clear()
                 return
             if size > MAX_BODY_BYTES:

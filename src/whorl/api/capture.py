@@ -1,6 +1,5 @@
 """Routes that take records: predictions, labels, feedback. 202 is said only when they are on disk."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,6 +23,7 @@ from whorl.api.auth import needs
 from whorl.api.body import ARROW, JSON, NDJSON
 from whorl.api.failures import FAILURES, AllRefused, Fault
 from whorl.api.intake import Intake, Step, answered_before, together
+from whorl.api.outcomes import Outcomes
 from whorl.capture.mapping import Kind
 from whorl.records import Accepted, Record, Refusal
 from whorl.serve.meter import Meter
@@ -31,7 +31,8 @@ from whorl.serve.service import Service
 from whorl.workspace import Workspace
 
 AT_ONCE_BYTES = 16 << 10
-_HELD = Held()
+# Of this process and its event loop.
+_HELD, _OUTCOMES = Held(), Outcomes()
 _ONE = Schema(type=OpenAPIType.OBJECT, description='One record as [schema] maps it, or {"records": [...]}.')
 _LINES = Schema(type=OpenAPIType.STRING, description="One record a line.")
 _ROWS = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description="One record a row.")
@@ -96,7 +97,9 @@ class CaptureRoutes(Controller):
             intake.feed(data, last=last)
             # Small bodies are mapped sooner than they could be handed to a thread.
             at_once = last and len(data) <= AT_ONCE_BYTES and intake.plain
-            while step := intake.next() if at_once else await sync_to_thread(intake.next):
+            while not intake.ended and (
+                step := intake.next() if at_once else await sync_to_thread(intake.next)
+            ):
                 answer = together(answer, await _kept(service.meter, ws, kind, step))
         return cast(Captured, _response(answer))
 
@@ -106,7 +109,7 @@ async def _kept(meter: Meter, ws: Workspace, kind: Kind, step: Step) -> Accepted
     answer, repeated = step.answer, step.repeated
     if step.payloads:
         kept = ws.inbox.accept_soon(ws.name, step.payloads, step.received_at, step.named)
-        known = await asyncio.wrap_future(kept)
+        known = await _OUTCOMES.of(kept)
         if known is not None and step.named is not None:
             answer, repeated = answered_before(known, step.named.digest), True
     meter.took(ws.name, kind, answer, repeated=repeated)

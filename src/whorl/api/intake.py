@@ -73,6 +73,11 @@ class Intake:
         """The body is as long in memory as it was sent."""
         return self._unpacked.plain
 
+    @property
+    def ended(self) -> bool:
+        """There is no further part."""
+        return self._parts.ended
+
     def feed(self, data: bytes, *, last: bool) -> None:
         """What has come of the body."""
         self._unpacked.feed(data, last=last)

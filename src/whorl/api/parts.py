@@ -31,7 +31,9 @@ class Part(NamedTuple):
 
 
 class Parts(Protocol):
-    """How bodies of a media type are cut."""
+    """How bodies of a media type are cut; `ended`: there is no further part."""
+
+    ended: bool
 
     def next(self) -> Part | None:
         """The next part; None when more must come first, or nothing will. Raises BodyError."""
@@ -44,7 +46,7 @@ class Document:
         self._unpacked = unpacked
         self._pieces: list[bytes] = []
         self._size = 0
-        self._done = False
+        self.ended = False
 
     def next(self) -> Part | None:
         while piece := self._unpacked.read(_PIECE):
@@ -52,9 +54,9 @@ class Document:
             if self._size > MAX_BODY_BYTES:
                 raise too_large()
             self._pieces.append(piece)
-        if not self._unpacked.whole or self._done:
+        if not self._unpacked.whole or self.ended:
             return None
-        self._done = True
+        self.ended = True
         body = b"".join(self._pieces)
         self._pieces.clear()
         return Part(body, iter(document(body)))
@@ -68,6 +70,7 @@ class Lines:
         self._held = bytearray()
         self._place = 0
         self._any = False
+        self.ended = False
         # Bytes of a line that is too long for a record, and is being passed over.
         self._passed = 0
 
@@ -85,13 +88,15 @@ class Lines:
                 return part
         if not self._unpacked.whole:
             return None
-        if self._passed:
-            return self._too_long()
-        if self._held:
-            return self._cut() or self._lines(len(self._held))
-        if not self._any:
+        part = self._cut() if self._held else None
+        if part is None and self._held:
+            part = self._lines(len(self._held))
+        if part is None and self._passed:
+            part = self._too_long()
+        self.ended = not (self._held or self._passed)
+        if self.ended and not self._any:
             raise empty()
-        return None
+        return part
 
     def _cut(self) -> Part | None:
         """Lines up to the size of a part, at least one; None when not even that is there."""
@@ -110,7 +115,7 @@ class Lines:
         count = len(batch.numbered) + len(batch.refused)
         self._place += count
         self._any = self._any or count > 0
-        return Part(content, iter([batch])) if count else self.next()
+        return Part(content, iter([batch])) if count or self._held else None
 
     def _too_long(self) -> Part:
         batch = Batch(refused=[refusal_of(sealed.too_large(self._passed), self._place)])
