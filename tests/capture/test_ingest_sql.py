@@ -68,6 +68,7 @@ def test_only_what_is_new_and_nothing_at_the_boundary_lost_or_doubled(
     payments(("a", 1, "2025-12-01 10:00:00+00"), ("b", 2, "2025-12-01 11:00:00+00"), ("none", 3, None))
     first = ingest_sql(ws, shop, QUERY, "changed")
     assert (first.accepted, first.labels) == (2, 2)
+    assert "1 row(s) have no 'changed' (NULL), which is the watermark: they were not taken." in first.notes
     payments(("c", 3, "2025-12-01 11:00:00+00"), ("d", 4, "2025-12-01 12:00:00+00"))
     second = ingest_sql(ws, shop, QUERY, "changed")
     assert second.accepted == 2

@@ -45,7 +45,7 @@ def test_calibrated() -> None:
     truth = (random.random(2000) < said).astype(np.float64)
     good = check(trial(truth, said), "calibrated", value=0.03)
     assert good.decision == "promote"
-    assert "is within 0.03" in good.message
+    assert "is not shown to exceed 0.03" in good.message
     overconfident = np.clip(0.5 + 2 * (said - 0.5), 0.001, 0.999)
     bad = check(trial(truth, overconfident), "calibrated")
     assert bad.decision == "reject"

@@ -47,6 +47,16 @@ def test_a_margin_above_the_gain_is_rejected_and_one_inside_the_interval_holds()
     assert check(trial(TRUTH, GOOD, FAIR), "better", margin=gain.value, **ACCURACY).decision == "hold"
 
 
+def test_hold_names_no_number_that_nobody_would_wait_for() -> None:
+    champion = np.ones(N)
+    challenger = champion + np.where(np.arange(N) % 2 == 0, 0.05, -0.05) - 1e-5
+    compared = trial(np.zeros(N), challenger, champion, spec=shop_spec(head='task = "regression"'))
+    found = check(compared, "better", metric="mae")
+    assert found.decision == "hold"
+    assert found.rows_needed is None
+    assert "more rows would hardly tell: the two are about equal" in found.message
+
+
 def test_hold_says_how_many_rows_would_tell_and_they_do() -> None:
     part = slice(0, 120)
     little = answers(TRUTH, 0.76, 5)

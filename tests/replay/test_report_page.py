@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from whorl.cli.replayed import print_replayed
 from whorl.replay.charts import charts, svg, write_png
 from whorl.replay.report_page import html_page, write_html
 
@@ -100,3 +101,11 @@ def test_files(report: dict[str, Any], tmp_path: Path) -> None:
     written = write_png(report, tmp_path / "pictures")
     assert {path.name for path in written} == {"quality.png", "arms.png", "metrics.png", "delays.png"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+
+
+def test_the_terminal_says_a_gates_whole_reason(
+    report: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    print_replayed(report)
+    assert "better: hold <&>; more rows" in capsys.readouterr().out

@@ -81,8 +81,7 @@ def _plain(value: float | None) -> str:
 def _print_decisions(report: dict[str, Any]) -> None:
     rows = []
     for period in report["arms"][report["flywheel"]]["periods"]:
-        # The report has every gate with all its words; here it is the one that decided, and its gist.
-        gist = (period["reason"] or "").partition(";")[0]
-        cases = period["labels_used"]
-        rows.append((period["from"][:10], period["rows"], cases, _SAYS[period["decision"]], gist))
+        # The report has every gate; here it is the one that decided.
+        gates = _SAYS[period["decision"]]
+        rows.append((period["from"][:10], period["rows"], period["labels_used"], gates, period["reason"]))
     print_table(("from", "rows", "cases", "the gates", "because"), rows)

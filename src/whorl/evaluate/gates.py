@@ -23,6 +23,8 @@ from whorl.stats.paired_difference import paired_difference
 from whorl.storage.tables import FEATURE
 
 Floats = npt.NDArray[np.float64]
+# Times the judged rows that there are: who would have to wait for more than that is not told a number.
+HARDLY_TELL = 100
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -107,14 +109,16 @@ def no_segment_worse(gate: GateSpec, trial: Trial) -> list[Check]:
 
 
 def calibrated(gate: GateSpec, trial: Trial) -> list[Check]:
-    """The calibration error's lower bound lies within the bound (0.05 unless said)."""
+    """The calibration error's lower bound is not above the bound (0.05 unless said)."""
     bound = gate.value if gate.value is not None else 0.05
     found = _figure("calibration_error", trial, trial.spec.evaluate.level)
     short = _too_few(gate, "calibrated", trial)
     if short:
         return [short]
     good = not found.low > bound
-    message = f"calibration error {_figures(found)} {'is within' if good else 'exceeds'} {bound:g}"
+    message = (
+        f"calibration error {_figures(found)} {'is not shown to exceed' if good else 'exceeds'} {bound:g}"
+    )
     return [_check("calibrated", "promote" if good else "reject", message, found)]
 
 
@@ -221,6 +225,9 @@ def _against_champion(gate: GateSpec, trial: Trial, *, bar: float, word: str) ->
     else:
         needed = needed_rows(found, bar, level=trial.level)
         more = f"; about {needed:,} more judged rows would tell" if needed else ""
+        if needed and needed > HARDLY_TELL * found.n:
+            needed = None
+            more = f"; more rows would hardly tell: {'the two are' if bar == 0 else 'it is'} about equal"
         decision, says = "hold", f"{name}: difference {_figures(found)} cannot be told from {bar:g}{more}"
     check = _check(gate.check, decision, says, found, spent=trial.alpha)
     return msgspec.structs.replace(check, rows_needed=needed)

@@ -3,12 +3,13 @@
 A chunk of rows goes into the inbox in the very ledger transaction that moves the watermark, so both stay or neither; from
 there the flusher moves it on. Rows come in the watermark's order. Rows that share the last value seen are read again next
 time (a late one may have joined them) and known by a digest of their content: none is lost, none doubled, and one that
-was changed comes again. What no watermark can see: rows that appear later with a smaller value, and rows without one.
+was changed comes again. What no watermark can see: rows that appear later with a smaller value. Rows without one are not
+taken, and counted.
 """
 
 import hashlib
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -96,8 +97,13 @@ def ingest_sql(
                 rejects.add(refused)
                 accepted += len(fresh) - len(refused)
                 labels += len(sealed.get("labels", []))
+        unmarked = _unmarked(engine, where, query, watermark, quote=mapper.scrubber is None)
     finally:
         engine.dispose()
+    if unmarked:
+        notes[
+            "{n} row(s) have no '" + str(watermark) + "' (NULL), which is the watermark: they were not taken."
+        ] += unmarked
     if watermark is None:
         notes["Without a watermark every run reads all rows again."] += 1
     if again:
@@ -144,28 +150,44 @@ def _source(where: str, query: str, watermark: str | None, kind: str | None) -> 
 def _chunks(
     engine: sa.Engine, where: str, query: str, watermark: str | None, mark: Watermark | None, *, quote: bool
 ) -> Generator[list[dict[str, Any]], None, None]:
-    text = query.strip().rstrip(";")
     parameters: dict[str, Any] = {}
-    statement = text
+    statement = _plain(query)
     if watermark is not None:
         column = engine.dialect.identifier_preparer.quote_identifier(watermark)
         newer = f"{column} IS NOT NULL"
         if mark is not None:
             newer = f"{column} >= :whorl_watermark"
             parameters["whorl_watermark"] = mark.bound()
-        statement = f"SELECT * FROM ({text}\n) AS source WHERE {newer} ORDER BY {column}"
+        statement = f"SELECT * FROM ({statement}\n) AS source WHERE {newer} ORDER BY {column}"
+    with _asked(engine, where, quote=quote) as conn:
+        options = {"stream_results": True, "yield_per": CHUNK_ROWS}
+        streaming = conn.execution_options(**options)
+        with streaming.execute(sa.text(_escaped(statement)), parameters) as result:
+            names = list(result.keys())
+            if watermark is not None and watermark not in names:
+                hint = did_you_mean(watermark, names)
+                raise SourceError(f"The query has no column '{watermark}'.", where=where, hint=hint)
+            # Without a size, partitions follow the driver's buffer, not yield_per.
+            for part in result.mappings().partitions(CHUNK_ROWS):
+                yield [dict(row) for row in part]
+
+
+def _unmarked(engine: sa.Engine, where: str, query: str, watermark: str | None, *, quote: bool) -> int:
+    """How many rows of the query have no watermark."""
+    if watermark is None:
+        return 0
+    column = engine.dialect.identifier_preparer.quote_identifier(watermark)
+    statement = f"SELECT count(*) FROM ({_plain(query)}\n) AS source WHERE {column} IS NULL"
+    with _asked(engine, where, quote=quote) as conn:
+        return int(conn.scalar(sa.text(_escaped(statement))) or 0)
+
+
+@contextmanager
+def _asked(engine: sa.Engine, where: str, *, quote: bool) -> Iterator[sa.Connection]:
+    """A connection; what the database says against the query is ours to say."""
     try:
         with engine.connect() as conn:
-            options = {"stream_results": True, "yield_per": CHUNK_ROWS}
-            streaming = conn.execution_options(**options)
-            with streaming.execute(sa.text(_escaped(statement)), parameters) as result:
-                names = list(result.keys())
-                if watermark is not None and watermark not in names:
-                    hint = did_you_mean(watermark, names)
-                    raise SourceError(f"The query has no column '{watermark}'.", where=where, hint=hint)
-                # Without a size, partitions follow the driver's buffer, not yield_per.
-                for part in result.mappings().partitions(CHUNK_ROWS):
-                    yield [dict(row) for row in part]
+            yield conn
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         # A database may quote the value that it stumbled over.
@@ -175,6 +197,10 @@ def _chunks(
             where=where,
             hint="Try the query in the database's own client.",
         ) from error
+
+
+def _plain(query: str) -> str:
+    return query.strip().rstrip(";")
 
 
 def _escaped(statement: str) -> str:
