@@ -15,6 +15,7 @@ from whorl.capture import object_columns
 from whorl.capture.bulk import Rows, WaitingBulk
 from whorl.capture.mapping import Kind
 from whorl.capture.values import Notes
+from whorl.client.encode import LOGGED_AT
 from whorl.spec import Spec, parse_spec
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,6 +62,7 @@ NAMES = [
     "id", "when", "user", "user.id", "truth", "truth.value", "truth_at", "label_source", "order_no", "age", "f", "i", "b", "c",
     "inner", "inner.t", "features", "answer", "score", "scores", "output", "action", "propensity", "latency_ms", "input_tokens",
     "items", "messages", "content", "trace_id", "extra", "more", "other", "prediction_id", "keys", "value", "session",
+    LOGGED_AT, "when",
 ]  # fmt: skip
 values = st.one_of(
     st.sampled_from(TOKENS),
@@ -79,7 +81,8 @@ FITTING: dict[str, list[str]] = {
     "b": ["true", "false"], "c": [*WORDS, "1"], "inner": ['{"t": "x"}', '{"t": null, "z": 1}', '{"t": "y", "z": {"t": 1}}'],
     "features": ['{"f": 1.5}', '{"f": 2, "more": 3}', '{"i": 1, "b": false}'], "answer": ['{"p": 0.25}', '{"p": 1, "q": "r"}'],
     "output": WORDS, "action": WORDS, "propensity": ["0.5", "1"], "latency_ms": NUMBERS, "input_tokens": ["1", "2"],
-    "trace_id": WORDS, "session": ['"s"'], "extra": ['{"more": 1}', '{"deep": {"x": [1.0, 1]}}', "3"],
+    "trace_id": WORDS, LOGGED_AT: ['"2025-12-03T00:00:00Z"', '"2025-12-03T00:00:00"', "null"],
+    "when": ['"2025-12-01T10:00:00Z"', "null", "1764547200"], "session": ['"s"'], "extra": ['{"more": 1}', '{"deep": {"x": [1.0, 1]}}', "3"],
 }  # fmt: skip
 ANY = [*WORDS, "1", "1.0", "true", '{"x": null}', "[1]"]
 

@@ -7,6 +7,7 @@ every refusal. So a clean extract of millions takes seconds, and a dirty row cos
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import reduce
 from typing import Any, NamedTuple, get_args
 
 import pyarrow as pa
@@ -149,7 +150,8 @@ class WaitingBulk:
 
     def _read(self, kind: Kind, reading: Reading, parts: _Parts) -> None:
         columns = reading.columns
-        if kind == "predictions" and columns.find(self._fields.time) is not None:
+        when = (self._fields.time, self._fields.logged_at)
+        if kind == "predictions" and any(columns.find(path) is not None for path in when):
             self._read_predictions(reading, parts)
         elif kind == "labels" and not (self._native or columns.has("prediction_id") or columns.has("keys")):
             self._read_labels(reading, parts)
@@ -167,16 +169,18 @@ class WaitingBulk:
         fields, spec = self._fields, self._spec
         values: dict[str, pa.Array | None] = {
             "id": reading.read([fields.id], lanes.identifiers, needed=True),
-            "time": reading.time(fields.time, needed=True),
             "group_id": reading.read(_some(fields.group), lanes.identifiers),
             "session_id": reading.read(_some(fields.session), lanes.identifiers),
         }
         for name, path in fields.prediction.items():
             values[name] = self._answer(reading, name, path)
-        for name, feature in spec.features.items():
-            values[FEATURE + name] = reading.read(
+        features = {
+            FEATURE + name: reading.read(
                 fields.features[name], _FEATURES[feature.type], note=not_finite(name)
             )
+            for name, feature in spec.features.items()
+        }
+        values |= {**features, "time": self._when(reading, [f for f in features.values() if f is not None])}
         for name, path in fields.protected.items():
             values[PROTECTED + name] = reading.read([path], lanes.texts)
         keys = {name: reading.read([path], lanes.identifiers) for name, path in fields.keys.items()}
@@ -216,6 +220,17 @@ class WaitingBulk:
         }
         own = self._label_values(reading, about, label_time, source)
         parts.setdefault("labels", []).append(self._sure_rows("labels", reading, own))
+
+    def _when(self, reading: Reading, features: list[pa.Array]) -> pa.Array:
+        """The time; where a record with features has none, when the client logged it."""
+        time = reading.time(self._fields.time)
+        time = pa.nulls(reading.columns.rows, TIME) if time is None else time
+        if time.null_count and features and reading.columns.find(self._fields.logged_at) is not None:
+            logged = reading.time(self._fields.logged_at, where=pc.is_null(time))
+            told = reduce(pc.or_, map(pc.is_valid, features))
+            time = pc.if_else(pc.and_(pc.is_null(time), told), logged, time)
+        reading.only_where(pc.is_valid(time))
+        return time
 
     def _label_time_and_source(
         self, reading: Reading, label: pa.Array
