@@ -105,7 +105,7 @@ class Examples:
         )
 
     def messages(self) -> pa.Table:
-        """What was said in each prediction that has messages: `id` and `messages`, a list of JSON objects.
+        """What was sent in each prediction that has messages: `id` and `messages`, a list of JSON objects.
 
         As with every field the first record received counts; where messages came in parts, as OpenTelemetry's log
         records do, the parts follow one another.

@@ -68,10 +68,10 @@ ALIASES: dict[str, Alias] = {
     "system_instructions": Alias("messages", ("gen_ai.system_instructions",)),
     "input_messages": Alias("messages", ("gen_ai.input.messages", "llm.input_messages.N", "gen_ai.prompt.N")),
     "output_messages": Alias(
-        "messages, output", ("gen_ai.output.messages", "llm.output_messages.N", "gen_ai.completion.N")
+        "output", ("gen_ai.output.messages", "llm.output_messages.N", "gen_ai.completion.N")
     ),
     "raw_input": Alias("messages", ("input.value",)),
-    "raw_output": Alias("id, messages, output", ("output.value",)),
+    "raw_output": Alias("id, output", ("output.value",)),
     "evaluation_name": Alias("feedback.name", ("gen_ai.evaluation.name", "evaluation.name")),
     "evaluation_score": Alias("feedback.value", ("gen_ai.evaluation.score.value", "evaluation.score")),
     "evaluation_label": Alias("feedback.value", ("gen_ai.evaluation.score.label", "evaluation.label")),

@@ -12,7 +12,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from whorl.capture.conventions.aliases import VERSION
 from whorl.capture.conventions.evaluations import EVALUATION, evaluation_record
-from whorl.capture.conventions.messages import decoded, text_of_content, wire_message
+from whorl.capture.conventions.messages import decoded, output_of, wire_message
 from whorl.capture.conventions.otlp import plain_attributes, plain_value
 from whorl.capture.conventions.telemetry import Declared, Raw, Telemetry, at, call_record, ids
 
@@ -75,16 +75,16 @@ def add_logs(
 
 def _add_part(into: Telemetry, trace_id: str, span_id: str, said: list[_Said]) -> None:
     """One request's messages of one call. Nothing, when the emitter was told to keep their contents to itself."""
-    messages = [one.message for one in said if one.message is not None]
-    if not messages:
+    asked = [one.message for one in said if one.message is not None and not one.answer]
+    answered = [one.message for one in said if one.message is not None and one.answer]
+    if not asked and not answered:
         return
-    answer = next((one.message for one in said if one.answer and one.message), {})
     raw: Raw = {
         "id": at(trace_id, span_id),
         "time": said[0].at_ns or None,
         "trace_id": trace_id or None,
-        "messages": messages,
-        "output": text_of_content(answer.get("content")),
+        "messages": asked or None,
+        "output": output_of(answered),
         "extra": {"conventions": VERSION, "span_id": span_id or None, "otel_part": True},
     }
     into.add("predictions", raw, *(one.place for one in said))

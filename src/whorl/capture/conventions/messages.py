@@ -22,21 +22,14 @@ def take_messages(attributes: Attributes) -> tuple[Said, Said]:
     return system + asked, answered
 
 
-def text_out(answered: Said) -> str | None:
-    """The first answer's text."""
-    return text_of_content(answered[0].get("content")) if answered else None
+def output_of(answered: Said) -> Any:
+    """An answer as a prediction's output: its text, or all of the message where it calls tools; several as a list.
 
-
-def text_of_content(content: Any) -> str | None:
-    """The text of a content, whose typed parts may hold more.
-
-    >>> text_of_content([{"type": "text", "text": "a"}, {"type": "image_url"}, {"type": "text", "text": "b"}])
-    'ab'
+    >>> output_of([{"role": "assistant", "content": "Hi"}])
+    'Hi'
     """
-    if not isinstance(content, list):
-        return content if isinstance(content, str) else None
-    texts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
-    return "".join(texts) if texts else None
+    outputs = [one["content"] if set(one) == {"role", "content"} else one for one in answered]
+    return outputs[0] if len(outputs) == 1 else outputs or None
 
 
 def wire_message(raw: Any, role: str = "user") -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whorl.capture.conventions.aliases import VERSION, Attributes
-from whorl.capture.conventions.messages import Said, decoded, messages_of, take_messages, text_out
+from whorl.capture.conventions.messages import Said, decoded, messages_of, output_of, take_messages
 from whorl.capture.mapping import Kind
 from whorl.capture.scrub.scrubber import Scrubber
 from whorl.records import Feedback, Prediction, Span
@@ -74,8 +74,8 @@ def call_record(values: dict[str, Any], resource: dict[str, Any], declared: Decl
     request_model = attributes.take("request_model")
     raw: Raw = {
         "id": attributes.take("response_id") or wire_id,
-        "messages": asked + answered,
-        "output": text_out(answered),
+        "messages": asked,
+        "output": output_of(answered),
         "model_version": attributes.take("response_model") or request_model,
         "input_tokens": attributes.take("input_tokens"),
         "output_tokens": attributes.take("output_tokens"),
