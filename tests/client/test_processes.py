@@ -125,6 +125,33 @@ for number in range(1_000_000):
     )
 
 
+def test_a_caller_that_dies_on_hearing_the_answer_is_not_asked_to_send_it_twice(
+    server: RealServer, spool: Path
+) -> None:
+    server.start()
+    caller = script(
+        """
+import httpx, signal
+class Deadly(httpx.HTTPTransport):
+    def handle_request(self, request):
+        answer = super().handle_request(request)
+        assert answer.status_code == 202
+        os.kill(os.getpid(), signal.SIGKILL)
+client = connect(durable=True, batch_records=40, linger_s=1.0, transport=Deadly())
+for number in range(100):
+    client.log_prediction({"order_id": str(number), "amount": 1.0})
+client.flush(30)
+""",
+        server,
+        spool,
+    )
+    caller.communicate(timeout=WITHIN_S)
+    assert caller.returncode == -signal.SIGKILL
+    deliver_the_rest(server, spool)
+    server.stop()
+    assert server.ids() == {str(number): 1 for number in range(100)} | {"last": 1}
+
+
 def test_the_end_of_the_interpreter_sends_what_is_left(server: RealServer, spool: Path) -> None:
     server.start()
     code = "connect(linger_s=60.0).log_prediction({'order_id': 'a', 'amount': 1.0})"

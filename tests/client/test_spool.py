@@ -116,6 +116,17 @@ def test_a_flipped_bit_is_not_read_as_a_record(tmp_path: Path) -> None:
     taken.close()
 
 
+def test_a_segment_that_somebody_removed_holds_up_nothing(tmp_path: Path) -> None:
+    spool = Spool.make(tmp_path, 200)
+    for number in range(8):
+        spool.append(records(number))
+    (spool.folder / "00000001.seg").unlink()
+    left = drained(spool)
+    assert left
+    assert left == records(*range(8 - len(left), 8))
+    spool.close()
+
+
 def test_a_mark_that_was_not_written_whole_is_none(tmp_path: Path) -> None:
     fd = os.open(tmp_path / "mark", os.O_RDWR | os.O_CREAT)
     write_mark(fd, Mark(3, 10, 20, b"k" * 16))

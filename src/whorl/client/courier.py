@@ -75,11 +75,15 @@ class Courier:
             return self._no_room
         self.taken_in += 1
         if self._asleep or not self.taken_in % self._batch:
-            self.wake()
+            self._ring()
         return None
 
     def wake(self) -> None:
-        """There is something to do, or to tell."""
+        """There is something to tell."""
+        if self._asleep:
+            self._ring()
+
+    def _ring(self) -> None:
         self._asleep = False
         self._bell.put(None)
 
@@ -184,9 +188,10 @@ class Courier:
             self._to_spool()
         if self._own is not None:
             self._own.sync()
-        if not self._closing and self._settings.target is not None and monotonic() >= self._look_at:
+        if not self._closing and monotonic() >= self._look_at:
             self._look_at = monotonic() + LOOK_FOR_DEAD_EVERY_S
-            self._others += dead(self._settings.target, self._settings.max_spool_bytes)
+            if self._settings.target is not None:
+                self._others += dead(self._settings.target, self._settings.max_spool_bytes)
 
     def _to_spool(self) -> bool:
         """Everything in memory, in order. False when there is no room for it: it stays where it is."""
@@ -195,23 +200,25 @@ class Courier:
         if self._settings.target is None:
             return False
         taken: list[Logged] = []
-        held, self._held = self._held, None
         try:
             own = self._own_spool(self._settings.target)
-            if held is not None:
-                own.adopt(held)
-                self.spooled += len(held.records)
-                held = None
-            taken = self._pending.take(_ALL, _ALL)
-            own.append(taken)
-            self.spooled += len(taken)
-            self._no_room = "queue_full"
-            return True
+            if self._held is not None:
+                own.adopt(self._held)
+                self._spooled(self._held.records)
+                self._held = None
+            while taken := self._pending.take(self._batch, self._settings.batch_bytes):
+                own.append(taken)
+                self._spooled(taken)
         except OSError as error:
             self._no_room = "spool_full" if isinstance(error, Full) else "disk"
-            self._held = held
             self._pending.put_back(taken)
             return False
+        self._no_room = "queue_full"
+        return True
+
+    def _spooled(self, records: list[Logged]) -> None:
+        self.spooled += len(records)
+        self._pending.let_go(records)
 
     def _own_spool(self, target: Path) -> Spool:
         if self._own is None:
@@ -249,6 +256,7 @@ class Courier:
         self._more = self._large(window)
         if spool is None:
             self._held = None
+            self._pending.let_go(window.records)
         else:
             spool.settled(window)
         if spool in self._others:

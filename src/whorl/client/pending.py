@@ -1,4 +1,4 @@
-"""What was logged and waits in memory, bounded by records and bytes. Adding never waits for anything but another add."""
+"""What was logged and is in memory, waiting or on its way, bounded by records and bytes. Adding waits for nothing but another add."""
 
 from collections import deque
 from threading import RLock
@@ -7,7 +7,7 @@ from whorl.client.frames import Logged
 
 
 class Pending:
-    """A bounded queue: any thread adds, one takes.
+    """A bounded queue: any thread adds, one takes. What was taken counts until it is let go.
 
     Args:
         guard: Held by whoever adds. Reentrant: a signal handler or a destructor may log in the middle of an add.
@@ -16,7 +16,7 @@ class Pending:
     def __init__(self, guard: RLock, max_records: int, max_bytes: int) -> None:
         self._max_records, self._max_bytes = max_records, max_bytes
         self._records: deque[Logged] = deque()
-        self._bytes = 0
+        self._out = self._bytes = 0
         self._guard = guard
 
     def __len__(self) -> int:
@@ -29,10 +29,11 @@ class Pending:
 
     def add(self, record: Logged) -> bool:
         """False when there is no room for it. The caller holds the guard."""
-        if len(self._records) >= self._max_records or self._bytes + len(record.body) > self._max_bytes:
+        size = self._bytes + len(record.body)
+        if len(self._records) + self._out >= self._max_records or size > self._max_bytes:
             return False
         self._records.append(record)
-        self._bytes += len(record.body)
+        self._bytes = size
         return True
 
     def take(self, most: int, most_bytes: int) -> list[Logged]:
@@ -42,14 +43,20 @@ class Pending:
         # Without the guard: nobody else takes, and those who add must not wait for this.
         records = self._records
         while records and len(taken) < most and (not taken or size + len(records[0].body) <= most_bytes):
+            self._out += 1
             taken.append(records.popleft())
             size += len(taken[-1].body)
-        with self._guard:
-            self._bytes = self._bytes - size if records else 0
         return taken
+
+    def let_go(self, taken: list[Logged]) -> None:
+        """They are no longer in memory."""
+        size = sum(len(record.body) for record in taken)
+        with self._guard:
+            self._out -= len(taken)
+            self._bytes = self._bytes - size if self._records or self._out else 0
 
     def put_back(self, taken: list[Logged]) -> None:
         """What was taken last is the oldest again."""
         with self._guard:
             self._records.extendleft(reversed(taken))
-            self._bytes += sum(len(record.body) for record in taken)
+            self._out -= len(taken)

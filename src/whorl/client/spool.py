@@ -208,12 +208,16 @@ class Spool:
         )
 
     def _read(self, number: int, start: int, most_bytes: int, most: int) -> tuple[list[Logged], int]:
-        with (self.folder / f"{number:08d}.seg").open("rb") as file:
-            size = self._sizes[number] - start
-            file.seek(start)
-            data = file.read(min(most_bytes, size))
-            if len(data) < (needed := first_length(data)) <= size:
-                data += file.read(needed - len(data))
+        size = self._sizes[number] - start
+        try:
+            with (self.folder / f"{number:08d}.seg").open("rb") as file:
+                file.seek(start)
+                data = file.read(min(most_bytes, size))
+                if len(data) < (needed := first_length(data)) <= size:
+                    data += file.read(needed - len(data))
+        except FileNotFoundError:
+            # Somebody has tidied up: what was in it is cut.
+            data = b""
         return unframed(data, most)
 
     def _settle(self, number: int, end: int) -> None:
