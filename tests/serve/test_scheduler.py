@@ -110,6 +110,16 @@ def test_tables_are_maintained_when_there_are_many_new_files_but_not_all_the_tim
     assert scheduler.due(NOON + 50 * SECOND, waiting) == [Task("flush")], "it flushes meanwhile"
 
 
+def test_rows_of_many_days_are_flushed_less_often_and_still_soon() -> None:
+    scheduler, flush = Scheduler(BY_HAND, NOON), Task("flush")
+    few = Seen(registered_at=NOON, waiting_rows=1, scattered=True)
+    scheduler.begun(flush, NOON)
+    scheduler.ended(flush, NOON, well=True)
+    assert scheduler.due(NOON + 9 * SECOND, few) == []
+    assert scheduler.due(NOON + 9 * SECOND, few._replace(waiting_rows=50_000)) == [flush]
+    assert scheduler.due(NOON + 10 * SECOND, few) == [flush]
+
+
 def test_flushing_comes_again_within_seconds_however_often_it_failed() -> None:
     scheduler, flush = Scheduler(BY_HAND, NOON), Task("flush")
     waits = []

@@ -226,6 +226,38 @@ def test_a_damaged_table_is_a_storage_error_that_says_where(tmp_path: Path) -> N
         lake.append("predictions", _rows(["b"]), "inbox", 2)
 
 
+def test_late_rows_of_many_days_are_one_append_and_soon_one_file_a_day(tmp_path: Path) -> None:
+    lake = Lake(tmp_path, "fraud", _spec(), "u")
+    for number in (1, 2, 3):
+        late = pa.concat_tables([_rows([f"{number}/{day}"], day) for day in range(1, 29)])
+        lake.append("predictions", late, "inbox", number)
+    assert (lake.version("predictions"), len(lake.files("predictions"))) == (3, 3 * 28)
+    assert (lake.new_files, lake.scattered) == (3 * 28, {"predictions"})
+    assert lake.maintain()["predictions"] == 3 * 28
+    assert (lake.new_files, len(lake.files("predictions"))) == (0, 28)
+    lake.append("predictions", _rows(["today"]), "inbox", 4)
+    assert lake.scattered == set()
+
+
+def test_merging_goes_on_beside_appends(tmp_path: Path, engine: Engine) -> None:
+    over, lake = Event(), Lake(tmp_path, "fraud", _spec(), "u")
+    lake.append("predictions", _rows(["0"]), "inbox", 1)
+
+    def merge() -> int:
+        mine, merged = Lake(tmp_path, "fraud", _spec(), "u"), 0
+        while not over.is_set():
+            merged += mine.maintain()["predictions"]
+        return merged
+
+    with ThreadPoolExecutor(1) as pool:
+        merging = pool.submit(merge)
+        for number in range(2, 31):
+            assert lake.append("predictions", _rows([str(number)]), "inbox", number)
+        over.set()
+        assert merging.result(60) > 0
+    assert sorted(map(int, _ids(lake, engine))) == [0, *range(2, 31)]
+
+
 def test_rows_lie_by_day_in_few_files(tmp_path: Path) -> None:
     lake = Lake(tmp_path, "fraud", _spec(), "u")
     lake.append("predictions", pa.concat_tables([_rows(["a", "b"], 1), _rows(["c"], 2)]), "inbox", 1)

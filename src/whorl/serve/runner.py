@@ -84,10 +84,9 @@ class Wheel:
         """What should begin now."""
         now = self.ws.clock.now()
         champion = self.champion
-        seen = look(
-            self.ws.ledger, self.ws.spec, now, loaded=champion.loaded, serves=champion.asked,
-            new_files=self.ws.lake.new_files,
-        )  # fmt: skip
+        seen = look(self.ws.ledger, self.ws.spec, now, loaded=champion.loaded, serves=champion.asked)
+        lake = self.ws.lake
+        seen = seen._replace(new_files=lake.new_files, scattered=bool(lake.scattered))
         return self.scheduler.due(now, seen)
 
 

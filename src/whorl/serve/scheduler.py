@@ -23,6 +23,8 @@ EVERY: dict[What, timedelta] = {
     "maintain": timedelta(minutes=15),
     "watch": timedelta(hours=1),
 }
+# When rows are spread over many days, and each append makes a small file for each of them.
+FLUSH_SCATTERED_EVERY = timedelta(seconds=10)
 # Even when there are many new files.
 BETWEEN_MERGES = timedelta(seconds=20)
 FIRST_RETRY = timedelta(seconds=1)
@@ -43,7 +45,7 @@ class Seen(NamedTuple):
 
     `answered`: what the waiting cycle needs has come. `decayed_at`: newest finding that the champion got worse, None
     when there is none or the spec does not act on it. `serves`: predictions are asked for here. `new_files`: that this
-    process has added to the lake and not merged yet.
+    process has added to the lake and not merged yet. `scattered`: its last appends brought few rows each to many days.
     """
 
     registered_at: datetime
@@ -57,6 +59,7 @@ class Seen(NamedTuple):
     mirrored: bool = True
     deliveries: bool = False
     new_files: int = 0
+    scattered: bool = False
 
 
 class Scheduler:
@@ -96,7 +99,8 @@ class Scheduler:
 
     def _storage(self, now: datetime, seen: Seen) -> list[Task]:
         tasks: list[Task] = []
-        if seen.waiting_rows >= FLUSH_ROWS or (seen.waiting_rows and self._rested("flush", now)):
+        rest = FLUSH_SCATTERED_EVERY if seen.scattered else EVERY["flush"]
+        if seen.waiting_rows >= FLUSH_ROWS or (seen.waiting_rows and self._rested("flush", now, rest)):
             tasks.append(Task("flush"))
         many = seen.new_files >= MANY_FILES and now - self._began["maintain"] >= BETWEEN_MERGES
         if many or self._rested("maintain", now):
@@ -124,9 +128,9 @@ class Scheduler:
         tasks = [Task("mirror")] if not seen.mirrored and self._rested("mirror", now) else []
         return [*tasks, Task("deliver")] if seen.deliveries else tasks
 
-    def _rested(self, what: What, now: datetime) -> bool:
+    def _rested(self, what: What, now: datetime, rest: timedelta | None = None) -> bool:
         began = self._began.get(what)
-        return began is None or now - began >= EVERY[what]
+        return began is None or now - began >= (EVERY[what] if rest is None else rest)
 
 
 def _too_late(cycle: Cycle, now: datetime) -> bool:

@@ -16,15 +16,12 @@ from whorl.storage.ledger.tables import findings, flywheels, outbox, pointers
 DECAY = ("below_threshold", "decay")
 
 
-def look(
-    ledger: Ledger, spec: Spec, now: datetime, *, loaded: str | None, serves: bool, new_files: int = 0
-) -> Seen:
+def look(ledger: Ledger, spec: Spec, now: datetime, *, loaded: str | None, serves: bool) -> Seen:
     """The state of one registered flywheel.
 
     Args:
         loaded: The model version that answers in this process.
         serves: Predictions are asked for in this process.
-        new_files: What this process has added to the lake since it was last maintained.
     """
     last = next(iter(cycles.listed(ledger, spec.name, limit=1)), None)
     answered = last is not None and _answered(ledger, last)
@@ -44,7 +41,6 @@ def look(
             serves=serves,
             mirrored=all(row.mirrored for row in moved),
             deliveries=_deliveries(conn, spec.name, now),
-            new_files=new_files,
         )
 
 

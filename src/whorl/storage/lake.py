@@ -28,6 +28,8 @@ ATTEMPTS = 8
 UNREADABLE = "[]%\\="
 # Files that compaction replaced are kept this long, for readers that listed them before.
 RETENTION = timedelta(days=1)
+# An append makes a file a day: so many of so few rows are better made less often.
+MANY_DAYS, FEW_ROWS = 16, 1_000
 # Files are merged up to this size: merging holds one of them in memory.
 FILE_BYTES = 64 << 20
 _CONFIGURATION = {
@@ -64,6 +66,8 @@ class Lake:
         self._wide_enough: set[TableName] = set()
         # That this handle has added since it last maintained the tables.
         self.new_files = 0
+        # Tables whose last append brought few rows each to many days.
+        self.scattered: set[TableName] = set()
         if self._local and any(character in self.location for character in UNREADABLE):
             raise StorageError(
                 f"The path has one of the characters {' '.join(UNREADABLE)}, which table readers misread.",
@@ -99,7 +103,7 @@ class Lake:
                     self._write(table, delta, rows, Transaction(name, version))
                 except (CommitFailedError, SchemaMismatchError):
                     continue  # Another writer was first: look again at what is there.
-                self.new_files += len(pc.unique(rows["day"]))
+                self._note(table, rows)
                 return True
         raise self._lost(table)
 
@@ -220,6 +224,14 @@ class Lake:
             schema_mode="merge" if len(whole) > len(stored) else None,
             commit_properties=CommitProperties(app_transactions=[transaction]),
         )
+
+    def _note(self, table: TableName, rows: pa.Table) -> None:
+        days = len(pc.unique(rows["day"]))
+        self.new_files += days
+        if days > MANY_DAYS and rows.num_rows < days * FEW_ROWS:
+            self.scattered.add(table)
+        else:
+            self.scattered.discard(table)
 
     def _wider(self, table: TableName, delta: DeltaTable) -> pa.Schema | None:
         """The stored columns with the types that the spec widens; None when it widens none."""
