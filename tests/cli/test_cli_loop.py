@@ -11,6 +11,7 @@ from shop_cli import SPEC, run
 
 from whorl.cli.gate import EXIT_CODES
 from whorl.flywheel import LOCK
+from whorl.storage import verdicts
 from whorl.storage.lock import hold
 from whorl.workspace import open_ledger
 
@@ -187,8 +188,24 @@ def test_gate_answers_by_exit_code(turned: Path, tmp_path: Path, gates: str, dec
     assert said.exit_code == EXIT_CODES[decision], said.output
     verdict = json.loads(said.stdout)
     assert (verdict["decision"], verdict["challenger"]) == (decision, "shop/1")
-    human = run("gate", "--human", "--spec", spec, "--workspace", turned.parent / ".whorl")
+    human = run(
+        "gate", "--human", "--spec", spec, "--workspace", turned.parent / ".whorl", "--challenger", "1"
+    )
     assert human.stdout.startswith(f"{decision}: minimum")
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [((), "after the champion shop/2"), (("--challenger", "2"), "not judged against itself")],
+)
+def test_gate_never_judges_the_champion_against_itself(
+    turned: Path, words: tuple[str, ...], wrong: str
+) -> None:
+    with open_ledger(turned.parent / ".whorl") as ledger:
+        looks = verdicts.looks(ledger, "shop")
+        said = run("gate", "--spec", turned, *words)
+        assert wrong in str(said.exception)
+        assert verdicts.looks(ledger, "shop") == looks
 
 
 def test_gate_judges_what_ci_hands_in(turned: Path, tmp_path: Path) -> None:

@@ -19,7 +19,10 @@ ERROR = 3
 
 def gate(
     challenger: Annotated[
-        str | None, typer.Option(help="Number of a version, or 'challenger'; default: the newest.")
+        str | None,
+        typer.Option(
+            help="Number of a version, or 'challenger'; default: the newest, if it came after the champion."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="A model to be judged: LightGBM text, folder, or MLflow URI.")
@@ -71,16 +74,21 @@ def _judge(flywheel: "Flywheel", challenger: str | None, model: str | None, scor
 
 
 def _newest(flywheel: "Flywheel") -> "ModelVersion":
+    """The newest version that came after the champion and has never served."""
     from whorl.errors import NotFound
 
-    versions = flywheel.workspace.registry.versions()
-    if not versions:
+    registry = flywheel.workspace.registry
+    champion = registry.champion()
+    served = {change.model_id for change in registry.changes()}
+    after = champion.version if champion else 0
+    fresh = [one for one in registry.versions() if one.version > after and one.id not in served]
+    if not fresh:
         raise NotFound(
-            "There is no model version to judge.",
+            f"There is no model version to judge{f' after the champion {champion.id}' if champion else ''}.",
             where=flywheel.workspace.name,
-            hint="Hand one in with --model or --scores, or run a cycle.",
+            hint="Name one with --challenger, hand one in with --model or --scores, or run a cycle.",
         )
-    return versions[-1]
+    return fresh[-1]
 
 
 def _handed_in(flywheel: "Flywheel", look: str, kind: "Submitted", uri: str) -> "ModelVersion":

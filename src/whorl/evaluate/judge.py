@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from whorl.errors import DigestMismatch, ModelError, NotFound
+from whorl.errors import DigestMismatch, ModelError, NotFound, StateError
 from whorl.evaluate.gates import Trial, run_gate
 from whorl.evaluate.rows import JudgedRows, fixed_rows, judged_rows
 from whorl.evaluate.sides import logged_champion, missing, predictions_of
@@ -39,14 +39,22 @@ def judge(ws: Workspace, challenger: ModelVersion, cycle_id: str, as_of: datetim
     """Compare a challenger with the champion and record the verdict: the worst decision of its checks.
 
     A cycle judges once: a resumed one gets the verdict it had, or it would be counted as another look at the holdout.
+
+    Raises:
+        StateError: The challenger is the champion: a comparison with itself would only spend a look.
     """
     recorded = verdicts.of_cycle(ws.ledger, ws.name, cycle_id)
     if recorded is not None:
         return recorded
+    champion = ws.registry.champion()
+    if champion is not None and champion.id == challenger.id:
+        hint = "Name another version: whorl gate --challenger NUMBER. `whorl model list` shows what there is."
+        raise StateError(
+            f"{champion.id} is the champion: it is not judged against itself.", where=ws.name, hint=hint
+        )
     trial, notes, unanswered = _trial(ws, challenger, as_of)
     checks = [*unanswered, *(check for gate in ws.spec.gates for check in run_gate(gate, trial))]
     worst = max(checks, key=lambda check: _RANK[check.decision], default=None)
-    champion = ws.registry.champion()
     verdict = Verdict(
         challenger=challenger.id,
         champion=champion.id if champion else ws.spec.champion.version,
