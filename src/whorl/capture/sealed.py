@@ -35,7 +35,7 @@ _READ = pyarrow.ipc.IpcReadOptions(use_threads=False)
 _PLAIN = pyarrow.ipc.IpcWriteOptions(use_threads=False)
 
 
-Micros = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64]
 
 
 class _Known(msgspec.Struct):
@@ -169,7 +169,7 @@ def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def _timed(waiting: pa.Table, accepted_us: Micros, received_us: Micros) -> pa.Table:
+def _timed(waiting: pa.Table, accepted_us: Ints, received_us: Ints) -> pa.Table:
     """Answers that came without a time, with that of their receipt."""
     place = waiting.schema.get_field_index("time")
     time_us = waiting.column(place).cast(pa.int64()).to_numpy()
@@ -185,10 +185,22 @@ def _once(waiting: pa.Table) -> npt.NDArray[np.bool_] | None:
     places = repeated(waiting)
     if not len(places):
         return None
-    seen = set[str]()
+    codes = np.zeros(len(places), dtype=np.int64)
+    for column in waiting.take(pa.array(places)).columns:
+        codes = _told_apart(codes, column.combine_chunks())
+    _, first = np.unique(codes, return_index=True)
     kept = np.ones(waiting.num_rows, dtype=bool)
-    for place, row in zip(places.tolist(), waiting.take(pa.array(places)).to_pylist(), strict=True):
-        said = repr(row)
-        kept[place] = said not in seen
-        seen.add(said)
+    kept[places] = False
+    kept[places[first]] = True
     return kept
+
+
+def _told_apart(codes: Ints, column: pa.Array) -> Ints:
+    """Codes of rows, equal where they were equal and the column is too."""
+    if pa.types.is_nested(column.type):
+        column = pa.array([repr(value) for value in column.to_pylist()])
+    values = column.dictionary_encode(null_encoding="encode")
+    if len(values.dictionary) == 1:
+        return codes
+    joined = codes * len(values.dictionary) + values.indices.to_numpy()
+    return np.unique(joined, return_inverse=True)[1].astype(np.int64)
