@@ -44,6 +44,7 @@ class Shop:
             spec, root / "workspace", clock=clock, mirror=False, holdout_key="ab" * 32, **opened
         )
         self._numbers = count(1)
+        self._turned: dict[str, datetime] = {}
 
     def day(self, number: float) -> datetime:
         return self.start + timedelta(days=number)
@@ -89,8 +90,15 @@ class Shop:
         return {"id": ids, "truth": truth, "at": at, **told}  # fmt: skip
 
     def curates(self, as_of: datetime, since: datetime | None = None) -> CaseSet:
-        """A cycle's choice."""
-        return curate(self.ws, f"shop-{next(self._numbers):04d}", as_of, since)
+        """A cycle's choice, after those that were made up to `since`."""
+        earlier = [] if since is None else self.turned(since)
+        cycle_id = f"shop-{next(self._numbers):04d}"
+        self._turned[cycle_id] = as_of
+        return curate(self.ws, cycle_id, as_of, earlier)
+
+    def turned(self, by: datetime) -> list[str]:
+        """Cycles that have chosen by a time."""
+        return [cycle_id for cycle_id, as_of in self._turned.items() if as_of <= by]
 
     def dataset(self, as_of: datetime, since: datetime | None = None) -> DatasetVersion:
         """A cycle's choice, and the next version of the training dataset made of it."""

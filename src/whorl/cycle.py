@@ -13,8 +13,8 @@ from typing import Any, Literal, NoReturn, TypeVar
 import msgspec
 
 from whorl.capture.flush import flush, settled
-from whorl.curate.curate import curate
-from whorl.datasets.build import TRAINING, build
+from whorl.curate.curate import curate, training_cycles
+from whorl.datasets.build import build
 from whorl.datasets.named import declared_golden_set
 from whorl.errors import StateError, TrainingFailed, WhorlError, masked
 from whorl.evaluate.judge import judge
@@ -32,7 +32,7 @@ from whorl.records import (
 )
 from whorl.release.release import confirm, release
 from whorl.spec import Duration
-from whorl.storage import cycles, dataset_versions
+from whorl.storage import cycles
 from whorl.train.external import adopt
 from whorl.train.fit import fit
 from whorl.workspace import Workspace
@@ -127,12 +127,8 @@ class _Turn:
         self._step("flush", lambda: flush(self.ws), int)
 
     def curate(self) -> None:
-        since = max(
-            (d.as_of for d, m in dataset_versions.versions(self.ws.ledger, self.ws.name)
-             if d.name == TRAINING and m.cycle_id != self.cycle.id),
-            default=None,
-        )  # fmt: skip
-        self._step("curate", lambda: curate(self.ws, self.cycle.id, self.cycle.as_of, since), CaseSet)
+        earlier = [cycle for cycle in training_cycles(self.ws) if cycle != self.cycle.id]
+        self._step("curate", lambda: curate(self.ws, self.cycle.id, self.cycle.as_of, earlier), CaseSet)
 
     def datasets(self) -> None:
         self._step("golden", lambda: declared_golden_set(self.ws, self.cycle.as_of), DatasetVersion | None)

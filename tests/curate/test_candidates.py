@@ -5,10 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from shop import NO_REASONS, Shop
+from shop import NO_REASONS, Shop, shop_spec
 from whorl.curate.curate import selection_steps
 from whorl.datasets.build import build
 from whorl.datasets.named import make_golden_set
+from whorl.evaluate.rows import judged_rows
 
 Open = Callable[..., Shop]
 CENSORED = 'action = "action"\ncensored = ["blocked"]'
@@ -34,6 +35,23 @@ def test_the_check_of_the_holdout_can_fail(shop: Open) -> None:
     other = shop()
     other.sales(40, split="train")
     assert other.curates(other.day(12)).candidates == 40
+
+
+def test_a_group_on_both_sides_is_on_neither(shop: Open) -> None:
+    """[curate] holdout_share was raised, and back: what was trained on must not judge, nor the other way round."""
+    one = shop('[evaluate]\nmetric = "log_loss"')
+    ids = [f"r{i}" for i in range(90)]
+    one.predicts(ids[:60], group_id=[f"u{i % 30}" for i in range(60)])
+    one.learns(ids[:60], [i % 3 == 0 for i in range(60)])
+    first = one.until(3)
+    assert one.dataset(first).rows == 60
+    one.predicts(ids[60:], 3.5, group_id=[f"u{i}" for i in range(10, 40)], split="holdout", score=0.5)
+    one.learns(ids[60:], [i % 3 == 0 for i in range(30)], 4)
+    cases = one.curates(one.until(5), first)
+    assert cases.counts["parted.known"] == 40 + 20
+    assert "60 predictions are neither trained on nor judged" in cases.notes[0]
+    assert build(one.ws, cases.cycle_id, cases).rows == 20
+    assert len(judged_rows(one.ws, one.day(5))) == 10
 
 
 def test_open_and_censored_rows_are_no_candidates(shop: Open) -> None:
@@ -68,7 +86,7 @@ def test_each_row_is_considered_once(shop: Open) -> None:
     since = None
     for number in (7, 14, 21, 28, 35, 80):
         as_of = one.until(number)
-        steps = selection_steps(one.ws, one.ws.examples(as_of).name, as_of, since)
+        steps = selection_steps(one.ws, one.ws.examples(as_of).name, as_of, one.turned(as_of))
         met += [row["id"] for row in one.asked(steps.sql("candidates_with_rules"))]
         cases = one.curates(as_of, since)
         build(one.ws, cases.cycle_id, cases)
@@ -95,6 +113,18 @@ def test_young_rows_wait_for_the_lag(shop: Open) -> None:
     one.curates(first)
     assert list(one.cases()) == ["old"]
     assert one.curates(one.until(16), first).candidates == 1
+
+
+def test_a_shorter_lag_takes_nobodys_chance(shop: Open) -> None:
+    """Rows that an earlier cycle passed over as too young are met by the first one whose lag allows it."""
+    one = shop('[labels]\nlag = "10d"')
+    one.predicts(["old", "young", "younger"], [0.0, 5.0, 11.0])
+    one.learns(["old", "young", "younger"], True, 11.5)
+    first = one.until(12)
+    one.curates(first)
+    one.ws.spec = shop_spec()
+    assert one.curates(one.until(12.1), first).candidates == 2
+    assert one.curates(one.until(13), one.day(12.1)).candidates == 0
 
 
 def test_rows_of_the_time_forward_holdout_are_trained_on_later(shop: Open) -> None:

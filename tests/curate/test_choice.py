@@ -132,7 +132,9 @@ def test_the_same_choice_again_adds_nothing(shop: Open) -> None:
     one = shop(f"[curate]\nbudget = 20\n{NO_REASONS}" + RULE)
     second(one)
     for _ in range(2):
-        curate(one.ws, "again", one.day(5), one.day(2))
+        curate(one.ws, "again", one.day(5), one.turned(one.day(2)))
     rows = one.asked(f"SELECT id FROM {one.lake('cases')} WHERE cycle_id = 'again'")
     assert 0 < len(rows) <= 20
     assert len({row["id"] for row in rows}) == len(rows)
+    considered = one.asked(f"SELECT id FROM {one.lake('considered')} WHERE cycle_id = 'again'")
+    assert len({row["id"] for row in considered}) == len(considered) == 400

@@ -106,15 +106,41 @@ def test_decay_is_a_sure_loss_against_the_first_period(
 
 
 def test_what_was_said_is_not_said_again_until_it_has_cooled_down(shop: Open) -> None:
-    one = shop(WATCH + 'threshold = 0.8\ncooldown = "2d"')
-    weeks(one, [0.5])
-    as_of = one.until(7)
-    assert kinds(watch(one.ws, as_of)) == ["below_threshold"]
+    one = shop('[monitor]\ncooldown = "2d"')
+    one.sales(10)
+    one.learns([f"nobody{i}" for i in range(30)], True, 5.0)
+    as_of = one.until(11)
+    assert kinds(watch(one.ws, as_of)) == ["unmatched_labels"]
     one.clock.advance(timedelta(days=2, seconds=-1))
     assert watch(one.ws, as_of) == []
     one.clock.advance(timedelta(seconds=1))
-    assert kinds(watch(one.ws, as_of)) == ["below_threshold"]
-    assert [raised.at for raised in findings.listed(one.ws.ledger, "shop")] == [one.day(9), one.day(7)]
+    assert kinds(watch(one.ws, as_of)) == ["unmatched_labels"]
+    assert [raised.at for raised in findings.listed(one.ws.ledger, "shop")] == [one.day(13), one.day(11)]
+
+
+def test_one_period_is_one_finding_however_often_it_is_looked_at(shop: Open) -> None:
+    """Each finding may start a cycle, and each cycle spends from the error budget: evidence counts once."""
+    one = shop(WATCH + 'threshold = 0.8\ncooldown = "1h"')
+    weeks(one, [0.5])
+    assert [kinds(watch(one.ws, one.until(7 + day))) for day in range(5)] == [
+        ["below_threshold"],
+        [],
+        [],
+        [],
+        [],
+    ]
+    weeks(one, [0.5], first=1)
+    assert kinds(watch(one.ws, one.until(14))) == ["below_threshold"]
+
+
+def test_a_new_champion_is_not_blamed_for_the_last_ones_answers(shop: Open) -> None:
+    one = shop(WATCH + "threshold = 0.8")
+    weeks(one, [0.5])
+    one.until(7.5)
+    one.crowned(one.scored({"w0-0001": 0.5}))
+    assert watch(one.ws, one.until(9)) == []
+    weeks(one, [0.5], first=2)
+    assert kinds(watch(one.ws, one.until(21))) == ["below_threshold"]
 
 
 def test_another_kind_has_a_cooldown_of_its_own(shop: Open) -> None:

@@ -151,13 +151,11 @@ def _why_none(flywheel: "Flywheel", reason: str | None) -> str:
 
 def _selection(flywheel: "Flywheel") -> str:
     """The SQL by which the next cycle would find its candidates: the join as of now, and the rules."""
-    from whorl.curate.curate import TRAINING, selection_steps
-    from whorl.storage import dataset_versions
+    from whorl.curate.curate import selection_steps, training_cycles
     from whorl.storage.steps import Steps
 
     ws, now = flywheel.workspace, flywheel.workspace.clock.now()
-    made = [d.as_of for d, _ in dataset_versions.versions(ws.ledger, ws.name) if d.name == TRAINING]
-    chosen = selection_steps(ws, "examples", now, max(made, default=None))
+    chosen = selection_steps(ws, "examples", now, training_cycles(ws))
     return Steps((*ws.examples(now).steps().steps, *chosen.steps)).explain()
 
 

@@ -41,6 +41,7 @@ def run(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson =
             "dataset": f"{report.dataset.id}, {report.dataset.rows:,} rows" if report.dataset else None,
             "challenger": report.challenger.id if report.challenger else None,
             "notes": [
+                *(report.cases.notes if report.cases else []),
                 *(report.challenger.notes if report.challenger else []),
                 *(report.verdict.notes if report.verdict else []),
             ],

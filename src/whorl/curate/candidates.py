@@ -1,7 +1,8 @@
-"""Which rows may be chosen in this cycle: those whose truth became usable since the last one.
+"""Which rows may be chosen in this cycle: those with a usable truth that no cycle has considered yet.
 
-Each training row is considered once, when its label is there and old enough; so the chance with which it was taken
-stands for all rows like it, and a dataset weighted by it is not biased. Holdout rows never get here.
+Each training row is considered once, when its label is there and it is old enough; so the chance with which it was taken
+stands for all rows like it, and a dataset weighted by it is not biased. Who was considered is written down: neither a
+corrected label nor another spec gives a row a second chance, or takes its first. Holdout rows never get here.
 """
 
 from datetime import datetime
@@ -15,17 +16,16 @@ USABLE_STATUS = "('known', 'defaulted')"
 
 
 def candidate_steps(
-    examples: str, spec: Spec, as_of: datetime, since: datetime | None, members: str, golden: str
+    examples: str, spec: Spec, as_of: datetime, considered: str, members: str, golden: str
 ) -> Steps:
     """Steps ending in `candidates`: the columns of examples and `usable_at`, `p_true`, `entropy`.
 
     Args:
         examples: Table of examples as of `as_of`.
-        since: As-of time of the previous choice; None for the first.
+        considered: Relation of ids that earlier cycles chose from.
         members: Relation of ids already in the training dataset.
         golden: Relation of ids of golden datasets, which are never trained on.
     """
-    after = f"AND usable_at > TIMESTAMPTZ '{since.isoformat()}'" if since else ""
     return (
         Steps()
         .add(
@@ -36,26 +36,20 @@ def candidate_steps(
         .add(
             "candidates",
             f"SELECT *, {p_true(spec.task)} AS p_true, {entropy(spec.task)} AS entropy FROM labelled_rows "
-            f"WHERE usable_at <= TIMESTAMPTZ '{as_of.isoformat()}' {after} "
+            f"WHERE usable_at <= TIMESTAMPTZ '{as_of.isoformat()}' AND id NOT IN (SELECT id FROM {considered}) "
             f"AND id NOT IN (SELECT id FROM {members}) AND id NOT IN (SELECT id FROM {golden})",
         )
     )
 
 
 def usable_at(spec: Spec) -> str:
-    """SQL: when a row with a known truth may first be trained on.
+    """SQL: when a row may first be trained on, if its truth is known by then.
 
-    A row kept for judging becomes usable for training when it is no longer among the youngest. One that had its chance
-    with its first label, or with the declared default, gets no second one with a label that comes later.
+    A row kept for judging becomes usable for training when it is no longer among the youngest.
     """
-    known = "label_first_received_at"
-    default = spec.labels.default_after
-    if default is not None:
-        due = f"time + INTERVAL {int(default.after.seconds)} SECOND"
-        known = f"CASE WHEN censored THEN {known} ELSE least({known}, {due}) END"
     forward = spec.evaluate.time_forward
     old_enough = spec.labels.lag.seconds + (forward.seconds if forward else 0)
-    return f"greatest({known}, received_at, time + INTERVAL {int(old_enough)} SECOND)"
+    return f"time + INTERVAL {int(old_enough)} SECOND"
 
 
 def entropy(task: Task) -> str:

@@ -3,6 +3,7 @@
 in: examples as of T, members of the training dataset; out: rows in the lake's `cases` table, and a CaseSet that counts them.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,8 +15,11 @@ from whorl.curate.candidates import candidate_steps
 from whorl.curate.draw import Draw, draw
 from whorl.curate.reasons import Reason, feature_columns, find_reasons, rule_columns
 from whorl.errors import DigestMismatch, ModelError
+from whorl.examples.steps import PARTED
 from whorl.models.model import Model, load_model
 from whorl.records import CaseSet
+from whorl.storage import dataset_versions
+from whorl.storage.sql_types import text_literal
 from whorl.storage.steps import Steps
 from whorl.storage.tables import FEATURE, lake_schemas
 from whorl.workspace import Workspace
@@ -25,22 +29,26 @@ TRAINING = "training"
 NOVELTY_SAMPLE = 20_000
 
 
-def curate(ws: Workspace, cycle_id: str, as_of: datetime, since: datetime | None) -> CaseSet:
+def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]) -> CaseSet:
     """Choose this cycle's cases.
 
     Args:
-        since: As-of time of the last training dataset; None for the first, which takes every known row
+        earlier: Cycles that made the training datasets before; none: this is the first, which takes every known row
             or `[curate] initial` of them at random.
 
     Raises:
         RuleError: A rule does not fit the schema.
     """
     examples = ws.examples(as_of)
-    rows = _candidates(ws, examples.name, as_of, since)
-    reasons = [] if since is None else _reasons(ws, rows, examples.name)
-    chosen = _choose(ws, rows, reasons, as_of, first=since is None)
-    cases = _cases(ws, rows, chosen, reasons, cycle_id, as_of, first=since is None)
+    rows, first = _candidates(ws, examples.name, as_of, earlier), not earlier
+    reasons = [] if first else _reasons(ws, rows, examples.name)
+    chosen = _choose(ws, rows, reasons, as_of, first=first)
+    cases = _cases(ws, rows, chosen, reasons, cycle_id, as_of, first=first)
+    ws.lake.append(
+        "considered", _considered(ws, rows, cycle_id, as_of), app=f"considered/{cycle_id}", version=1
+    )
     ws.lake.append("cases", cases, app=f"cases/{cycle_id}", version=1)
+    counts = examples.counts()
     by_reason = {row["values"]: row["counts"] for row in cases["reason"].value_counts().to_pylist()}
     return CaseSet(
         cycle_id=cycle_id,
@@ -48,18 +56,36 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, since: datetime | None
         cases=cases.num_rows,
         candidates=rows.num_rows,
         by_reason=dict(sorted(by_reason.items())),
-        counts=examples.counts(),
+        counts=counts,
+        notes=_notes(counts),
     )
 
 
-def selection_steps(ws: Workspace, examples: str, as_of: datetime, since: datetime | None) -> Steps:
+def _notes(counts: dict[str, int]) -> list[str]:
+    parted = sum(n for name, n in counts.items() if name.startswith(f"{PARTED}."))
+    if not parted:
+        return []
+    return [
+        f"{parted:,} predictions are neither trained on nor judged: [curate] holdout_share was changed, and their groups "
+        "have rows on both sides."
+    ]
+
+
+def training_cycles(ws: Workspace) -> list[str]:
+    """Cycles that made a training dataset, oldest first: what they considered had its chance."""
+    made = dataset_versions.versions(ws.ledger, ws.name)
+    return [manifest.cycle_id for dataset, manifest in made if dataset.name == TRAINING and manifest.cycle_id]
+
+
+def selection_steps(ws: Workspace, examples: str, as_of: datetime, earlier: Sequence[str]) -> Steps:
     """The whole selection in SQL, ending in `candidates_with_rules`; arguments as `candidate_steps`."""
     members = ws.lake.relation("members")
+    cycles = ", ".join(map(text_literal, earlier)) or "NULL"
     steps = candidate_steps(
         examples,
         ws.spec,
         as_of,
-        since,
+        f"(SELECT id FROM {ws.lake.relation('considered')} WHERE cycle_id IN ({cycles}))",
         f"(SELECT id FROM {members} WHERE dataset = '{TRAINING}' AND role <> 'open')",
         f"(SELECT id FROM {members} WHERE role = 'golden')",
     )
@@ -67,8 +93,15 @@ def selection_steps(ws: Workspace, examples: str, as_of: datetime, since: dateti
     return steps.add("candidates_with_rules", f"SELECT {', '.join(columns)} FROM candidates ORDER BY id")
 
 
-def _candidates(ws: Workspace, examples: str, as_of: datetime, since: datetime | None) -> pa.Table:
-    return ws.engine.query(selection_steps(ws, examples, as_of, since).sql("candidates_with_rules"))
+def _candidates(ws: Workspace, examples: str, as_of: datetime, earlier: Sequence[str]) -> pa.Table:
+    return ws.engine.query(selection_steps(ws, examples, as_of, earlier).sql("candidates_with_rules"))
+
+
+def _considered(ws: Workspace, rows: pa.Table, cycle_id: str, as_of: datetime) -> pa.Table:
+    n = rows.num_rows
+    day = pa.array([as_of.astimezone(UTC).date()] * n, pa.date32())
+    columns = {"cycle_id": pa.array([cycle_id] * n, pa.string()), "day": day, "id": rows["id"]}
+    return pa.table(columns).cast(lake_schemas(ws.spec)["considered"])
 
 
 def _reasons(ws: Workspace, rows: pa.Table, examples: str) -> list[Reason]:

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from whorl.curate.candidates import usable_at
-from whorl.curate.curate import INITIAL, TRAINING
+from whorl.curate.curate import INITIAL, training_cycles
 from whorl.errors import NotFound
+from whorl.examples.steps import PARTED
 from whorl.records import CaseSet, Record
 from whorl.spec import Spec
-from whorl.storage import dataset_versions
 from whorl.storage.sql_types import text_literal
 from whorl.storage.tables import FEATURE
 from whorl.workspace import Workspace
@@ -112,6 +112,11 @@ def _why_not(ws: Workspace, row: dict[str, Any], golden: list[str], as_of: datet
         return (
             "It is in the holdout: never chosen and never trained on, so that quality can be measured on it."
         )
+    if row["split"] == PARTED:
+        return (
+            "Its group has rows on both sides of the holdout, because [curate] holdout_share was changed: it is neither "
+            "trained on nor judged."
+        )
     if row["status"] == "censored":
         return f"Its action, '{row['action']}', hides the truth: what would have happened is not known."
     if row["status"] == "expired":
@@ -122,17 +127,19 @@ def _why_not(ws: Workspace, row: dict[str, Any], golden: list[str], as_of: datet
             f" Without one it counts as {default.value} {default.after} after it was made." if default else ""
         )
         return f"Its truth is not known yet, {row['age_days']:.1f} days after it was made.{later}"
-    return _not_drawn(ws, row["usable_at"], as_of)
+    return _not_drawn(ws, row["id"], row["usable_at"], as_of)
 
 
-def _not_drawn(ws: Workspace, usable: datetime, as_of: datetime) -> str:
-    """It could be chosen: by the first cycle after its truth became usable, once."""
-    if usable > as_of:
+def _not_drawn(ws: Workspace, id: str, usable: datetime, as_of: datetime) -> str:
+    """It can be chosen: by the first cycle that finds it usable, once."""
+    here = ws.engine.query(
+        f"SELECT DISTINCT cycle_id FROM {ws.lake.relation('considered')} WHERE id = {text_literal(id)}"
+    )["cycle_id"].to_pylist()
+    turn = next((cycle for cycle in training_cycles(ws) if cycle in here), None)
+    if turn is None and usable > as_of:
         return f"Its truth is known, but too young to be trained on before {usable:%Y-%m-%d %H:%M} UTC ([labels] lag)."
-    made = [(d, m) for d, m in dataset_versions.versions(ws.ledger, ws.name) if d.name == TRAINING]
-    turn = next((m.cycle_id for d, m in made if d.as_of >= usable), None)
     if turn is None:
-        return f"Its truth became usable on {usable:%Y-%m-%d %H:%M} UTC; the next cycle considers it."
+        return "Its truth is known, and no cycle has considered it yet; the next one does."
     step = next((step.result for step in ws.journal.done(turn) if step.name == "curate"), None)
     if step is None:
         return f"It was considered in cycle {turn}, and not drawn."

@@ -31,9 +31,9 @@ def dataset_steps(
         .add(
             "became_holdout",
             # An answer that came before its inputs was split by its id; the side that counts is that of its group.
-            f"SELECT id FROM version_members m SEMI JOIN {examples} e ON e.id = m.id AND e.split = 'holdout' "
+            f"SELECT id FROM version_members m SEMI JOIN {examples} e ON e.id = m.id AND e.split <> 'train' "
             "WHERE role <> 'golden'",
-            "members that turned out to be of the holdout leave",
+            "members that turned out to be of the holdout leave, and those whose group was parted",
         )
         .add(
             "member_examples",

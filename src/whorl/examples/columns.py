@@ -30,9 +30,8 @@ def label_keys(spec: Spec) -> list[str]:
 def example_schema(spec: Spec) -> pa.Schema:
     """Every column of an example with its type, in order.
 
-    `censored`: the action hides the truth. `label` is NULL unless status is known or defaulted. `label_received_at` is
-    when the label that counts came, `label_first_received_at` when the first one did; `corrected`: they said different
-    things. `age_days` counts from the prediction to the as-of time, `delay_days` to the label; it is negative when the label's time is earlier.
+    `censored`: the action hides the truth. `label` is NULL unless status is known or defaulted. `corrected`: its
+    labels said different things. `age_days` counts from the prediction to the as-of time, `delay_days` to the label; it is negative when the label's time is earlier.
     Features are `f_<name>`, protected attributes `g_<name>`, business keys of the label join `k_<name>`.
     """
     number, whole, flag = pa.float64(), pa.int64(), pa.bool_()
@@ -61,7 +60,6 @@ def example_schema(spec: Spec) -> pa.Schema:
             pa.field("label", label_type(spec.task)),
             pa.field("label_time", TIME),
             pa.field("label_received_at", TIME),
-            pa.field("label_first_received_at", TIME),
             pa.field("corrected", flag),
             pa.field("label_source", TEXT),
             pa.field("defaulted", flag),

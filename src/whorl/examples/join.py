@@ -67,7 +67,8 @@ class Examples:
     def counts(self) -> dict[str, int]:
         """How many predictions of each status and split, and what became of the labels.
 
-        Keys: `predictions`, `train.<status>`, `holdout.<status>` for each status; `labels` received by `as_of`, and of
+        Keys: `predictions`, `train.<status>`, `holdout.<status>` for each status, and
+        `parted.<status>` where groups stand on both sides; `labels` received by `as_of`, and of
         them `labels.unmatched` (their prediction is not there yet), `labels.ambiguous` (several fit and the cardinality
         is 'one'), `labels.late` (after the window); `labels.corrected`: predictions whose value was changed by a later
         label.

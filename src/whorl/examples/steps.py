@@ -22,6 +22,8 @@ _FIRST_TIME = (
     "first(time ORDER BY received_at, time)) AS time"
 )
 _FIRST_SPLIT = "first(split ORDER BY group_id IS NULL, received_at, time, split) AS split"
+# The side of a group that stands on both: it is neither trained on nor judged.
+PARTED = "parted"
 LABEL_COLUMNS = "id, prediction_id, time, received_at, value, source"
 # Which of several labels counts: the last received, then the later one; the rest only makes the order total.
 LAST_RECEIVED = "received_at DESC, time DESC, id DESC, value DESC, source DESC"
@@ -54,6 +56,12 @@ def example_steps(spec: Spec, as_of: datetime, predictions: str, labels: str) ->
             "FROM received_predictions SEMI JOIN repeated_ids USING (id) GROUP BY id",
             "one row an id: the first value received of each column",
         )
+    )
+    steps = steps.add(
+        "parted_groups",
+        "SELECT DISTINCT group_id FROM completed_predictions WHERE split = 'train' AND group_id IN\n"
+        "(SELECT group_id FROM completed_predictions WHERE split = 'holdout')",
+        "groups on both sides of a holdout whose share was changed",
     )
     steps = add_label_steps(steps, spec, as_of, labels)
     return steps.add("outcomes", _outcomes(spec, as_of), "whether the truth is known").add(
@@ -88,9 +96,9 @@ def add_label_steps(steps: Steps, spec: Spec, as_of: datetime, labels: str) -> S
         )
         .add(
             "last_labels",
-            "SELECT *, received_at AS first_received_at, false AS corrected\n"
+            "SELECT *, false AS corrected\n"
             "FROM matched_labels ANTI JOIN repeatedly_labelled USING (matched_id)\n"
-            "UNION ALL\nSELECT *, min(received_at) OVER same, min(value) OVER same <> max(value) OVER same\n"
+            "UNION ALL\nSELECT *, min(value) OVER same <> max(value) OVER same\n"
             "FROM matched_labels SEMI JOIN repeatedly_labelled USING (matched_id)\n"
             "WINDOW same AS (PARTITION BY matched_id)\n"
             f"QUALIFY row_number() OVER (PARTITION BY matched_id ORDER BY {LAST_RECEIVED}) = 1",
@@ -165,7 +173,7 @@ def _outcomes(spec: Spec, as_of: datetime) -> str:
         passed = f"\n    WHEN p.time + {_interval(window.span)} < {instant_literal(as_of)} THEN 'expired'"
     return (
         "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source,\n"
-        "  l.first_received_at, coalesce(l.corrected, false) AS corrected,\n"
+        "  coalesce(l.corrected, false) AS corrected,\n"
         f"  {censored} AS censored,\n"
         "  CASE\n    WHEN l.matched_id IS NOT NULL THEN 'known'\n    WHEN censored THEN 'censored'"
         f"{elapsed}{passed}\n    ELSE 'open'\n  END AS status\n"
@@ -175,10 +183,10 @@ def _outcomes(spec: Spec, as_of: datetime) -> str:
 
 def _examples(spec: Spec, as_of: datetime) -> str:
     made = {
+        "split": f"CASE WHEN group_id IN (SELECT group_id FROM parted_groups) THEN '{PARTED}' ELSE split END",
         "label": "value",
         "label_time": "value_time",
         "label_received_at": "value_received_at",
-        "label_first_received_at": "first_received_at",
         "label_source": "value_source",
         "defaulted": "status = 'defaulted'",
         "age_days": f"(epoch({instant_literal(as_of)}) - epoch(time)) / 86400",
@@ -191,7 +199,6 @@ def _examples(spec: Spec, as_of: datetime) -> str:
             "label": _or_default(made["label"], _default_value(spec, default.value)),
             "label_time": _or_default(made["label_time"], due),
             "label_received_at": _or_default(made["label_received_at"], due),
-            "label_first_received_at": _or_default(made["label_first_received_at"], due),
             "label_source": _or_default(made["label_source"], "'default'"),
             "delay_days": _or_default(made["delay_days"], f"{default.after.days}::DOUBLE"),
         }

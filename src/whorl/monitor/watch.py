@@ -40,8 +40,11 @@ def raise_findings(ws: Workspace, found: list[Finding]) -> None:
 
 
 def _decay(ws: Workspace, periods: list[PeriodQuality]) -> list[Finding]:
+    """What the champion of now lost; periods in which another one still answered tell nothing about it."""
     monitor, metric = ws.spec.monitor, watched_metric(ws)
-    judged = [p for p in periods if p.value is not None and p.low is not None and p.high is not None]
+    moved = next(iter(ws.registry.changes(limit=1)), None)
+    own = [p for p in periods if moved is None or p.start >= moved.at]
+    judged = [p for p in own if p.value is not None and p.low is not None and p.high is not None]
     if not judged:
         return []
     last, first = judged[-1], judged[0]
@@ -51,6 +54,7 @@ def _decay(ws: Workspace, periods: list[PeriodQuality]) -> list[Finding]:
     sign = 1.0 if metric.greater_is_better else -1.0
     facts = {
         "metric": metric.name,
+        "champion": moved.model_id if moved else None,
         "period": last.start.isoformat(),
         "low": last.low,
         "high": last.high,
@@ -107,13 +111,20 @@ def _one_class(ws: Workspace, as_of: datetime) -> bool:
 
 
 def _cooling(connection: Connection, ws: Workspace, finding: Finding) -> bool:
-    last: datetime | None = connection.scalar(
-        select(table.c.at)
+    """Whether it was said a short while ago, or of the same champion in the same period: that is no new evidence."""
+    last = connection.execute(
+        select(table.c.at, table.c.body)
         .where(table.c.flywheel == ws.name, table.c.kind == finding.kind)
         .order_by(table.c.at.desc())
         .limit(1)
+    ).one_or_none()
+    if last is None:
+        return False
+    said = last.body.get("facts", {})
+    same = "period" in said and all(
+        said.get(name) == finding.facts.get(name) for name in ("period", "champion")
     )
-    return last is not None and ws.clock.now() - last < ws.spec.monitor.cooldown.span
+    return same or ws.clock.now() - last.at < ws.spec.monitor.cooldown.span
 
 
 def _raise(ws: Workspace, finding: Finding) -> None:

@@ -1,7 +1,7 @@
 """The lake's tables: which columns each has, for one flywheel's spec.
 
-`predictions`, `feedback`, `labels` and `spans` are append-only and hold what was captured; `cases` and `members` are
-append-only and hold what was chosen. Declared features are columns `f_<name>`, protected attributes `g_<name>`; what was not
+`predictions`, `feedback`, `labels` and `spans` are append-only and hold what was captured; `cases`, `considered`
+and `members` are append-only and hold what was chosen, and from what. Declared features are columns `f_<name>`, protected attributes `g_<name>`; what was not
 declared is kept as JSON in `extra`. Every table has both times: when it happened and when we received it, in UTC.
 """
 
@@ -12,9 +12,9 @@ import pyarrow as pa
 from whorl.records import Task
 from whorl.spec import Spec
 
-TableName = Literal["predictions", "feedback", "labels", "spans", "cases", "members"]
+TableName = Literal["predictions", "feedback", "labels", "spans", "cases", "considered", "members"]
 CAPTURED: tuple[TableName, ...] = ("predictions", "feedback", "labels", "spans")
-TABLES: tuple[TableName, ...] = (*CAPTURED, "cases", "members")
+TABLES: tuple[TableName, ...] = (*CAPTURED, "cases", "considered", "members")
 
 FEATURE, PROTECTED = "f_", "g_"
 TIME = pa.timestamp("us", tz="UTC")
@@ -53,6 +53,7 @@ def lake_schemas(spec: Spec) -> dict[TableName, pa.Schema]:
         "labels": _labels(spec),
         "spans": _spans(),
         "cases": _cases(spec),
+        "considered": _considered(),
         "members": _members(),
     }
 
@@ -169,6 +170,17 @@ def _cases(spec: Spec) -> pa.Schema:
             pa.field("output", TEXT),
             pa.field("label", label_type(spec.task)),
             pa.field("model_version", TEXT),
+        ]
+    )
+
+
+def _considered() -> pa.Schema:
+    """Which rows a cycle chose its cases from."""
+    return pa.schema(
+        [
+            pa.field("cycle_id", TEXT, nullable=False),
+            pa.field("day", pa.date32(), nullable=False),
+            pa.field("id", TEXT, nullable=False),
         ]
     )
 

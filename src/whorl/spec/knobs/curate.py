@@ -53,7 +53,11 @@ class GoldenSpec(Knobs, frozen=True, kw_only=True):
 
 class CurateSpec(Knobs, frozen=True, kw_only=True):
     holdout_share: Annotated[
-        Annotated[float, Meta(ge=0, le=0.9)], knob("Share of groups frozen as holdout, at capture.", "share")
+        Annotated[float, Meta(ge=0, le=0.9)],
+        knob(
+            "Share of groups frozen as holdout, at capture. Changed later, groups that then stand on both sides are left out.",
+            "share",
+        ),
     ] = 0.05
     budget: Annotated[
         Count, knob("Labelled cases added to the dataset in a cycle; 0: all of them.", "cases")

@@ -17,9 +17,13 @@ class MonitorSpec(Knobs, frozen=True, kw_only=True):
     ] = None
     min_rows: Annotated[Count, knob("Periods with fewer judged rows are not judged.", "rows")] = 50
     start_cycle: Annotated[bool, knob("A decay finding starts a cycle, beside the cadence.")] = False
-    cooldown: Annotated[Duration, knob("The same finding is not raised again within this span.", "time")] = (
-        Duration("1d")
-    )
+    cooldown: Annotated[
+        Duration,
+        knob(
+            "The same finding is not raised again within this span; of one champion in one period, never.",
+            "time",
+        ),
+    ] = Duration("1d")
     webhook: Annotated[
         str | None, knob("URL that gets findings, signed like releases; they are always logged.")
     ] = None
