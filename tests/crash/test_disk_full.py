@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from books import Books, check
-from load import Load
+from senders import Load
 from serving import until
 
 MEGABYTE = 1 << 20

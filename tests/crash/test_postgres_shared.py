@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 from books import Books, check
-from load import Load
+from senders import Load
 from serving import until
 
 PARTS = pytest.mark.parametrize("ledger_url", ["postgres"], indirect=True)
@@ -49,12 +50,14 @@ class Database:
 
 
 @pytest.fixture
-def database(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def database(postgres: str) -> Iterator[Database]:
     """Not the one of the other tests (which has placed the module's lock file by now)."""
     assert postgres
-    own = Database(tmp_path_factory.mktemp("postgres") / "data")
-    yield own
-    own.close()
+    # Not below pytest's directory: PostgreSQL's own user must reach it, and the next run of pytest would forbid that.
+    with tempfile.TemporaryDirectory(prefix="whorl-pg-", ignore_cleanup_errors=True) as folder:
+        own = Database(Path(folder) / "data")
+        yield own
+        own.close()
 
 
 @PARTS

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 from books import Books, check
-from load import Load
+from senders import Load
 
 
 def test_killed_again_and_again(server: Any, ledger_url: str, kills: int) -> None:
