@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from real_server import RealServer
 
@@ -54,9 +55,9 @@ def ended(process: "subprocess.Popen[str]") -> str:
     return out
 
 
-def deliver_the_rest(server: RealServer, spool: Path) -> None:
+def deliver_the_rest(server: RealServer, spool: Path, **limits: Any) -> None:
     """The next process: it has nothing of its own to log but one record, which goes last."""
-    with client_of(server, spool) as following:
+    with client_of(server, spool, **limits) as following:
         following.log_prediction({"order_id": "last", "amount": 0.0})
         assert following.flush(WITHIN_S)
     assert list(spool.rglob("*.seg")) == []
@@ -136,20 +137,30 @@ class Deadly(httpx.HTTPTransport):
     def handle_request(self, request):
         answer = super().handle_request(request)
         assert answer.status_code == 202
+        print(request.headers["Idempotency-Key"], flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 client = connect(durable=True, batch_records=40, linger_s=1.0, transport=Deadly())
 for number in range(100):
-    client.log_prediction({"order_id": str(number), "amount": 1.0})
+    client.log_feedback(str(number), "thumbs", 1)
 client.flush(30)
 """,
         server,
         spool,
     )
-    caller.communicate(timeout=WITHIN_S)
+    answered, _ = caller.communicate(timeout=WITHIN_S)
     assert caller.returncode == -signal.SIGKILL
-    deliver_the_rest(server, spool)
+    keys: list[str] = []
+
+    class Seen(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            keys.append(request.headers["Idempotency-Key"])
+            return super().handle_request(request)
+
+    deliver_the_rest(server, spool, transport=Seen())
+    assert keys[0] == answered.strip()
+    assert len(set(keys)) == len(keys) == 3
     server.stop()
-    assert server.ids() == {str(number): 1 for number in range(100)} | {"last": 1}
+    assert server.ids("feedback", "prediction_id") == {str(number): 1 for number in range(100)}
 
 
 def test_the_end_of_the_interpreter_sends_what_is_left(server: RealServer, spool: Path) -> None:
