@@ -54,6 +54,20 @@ def test_a_bad_record_is_named_and_its_neighbours_are_kept(http: httpx.Client) -
     assert [(r["index"], r["code"]) for r in answer.json()["refused"]] == [(1, "feature"), (2, "json")]
 
 
+@pytest.mark.parametrize("odd", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("as_lines", [False, True])
+def test_numbers_that_json_does_not_know_cost_no_neighbour(
+    http: httpx.Client, odd: str, as_lines: bool
+) -> None:
+    texts = [json.dumps(record(f"{odd}-{as_lines}-{i}", amount=0.0)) for i in range(2)]
+    texts[1] = texts[1].replace("0.0", odd)
+    body = "\n".join(texts) if as_lines else '{"records": [' + ",".join(texts) + "]}"
+    headers = NDJSON if as_lines else {"content-type": "application/json"}
+    answer = http.post(PREDICTIONS, content=body.encode(), headers=headers).json()
+    assert (answer["accepted"], answer["refused"]) == (2, [])
+    assert "amount" in answer["notes"][0]
+
+
 def test_when_all_are_refused_the_answer_is_422_with_every_reason(http: httpx.Client) -> None:
     answer = http.post(PREDICTIONS, json={"records": [record("a\u0001"), {"amount": 1}, 7]})
     body = answer.json()

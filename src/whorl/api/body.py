@@ -3,7 +3,9 @@
 One record that is too large, or a line that is not JSON, is refused by itself; its neighbours are kept.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,7 +136,7 @@ def _several(found: Any) -> list[Any] | None:
 
 def _read(text: bytes, kind: Any) -> Any:
     try:
-        return _decode(text) if kind is Any else msgspec.json.decode(text, type=kind)
+        return _decoded(text) if kind is Any else msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
         raise BodyError(400, f"The body has another shape: {error}.", hint=_SHAPES) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -168,6 +170,16 @@ def _record(text: bytes) -> Any:
     if len(text) > MAX_RECORD_BYTES:
         raise sealed.too_large(len(text))
     try:
-        return _decode(text)
+        return _decoded(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise refusal("json", f"it is not JSON: {error}.") from None
+
+
+def _decoded(text: bytes) -> Any:
+    """Python writes NaN and Infinity, which JSON does not know, and its own reader takes them back."""
+    try:
+        return _decode(text)
+    except msgspec.DecodeError:
+        with suppress(ValueError):
+            return json.loads(text)
+        raise
