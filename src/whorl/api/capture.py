@@ -23,7 +23,7 @@ from whorl.api.auth import needs
 from whorl.api.body import ARROW, JSON, NDJSON
 from whorl.api.failures import FAILURES, AllRefused, Fault
 from whorl.api.intake import Intake, Step, answered_before, together
-from whorl.api.outcomes import Outcomes
+from whorl.api.outcomes import outcome
 from whorl.capture.mapping import Kind
 from whorl.records import Accepted, Record, Refusal
 from whorl.serve.meter import Meter
@@ -31,8 +31,7 @@ from whorl.serve.service import Service
 from whorl.workspace import Workspace
 
 AT_ONCE_BYTES = 16 << 10
-# Of this process and its event loop.
-_HELD, _OUTCOMES = Held(), Outcomes()
+_HELD = Held()
 _ONE = Schema(type=OpenAPIType.OBJECT, description='One record as [schema] maps it, or {"records": [...]}.')
 _LINES = Schema(type=OpenAPIType.STRING, description="One record a line.")
 _ROWS = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description="One record a row.")
@@ -109,7 +108,7 @@ async def _kept(meter: Meter, ws: Workspace, kind: Kind, step: Step) -> Accepted
     answer, repeated = step.answer, step.repeated
     if step.payloads:
         kept = ws.inbox.accept_soon(ws.name, step.payloads, step.received_at, step.named)
-        known = await _OUTCOMES.of(kept)
+        known = await outcome(kept)
         if known is not None and step.named is not None:
             answer, repeated = answered_before(known, step.named.digest), True
     meter.took(ws.name, kind, answer, repeated=repeated)

@@ -4,6 +4,7 @@ A page from elsewhere can make a browser send requests to 127.0.0.1 (its Origin 
 name of its own (the Host gives that away). With keys, `auth.py` asks for those instead: a page has none to send.
 """
 
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from whorl.api.failures import HttpError
 from whorl.errors import StateError
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a name or address is this machine only.
 
@@ -48,6 +50,7 @@ def local_only(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         raise HttpError(403, f"Origin {origin!r} may not call this server.", where="Origin")
 
 
+@lru_cache(maxsize=256)
 def _hostname(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""

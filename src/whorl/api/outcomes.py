@@ -8,30 +8,35 @@ import asyncio
 from collections import deque
 from concurrent.futures import Future
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary, ref
 
 T = TypeVar("T")
+_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, "_Outcomes"] = WeakKeyDictionary()
 
 
-class Outcomes:
-    """Of one event loop, the one that first waits."""
+async def outcome(done: Future[T]) -> T:
+    """The outcome, once it is there; raises what it raises."""
+    loop = asyncio.get_running_loop()
+    outcomes = _of_loops.get(loop) or _of_loops.setdefault(loop, _Outcomes(loop))
+    waiting: asyncio.Future[T] = loop.create_future()
+    done.add_done_callback(lambda done: outcomes.arrived(done, waiting))
+    return await waiting
 
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+
+class _Outcomes:
+    """What has arrived for one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._wake = ref(loop)
         self._ready: deque[tuple[Future[Any], asyncio.Future[Any]]] = deque()
         self._woken = False
 
-    async def of(self, done: Future[T]) -> T:
-        """The outcome, once it is there; raises what it raises."""
-        self._loop = self._loop or asyncio.get_running_loop()
-        waiting: asyncio.Future[T] = self._loop.create_future()
-        done.add_done_callback(lambda done: self._arrived(done, waiting))
-        return await waiting
-
-    def _arrived(self, done: Future[Any], waiting: asyncio.Future[Any]) -> None:
+    def arrived(self, done: Future[Any], waiting: asyncio.Future[Any]) -> None:
         self._ready.append((done, waiting))
-        if not self._woken and self._loop is not None:
+        loop = self._wake()
+        if not self._woken and loop is not None:
             self._woken = True
-            self._loop.call_soon_threadsafe(self._deliver)
+            loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
         # First: what arrives from here on wakes the loop again.
