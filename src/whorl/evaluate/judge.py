@@ -16,6 +16,7 @@ from whorl.errors import DigestMismatch, ModelError, NotFound, StateError
 from whorl.evaluate.gates import Trial, run_gate
 from whorl.evaluate.rows import JudgedRows, fixed_rows, judged_rows
 from whorl.evaluate.sides import logged_champion, missing, predictions_of
+from whorl.models.manifest import read_manifest
 from whorl.models.model import load_model
 from whorl.models.named_function import named_function
 from whorl.models.spec_metric import spec_metric
@@ -78,7 +79,7 @@ def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Tr
     ]
     said = predictions_of(ws, challenger, rows)
     champion, note, unheard = _champion(ws, rows)
-    notes += note
+    notes += [*_unknown_classes(ws, challenger, rows), *note]
     answered = ~missing(said) if champion is None else ~(missing(said) | missing(champion))
     if not answered.all():
         notes.append(f"{int((~answered).sum()):,} holdout rows left out: one side has no answer for them.")
@@ -96,6 +97,21 @@ def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Tr
         unheard=unheard,
     ).take(answered)
     return trial, notes, _unanswered(said)
+
+
+def _unknown_classes(ws: Workspace, challenger: ModelVersion, rows: JudgedRows) -> list[str]:
+    if ws.spec.task != "multiclass" or not challenger.digest:
+        return []
+    known = read_manifest(ws.registry.path(challenger)).classes
+    unknown = [name for name in rows.classes if name not in known]
+    if not unknown:
+        return []
+    wrong = int(np.isin(rows.truth, [rows.classes.index(name) for name in unknown]).sum())
+    named = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+    return [
+        f"{wrong:,} judged rows are of a class that was not among the training rows ({named}): the challenger cannot be "
+        "right about them."
+    ]
 
 
 def _unanswered(said: Floats) -> list[Check]:
