@@ -51,7 +51,7 @@ def test_a_ledger_that_fails_is_503_and_nothing_is_said_to_be_accepted(
     def broken(*_: object) -> None:
         raise StorageError("The disk is full.", where="ledger.db")
 
-    monkeypatch.setattr(service.wheel("fraud").ws.inbox, "accept", broken)
+    monkeypatch.setattr(service.wheel("fraud").ws.inbox, "accept_soon", broken)
     answer = client.post(PREDICTIONS, json=ROW)
     assert (answer.status_code, answer.json()["error"]["message"]) == (503, "The disk is full.")
     assert answer.headers["retry-after"]
@@ -63,7 +63,7 @@ def test_a_defect_is_500_in_the_same_shape_without_its_insides(
     def broken(*_: object) -> None:
         raise RuntimeError("secret-4711")
 
-    monkeypatch.setattr(service.wheel("fraud").ws.inbox, "accept", broken)
+    monkeypatch.setattr(service.wheel("fraud").ws.inbox, "accept_soon", broken)
     answer = client.post(PREDICTIONS, json=ROW)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
     assert "secret-4711" not in answer.text
