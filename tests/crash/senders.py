@@ -1,4 +1,8 @@
-"""Senders that never stop: each record has an id of its own and brings its truth; the books say what was acknowledged."""
+"""Senders that never stop: each record has an id of its own and brings its truth; the books say what was acknowledged.
+
+Some batches name themselves (`Idempotency-Key`). Those are sent again until they are acknowledged, whatever became of them
+the first time.
+"""
 
 import json
 import random
@@ -11,6 +15,7 @@ import httpx
 from books import Books
 
 SIZES = (1, 1, 1, 7, 60, 400)
+NAMED_SHARE = 0.3
 
 
 class Load:
@@ -59,15 +64,21 @@ class Load:
                 ids = [f"{name}-{number}-{place}" for place in range(chance.choice(SIZES))]
                 url = f"{self._urls[number % len(self._urls)]}/v1/flywheels/fraud/predictions"
                 self._books.send(ids)
-                try:
-                    answer = http.post(url, **_body(ids, chance))
-                except httpx.TransportError:
-                    # Nobody knows what became of them.
-                    self._over.wait(0.01)
-                    continue
-                self._answered(answer, ids)
+                request = _body(ids, chance)
+                if chance.random() < NAMED_SHARE:
+                    request["headers"] = {**request.get("headers", {}), "Idempotency-Key": f"{name}-{number}"}
+                    while not self._sent(http, url, request, ids) and not self._over.is_set():
+                        pass
+                else:
+                    self._sent(http, url, request, ids)
 
-    def _answered(self, answer: httpx.Response, ids: list[str]) -> None:
+    def _sent(self, http: httpx.Client, url: str, request: dict[str, Any], ids: list[str]) -> bool:
+        """Send a batch; whether it was acknowledged. If not, nobody may know what became of it."""
+        try:
+            answer = http.post(url, **request)
+        except httpx.TransportError:
+            self._over.wait(0.01)
+            return False
         with self._enough:
             if answer.status_code == 202 and answer.json()["accepted"] == len(ids):
                 self._books.acknowledge(ids)
@@ -78,6 +89,7 @@ class Load:
             else:
                 self.trouble.append(f"{answer.status_code}: {answer.text[:500]}")
             self._enough.notify_all()
+        return answer.status_code == 202
 
 
 def _body(ids: Sequence[str], chance: random.Random) -> dict[str, Any]:
