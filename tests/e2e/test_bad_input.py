@@ -123,7 +123,8 @@ def test_a_class_never_seen_in_training(spec: Path, given: Callable[..., None]) 
     report = json.loads(said.stdout)
     assert report["state"] == "finished"
     (note,) = [note for note in report["verdict"]["notes"] if "not among the training rows" in note]
-    assert note.startswith(f"{len(unseen)} judged rows are of a class") and "'tools'" in note
+    assert note.startswith(f"{len(unseen)} judged rows are of a class")
+    assert "'tools'" in note
     accuracy = report["verdict"]["metrics"]["accuracy"]["challenger"]
     assert accuracy["value"] <= 1 - len(unseen) / accuracy["n"], "what it cannot know counts as wrong"
     log_loss = report["verdict"]["metrics"]["log_loss"]["challenger"]
