@@ -84,6 +84,7 @@ def test_two_records_complete_each_other(tmp_path: Path) -> None:
         told.prediction("a", 2, received=2, score=0.6, scores=[("x", 1.0)], f_amount=4.0)
         told.prediction("b", 1, score=0.1)
         told.label("a", True, at=3)
+        assert [told.as_of(day).counts()["conflicts"] for day in (1, 3)] == [0, 1], "the amounts differ"
         assert told.row(1)["score"] is None
         row = told.row(3)
         assert [r["id"] for r in told.rows(3)] == ["a", "b"]
@@ -98,7 +99,8 @@ def test_the_same_record_sent_twice_is_one(tmp_path: Path) -> None:
         told.label("a", True, at=3)
         told.label("a", True, at=3)
         assert len(told.rows(4)) == 1
-        assert told.as_of(4).counts()["predictions"] == 1
+        counts = told.as_of(4).counts()
+        assert (counts["predictions"], counts["conflicts"]) == (1, 0)
 
 
 def test_records_of_one_instant_merge_the_same_way_each_time(tmp_path: Path) -> None:

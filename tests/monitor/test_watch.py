@@ -172,6 +172,14 @@ def test_labels_that_fit_several_predictions(shop: Open) -> None:
     assert (found.kind, found.value) == ("ambiguous_labels", 1)
 
 
+def test_an_id_that_stands_for_two_things(shop: Open) -> None:
+    one = shop()
+    one.predicts(["a", "b"], 0.0, score=0.2)
+    one.predicts(["a"], 1.0, score=0.8)
+    (found,) = watch(one.ws, one.until(2))
+    assert (found.kind, found.value) == ("conflicting_ids", 1)
+
+
 def test_a_truth_that_never_varies(shop: Open) -> None:
     for last, expected in ((True, ["one_class"]), (False, [])):
         one = shop("[monitor]\nmin_rows = 50")

@@ -14,7 +14,7 @@ from whorl.clock import as_utc
 from whorl.examples.columns import STATUSES
 from whorl.examples.coverage import coverage
 from whorl.examples.other_names import by_one_name
-from whorl.examples.steps import add_label_steps, example_steps, in_window
+from whorl.examples.steps import add_label_steps, conflicts, example_steps, in_window
 from whorl.spec import Spec
 from whorl.storage.engine import Engine, Steps
 from whorl.storage.lake import Lake
@@ -71,7 +71,7 @@ class Examples:
         `parted.<status>` where groups stand on both sides; `labels` received by `as_of`, and of
         them `labels.unmatched` (their prediction is not there yet), `labels.ambiguous` (several fit and the cardinality
         is 'one'), `labels.late` (after the window); `labels.corrected`: predictions whose value was changed by a later
-        label.
+        label; `conflicts`: predictions of which one record says something else than an earlier one, whose value stays.
         """
         return dict(self._counts)
 
@@ -85,7 +85,10 @@ class Examples:
         found |= dict(zip(rows["key"].to_pylist(), rows["rows"].to_pylist(), strict=True))
         labels = self._engine.query(self._label_steps().sql("label_counts")).to_pylist()[0]
         corrected = sum(rows["corrected"].to_pylist())
-        return {"predictions": sum(found.values()), **found, **labels, "labels.corrected": corrected}
+        differ = self._engine.query(conflicts(self._spec, self.as_of, self._predictions))["ids"][0].as_py()
+        return {
+            "predictions": sum(found.values()), **found, **labels, "labels.corrected": corrected, "conflicts": differ
+        }  # fmt: skip
 
     def coverage(self) -> dict[str, Any]:
         """How much of the truth is known and how late it comes; see `coverage.py`."""

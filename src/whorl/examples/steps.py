@@ -155,6 +155,17 @@ def _label_matches(spec: Spec) -> str:
     )
 
 
+def conflicts(spec: Spec, as_of: datetime, predictions: str) -> str:
+    """SQL: how many ids have records that say different things of one field, received by T."""
+    said = [name for name in prediction_columns(spec) if name not in ("id", "time", "received_at", "split")]
+    differ = " OR ".join(f"count(DISTINCT {quoted(name)}::VARCHAR) > 1" for name in said)
+    received = f"{predictions} WHERE received_at <= {instant_literal(as_of)}"
+    return (
+        f"WITH several AS (SELECT id FROM {received} GROUP BY id HAVING count(*) > 1)\n"
+        f"SELECT count(*) AS ids FROM (SELECT id FROM {received} AND id IN (FROM several) GROUP BY id HAVING {differ})"
+    )
+
+
 def in_window(spec: Spec) -> str:
     """SQL over `label_matches`: the label came soon enough after its prediction."""
     if spec.labels.window is None:

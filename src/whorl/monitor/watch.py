@@ -77,7 +77,7 @@ def _decay(ws: Workspace, periods: list[PeriodQuality]) -> list[Finding]:
 
 
 def _data(ws: Workspace, as_of: datetime) -> list[Finding]:
-    """Labels that find no prediction, or too many, and a truth that never varies."""
+    """Labels that find no prediction, or too many, ids that stand for two things, and a truth that never varies."""
     counts = ws.examples(as_of).counts()
     found: list[Finding] = []
     known, unmatched = counts["labels"] - counts["labels.unmatched"], counts["labels.unmatched"]
@@ -91,6 +91,13 @@ def _data(ws: Workspace, as_of: datetime) -> list[Finding]:
         found.append(
             Finding(kind="ambiguous_labels", severity="warning", value=float(ambiguous),
                     message=f"{ambiguous:,} labels match several predictions and were not joined. See [labels] cardinality.")
+        )  # fmt: skip
+    conflicts = counts["conflicts"]
+    if conflicts:
+        found.append(
+            Finding(kind="conflicting_ids", severity="warning", value=float(conflicts),
+                    message=f"{conflicts:,} predictions came in several records that contradict each other; the first value of "
+                    "each field counts. Is an id used twice?")
         )  # fmt: skip
     if ws.spec.task in ("binary", "multiclass") and _one_class(ws, as_of):
         found.append(
