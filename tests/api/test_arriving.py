@@ -1,0 +1,60 @@
+"""Slow bodies and too many bodies: an answer, and no memory held."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from whorl.api import arriving as module
+from whorl.api.arriving import Held, arriving
+from whorl.api.body import SLICE_BYTES
+from whorl.api.failures import BodyError
+from whorl.errors import InboxFull
+
+
+class Sent:
+    """A request whose chunks come at once, and then nothing, or the end."""
+
+    def __init__(self, *chunks: bytes, ends: bool = True) -> None:
+        self._chunks, self._ends = chunks, ends
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+        if not self._ends:
+            await asyncio.Event().wait()
+
+
+def taken(sent: Any, held: Held) -> list[tuple[int, bool]]:
+    async def take() -> list[tuple[int, bool]]:
+        return [(len(data), last) async for data, last in arriving(sent, held)]
+
+    return asyncio.run(take())
+
+
+def test_a_long_body_comes_in_parts_and_none_is_kept() -> None:
+    held = Held(SLICE_BYTES + 10)
+    chunk = b"x" * (SLICE_BYTES // 2)
+    assert taken(Sent(*[chunk] * 5), held) == [(SLICE_BYTES, False)] * 2 + [(SLICE_BYTES // 2, True)]
+    held.add(SLICE_BYTES + 10)
+
+
+def test_an_empty_body_is_one_empty_part() -> None:
+    assert taken(Sent(), Held()) == [(0, True)]
+
+
+def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PART_WITHIN_S", 0.01)
+    held = Held(10)
+    with pytest.raises(BodyError) as refused:
+        taken(Sent(b"x" * 9, ends=False), held)
+    assert refused.value.status == 408
+    held.add(10)
+
+
+def test_more_than_may_be_held_is_for_later() -> None:
+    held = Held(10)
+    with pytest.raises(InboxFull):
+        taken(Sent(b"x" * 9, b"x" * 9), held)
+    held.add(10)
