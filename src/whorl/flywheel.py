@@ -23,10 +23,11 @@ from whorl.errors import NotFound, RecordError, StateError
 from whorl.models.model import Model, load_model
 from whorl.monitor.overview import Overview, overview
 from whorl.records import Accepted, Release
+from whorl.release.deliver import deliver_webhooks
 from whorl.release.release import promote, rollback
 from whorl.spec import Spec, load_spec
 from whorl.storage import cycles
-from whorl.storage.lock import hold
+from whorl.storage.lock import hold, take_if_free
 from whorl.workspace import DEFAULT_ROOT, Workspace, open_workspace
 
 LOCK = "turning"
@@ -108,7 +109,9 @@ class Flywheel:
             return flush(self.workspace)
 
     def run_cycle(self) -> CycleReport:
-        """Turn the wheel: go on with the unfinished cycle, or start one.
+        """Turn the wheel: go on with the unfinished cycle, or start one; then send what waits for a URL, once.
+
+        What could not be sent stays queued: `status` says so.
 
         Raises:
             WorkspaceHeld: A server runs this workspace and turns it by itself.
@@ -116,11 +119,14 @@ class Flywheel:
         ws = self.workspace
         with hold(ws.root, ws.ledger, LOCK):
             unfinished = cycles.unfinished(ws.ledger, ws.name)
-            return turn(ws, unfinished.id if unfinished else start(ws, "manual"))
+            report = turn(ws, unfinished.id if unfinished else start(ws, "manual"))
+        self._deliver()
+        return report
 
     def approve(self, cycle_id: str | None = None, *, by: str | None = None, reason: str = "") -> None:
         """Say yes to a waiting cycle; the next `run_cycle`, or the server, goes on."""
         self._decide("approve", cycle_id, by, reason)
+        self._deliver()
 
     def reject(self, cycle_id: str | None = None, *, by: str | None = None, reason: str = "") -> None:
         """Say no to a waiting cycle."""
@@ -146,7 +152,9 @@ class Flywheel:
 
     def rollback(self, *, by: str | None = None, reason: str = "by hand") -> Release:
         """Bring back the champion before this one."""
-        return rollback(self.workspace, by=by or whoami(), reason=reason)
+        made = rollback(self.workspace, by=by or whoami(), reason=reason)
+        self._deliver()
+        return made
 
     def status(self) -> Overview:
         """What turns, what is stuck and why, who is needed."""
@@ -164,6 +172,14 @@ class Flywheel:
 
     def _log_call(self, record: dict[str, Any]) -> None:
         _all_accepted(accept(self.workspace, "predictions", [plain(record)], native=True))
+
+    def _deliver(self) -> None:
+        """One attempt at what waits in the outbox; where a server runs, it does this."""
+        ws = self.workspace
+        lock = take_if_free(ws.root, ws.ledger, LOCK)
+        if lock is not None:
+            with lock:
+                deliver_webhooks(ws.ledger, ws.spec.release.secret_env, ws.name)
 
     def _decide(self, decision: Any, cycle_id: str | None, by: str | None, reason: str) -> None:
         ws = self.workspace

@@ -81,6 +81,12 @@ def test_spec_check(tmp_path: Path) -> None:
     assert len(problems) == 2
     assert "Did you mean 'score'?" in problems[0]
     assert problems[1].startswith("curate.rules.b.severity")
+    path.write_text(
+        SPEC.replace('label = "is_fraud"\n', "") + "\n[curate.golden]\nwhen = 'label > 3'\n", encoding="utf-8"
+    )
+    said = json.loads(run("spec", "check", path, "--json").stdout)
+    assert "These cannot be compared" in said["problems"][0]
+    assert said["warnings"][0].startswith("schema.label: Not set")
     path.write_text("name = 3\nbugdet = 1", encoding="utf-8")
     worse = run("spec", "check", path)
     assert worse.exit_code == 3

@@ -32,6 +32,11 @@ CASES: list[tuple[str, str, str]] = [
     ('[labels]\ndelay = "survival"\nlag = "7d"', "labels.lag", "leave the lag out"),
     ('[labels]\ndelay = "survival"\nhorizon = "term"\n' + AMOUNT, "labels.horizon", "'term' is not a feature"),
     ('[labels]\nhorizon = "amount"\n' + AMOUNT, "labels.horizon", "used by delay"),
+    ('[labels]\ndelay = "survival"\nhorizon = "grade"\n[schema.features]\ngrade = "category"', "labels.horizon",
+     "of type category; days are a float or an int"),
+    ('[schema]\nsegments = ["amount"]\n' + AMOUNT, "schema.segments.0", "of type float"),
+    ('[release]\nvia = "external"\nwebhook = "ftp:x"', "release.webhook", "found 'ftp:x'"),
+    ('[monitor]\nwebhook = "https://"', "monitor.webhook", "such as https://host/path"),
     ('[[curate.rules]]\nname = "a"\nwhen = "label"\n[[curate.rules]]\nname = "a"\nwhen = "not label"',
      "curate.rules.1.name", "Two rules are called 'a'"),
     ('[train]\ntrainer = "lightgmb"', "train.trainer", "Did you mean 'lightgbm'?"),
@@ -82,6 +87,11 @@ def test_a_contradiction(text: str, place: str, words: str) -> None:
     ("task", "text", "place"),
     [
         ("regression", '[labels]\ndelay = "survival"', "labels.delay"),
+        (
+            "regression",
+            '[labels]\ndefault_after = { value = "none", after = "9d" }',
+            "labels.default_after.value",
+        ),
         ("regression", '[[evaluate.gates]]\ncheck = "calibrated"', "evaluate.gates.0.check"),
         ("regression", '[train]\ntrainer = "linear-text"\n[schema.features]\nt = "text"', "train.trainer"),
         ("generation", '[train]\ntrainer = "lightgbm"', "train.trainer"),

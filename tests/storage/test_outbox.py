@@ -8,7 +8,7 @@ import pytest
 
 from whorl.clock import SimulatedClock
 from whorl.storage.ledger.ledger import Ledger
-from whorl.storage.outbox import Outbox, deliver, signature
+from whorl.storage.outbox import Outbox, deliver, failing, signature, undelivered
 
 URL = "https://hooks.example/whorl"
 Sent = list[tuple[str, bytes, dict[str, str]]]
@@ -42,11 +42,19 @@ def test_a_message_is_delivered_once_and_signed(ledger: Ledger, outbox: Outbox) 
     assert headers["X-Whorl-Delivery"] == "1"
 
 
-def test_without_a_secret_nothing_is_signed(ledger: Ledger, outbox: Outbox) -> None:
+def test_what_is_withheld_waits_a_moment_says_why_and_counts_as_no_attempt(
+    ledger: Ledger, outbox: Outbox, clock: SimulatedClock
+) -> None:
     _put(ledger, outbox, {})
-    seen: dict[str, str] = {}
-    deliver(outbox, lambda _url, _body, headers: seen.update(headers) or 200, None)
-    assert "X-Whorl-Signature" not in seen
+    assert outbox.withhold("other", "no key") == 0
+    assert outbox.withhold("fraud", "no key") == 1
+    assert outbox.due(clock.now()) == []
+    clock.advance(timedelta(seconds=10))
+    [waiting] = outbox.due(clock.now())
+    assert (waiting.attempts, waiting.error) == (0, "no key")
+    assert failing(ledger, "fraud") == [waiting]
+    assert deliver(outbox, lambda *_: 200, "secret") == (1, 0)
+    assert undelivered(ledger, "fraud") == []
 
 
 def test_failures_wait_longer_each_time_and_are_never_dropped(
@@ -76,7 +84,7 @@ def test_one_that_cannot_be_sent_does_not_stop_the_next(
             raise ConnectionRefusedError("nobody listens")
         return 200
 
-    assert deliver(outbox, post, None) == (1, 1)
+    assert deliver(outbox, post, "secret") == (1, 1)
     [waiting] = outbox.due(clock.now() + timedelta(days=1))
     assert (waiting.body, waiting.attempts) == ({"n": 1}, 1)
     assert waiting.error == "ConnectionRefusedError: nobody listens"

@@ -1,7 +1,7 @@
 """`whorl cycle`: turn the wheel, look at turns, answer those that wait."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from whorl.cli.terminal import (
     print_table,
 )
 
+if TYPE_CHECKING:
+    from whorl.records import Release
+
 app = typer.Typer(help="Turn the flywheel; approve or reject what waits.", no_args_is_help=True)
 CycleId = Annotated[str | None, typer.Argument(help="Default: the unfinished one.")]
 
@@ -26,8 +29,13 @@ CycleId = Annotated[str | None, typer.Argument(help="Default: the unfinished one
 @app.command("run")
 def run(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False) -> None:
     """Start a cycle, or go on with the unfinished one. Beside a running server it is left to the server."""
+    from whorl.monitor.overview import unsent
+
     with opened(spec, workspace) as flywheel:
         report = flywheel.run_cycle()
+        queued = unsent(flywheel.workspace.ledger, flywheel.workspace.name)
+    for line in queued:
+        typer.echo(line, err=True)
     if as_json:
         print_json(report)
         return
@@ -46,9 +54,7 @@ def run(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson =
                 *(report.verdict.notes if report.verdict else []),
             ],
             "verdict": f"{report.verdict.decision}: {report.verdict.reason}" if report.verdict else None,
-            "release": f"{report.release.state}: champion is {report.release.version or 'none'}"
-            if report.release
-            else None,
+            "release": _released(report.release) if report.release else None,
             "findings": [finding.message for finding in report.findings],
             "waits for": f"{report.waiting.what} ({report.waiting.where}): {report.waiting.hint}"
             if report.waiting
@@ -181,6 +187,12 @@ def cancel(cycle_id: CycleId = None, spec: SpecPath = DEFAULT_SPEC, workspace: R
     with opened(spec, workspace) as flywheel:
         flywheel.cancel(cycle_id)
     typer.echo("Cancelled.")
+
+
+def _released(made: "Release") -> str:
+    if made.state == "waiting":
+        return f"waiting: champion is {made.previous or 'none'}, until it is confirmed that {made.version} serves"
+    return f"{made.state}: champion is {made.version or 'none'}"
 
 
 def _short(result: object) -> str:

@@ -58,22 +58,25 @@ def check(
     path: Annotated[Path, typer.Argument(help="The spec.", envvar="WHORL_SPEC")] = DEFAULT_SPEC,
     as_json: AsJson = False,
 ) -> None:
-    """Say everything that is wrong with a spec, its rules included; exit code 3 when anything is."""
+    """Say everything that is wrong with a spec, its rules included; exit code 3 when anything is. Warnings are no fault."""
     from whorl.errors import SpecError
     from whorl.spec import load_spec, spec_hash
+    from whorl.spec.cautions import cautions
 
+    warnings: list[str] = []
     try:
         spec = load_spec(path)
         problems = _rule_problems(spec)
+        warnings = [f"{'.'.join(at)}: {what}" for at, what in cautions(spec, os.environ)]
     except SpecError as error:
         problems = error.problems
     if as_json:
-        print_json({"ok": not problems, "problems": problems})
-    elif problems:
-        for problem in problems:
-            typer.echo(problem, err=True)
+        print_json({"ok": not problems, "problems": problems, "warnings": warnings})
     else:
-        print_facts({**_facts(spec), "hash": spec_hash(spec)})
+        for line in [*problems, *(f"warning: {warning}" for warning in warnings)]:
+            typer.echo(line, err=True)
+        if not problems:
+            print_facts({**_facts(spec), "hash": spec_hash(spec)})
     if problems:
         raise typer.Exit(3)
 
@@ -159,6 +162,8 @@ def _rule_problems(spec: "Spec") -> list[str]:
         for rule in spec.curate.rules
         if isinstance(rule.severity, str)
     ]
+    if spec.curate.golden is not None:
+        expressions.append(("golden.when", spec.curate.golden.when, "condition"))
     problems = []
     for where, text, kind in expressions:
         try:

@@ -15,8 +15,9 @@ from whorl.storage.sql_types import empty_relation
 
 Kind = Literal["condition", "number"]
 Family = str
-Need = Literal["alike", "condition", "number", "time"]
-_COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Nullif)
+Need = Literal["alike", "ordered", "condition", "number", "time"]
+_EQUATED = (exp.EQ, exp.NEQ, exp.Nullif)
+_ORDERED = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 _ON_NUMBERS = (
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Neg,
     exp.Abs, exp.Ceil, exp.Exp, exp.Floor, exp.Ln, exp.Round, exp.Sqrt,
@@ -48,11 +49,15 @@ def typed_groups(tree: exp.Expr) -> list[Group]:
 
 
 def _groups_of(node: exp.Expr) -> Iterator[Group]:
-    if isinstance(node, _COMPARED):
+    if isinstance(node, _EQUATED):
         yield Group("alike", node.this, node.expression)
+    elif isinstance(node, _ORDERED):
+        yield Group("ordered", node.this, node.expression)
     elif isinstance(node, exp.Between):
-        yield Group("alike", node.this, node.args["low"], node.args["high"])
-    elif isinstance(node, (exp.In, exp.Coalesce, exp.Greatest, exp.Least)):
+        yield Group("ordered", node.this, node.args["low"], node.args["high"])
+    elif isinstance(node, (exp.Greatest, exp.Least)):
+        yield Group("ordered", node.this, *node.expressions)
+    elif isinstance(node, (exp.In, exp.Coalesce)):
         yield Group("alike", node.this, *node.expressions)
     elif isinstance(node, exp.Case):
         yield Group("alike", *(branch.args["true"] for branch in node.args["ifs"]), node.args.get("default"))
@@ -97,8 +102,8 @@ def check_types(plain: str, sql: str, groups: list[Group], schema: pa.Schema, ki
         }
         for group in groups:
             known = {operand: families[operand] for operand in group.operands if families[operand] != "null"}
-            if group.need == "alike":
-                _check_alike(known, connection)
+            if group.need in ("alike", "ordered"):
+                _check_alike(known, connection, ordered=group.need == "ordered")
             else:
                 _check_all(known, group.need)
     except duckdb.Error as error:
@@ -116,9 +121,12 @@ def _check_all(families: dict[str, Family], need: Need) -> None:
             raise TypesDoNotFit(f"{operand} is {family}; a {need} is needed there.")
 
 
-def _check_alike(families: dict[str, Family], connection: duckdb.DuckDBPyConnection) -> None:
+def _check_alike(
+    families: dict[str, Family], connection: duckdb.DuckDBPyConnection, *, ordered: bool
+) -> None:
     found = set(families.values())
-    if found <= {"number", "condition"}:
+    if found == {"number", "condition"} and not ordered and not any(map(_beyond_0_and_1, families)):
+        # A flag may be asked as 0 or 1.
         return
     if found == {"time", "text"}:
         for operand, family in families.items():
@@ -126,7 +134,16 @@ def _check_alike(families: dict[str, Family], connection: duckdb.DuckDBPyConnect
                 connection.execute(f"SELECT CAST({operand} AS TIMESTAMPTZ) IS NULL").fetchall()
     elif len(found) > 1:
         listed = ", ".join(f"{operand} is {family}" for operand, family in families.items())
-        raise TypesDoNotFit(f"These cannot be compared: {listed}.", "Quote texts only, or cast one side.")
+        hint = "Quote texts only, or cast one side." if "text" in found else "A condition is true or false."
+        raise TypesDoNotFit(f"These cannot be compared: {listed}.", hint)
+
+
+def _beyond_0_and_1(operand: str) -> bool:
+    """Whether it is a number written out that no flag can be."""
+    try:
+        return float(operand) not in (0.0, 1.0)
+    except ValueError:
+        return False
 
 
 def _family(operand: str, kind: str) -> Family:

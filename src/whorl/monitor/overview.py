@@ -5,11 +5,13 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import func, select
 
+from whorl.errors import masked
 from whorl.records import Finding, Record, Waiting
 from whorl.storage import cycles, verdicts
 from whorl.storage.inbox import depth_of
 from whorl.storage.ledger import tables
 from whorl.storage.ledger.ledger import Ledger
+from whorl.storage.outbox import undelivered
 
 
 class Overview(Record, frozen=True, kw_only=True):
@@ -53,7 +55,7 @@ def overview(ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
             .limit(findings)
         ).all()
     error = last.error["message"] if last and last.error else None
-    needs = _needs(last, error)
+    needs = [*_needs(last, error), *unsent(ledger, name)]
     if last is not None and pointer is None:
         needs += _without_champion(ledger, last)
     return Overview(
@@ -73,6 +75,18 @@ def overview(ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
         findings=[msgspec.convert(body, Finding) for body in bodies],
         needs=needs,
     )
+
+
+def unsent(ledger: Ledger, name: str) -> list[str]:
+    """In a sentence, which messages have not reached their URL, and why the oldest has not; nothing when all have."""
+    waiting = undelivered(ledger, name)
+    if not waiting:
+        return []
+    first = waiting[0]
+    why = f" ({first.error})" if first.error else ""
+    return [
+        f"{len(waiting)} message(s) queued for {masked(first.url)}{why}: `whorl serve` or the next `whorl cycle run` sends them."
+    ]
 
 
 def _needs(last: cycles.Cycle | None, error: str | None) -> list[str]:

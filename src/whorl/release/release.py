@@ -38,7 +38,8 @@ def release(ws: Workspace, verdict: Verdict, cycle_id: str) -> Release:
         _tell(ws, "release.requested", challenger, cycle_id, verdict.reason)
         return Release(
             version=challenger.id, previous=_champion_id(ws), via="external", state="waiting",
-            message=f"Told {masked(ws.spec.release.webhook or '')}; confirm with `whorl cycle submit {cycle_id} --confirm`.",
+            message=f"{masked(ws.spec.release.webhook or '')} is asked to release {challenger.id}; "
+            f"when it has, confirm with `whorl cycle submit {cycle_id} --confirm`.",
         )  # fmt: skip
     return _promote(ws, challenger, by=cycle_id, reason=verdict.reason)
 

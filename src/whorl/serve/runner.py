@@ -72,7 +72,7 @@ class Wheel:
                 watch(self.turning, self.ws.clock.now())
             case "deliver":
                 # Each flywheel signs with its own key.
-                deliver_webhooks(self.ws.ledger, self.ws.spec.release.secret_env, flywheel=self.name)
+                deliver_webhooks(self.ws.ledger, self.ws.spec.release.secret_env, self.name)
             case "mirror":
                 if problems := self.ws.mirror_models():
                     raise StorageError("; ".join(problems), where="MLflow")

@@ -5,6 +5,7 @@ ledger is on PostgreSQL, others may stand beside it that need no lock: some only
 """
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,7 @@ from whorl.flywheel import LOCK
 from whorl.serve.meter import Meter
 from whorl.serve.runner import Runner, Wheel
 from whorl.spec import load_spec
+from whorl.spec.cautions import cautions
 from whorl.storage import flywheels
 from whorl.storage.inbox import CAPACITY_BYTES
 from whorl.storage.ledger.ledger import Ledger
@@ -126,6 +128,8 @@ class Service:
             self._runner.start()
             return
         for wheel in self.wheels.values():
+            for at, what in cautions(wheel.ws.spec, os.environ):
+                log.warning("%s: %s: %s", wheel.name, ".".join(at), what)
             if wheel.champion.asked:
                 try:
                     wheel.champion.refresh()

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from urllib.parse import urlsplit
 
-from whorl.errors import did_you_mean
+from whorl.errors import did_you_mean, masked
 from whorl.spec.capture_checks import capture_problems
 from whorl.spec.knobs import GateSpec, Spec
 
@@ -60,6 +61,12 @@ def _schema(spec: Spec) -> Iterator[Problem]:
                 ("schema", "segments", str(position)),
                 f"'{name}' is not a feature. {did_you_mean(name, list(features))}",
             )
+        elif features[name].type in ("float", "text"):
+            yield (
+                ("schema", "segments", str(position)),
+                f"'{name}' is a feature of type {features[name].type}: nearly each row would be a slice of its own. "
+                "Use a category, bool or int.",
+            )
     if schema.censored and schema.action is None:
         yield (
             ("schema", "censored"),
@@ -82,8 +89,17 @@ def _labels(spec: Spec) -> Iterator[Problem]:
             ("labels", "default_after", "after"),
             f"The default ({labels.default_after.after}) would come after the window ({labels.window}) has closed.",
         )
-    if labels.default_after and spec.task == "binary" and not isinstance(labels.default_after.value, bool):
-        yield ("labels", "default_after", "value"), "For a binary task this is true or false."
+    if labels.default_after:
+        value, at = labels.default_after.value, ("labels", "default_after", "value")
+        if spec.task == "binary" and not isinstance(value, bool):
+            yield at, "For a binary task this is true or false."
+        if spec.task == "regression" and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            yield at, "For a regression this is a number."
+    yield from _delay(spec)
+
+
+def _delay(spec: Spec) -> Iterator[Problem]:
+    labels = spec.labels
     if labels.delay == "survival" and spec.task not in ("binary", "multiclass"):
         yield (
             ("labels", "delay"),
@@ -95,6 +111,12 @@ def _labels(spec: Spec) -> Iterator[Problem]:
         yield (
             ("labels", "horizon"),
             f"'{labels.horizon}' is not a feature. {did_you_mean(labels.horizon, list(spec.features))}",
+        )
+    elif labels.horizon and spec.features[labels.horizon].type not in ("float", "int"):
+        kind = spec.features[labels.horizon].type
+        yield (
+            ("labels", "horizon"),
+            f"'{labels.horizon}' is a feature of type {kind}; days are a float or an int.",
         )
     if labels.horizon and labels.delay == "none":
         yield ("labels", "horizon"), 'A horizon is used by delay = "survival" only.'
@@ -192,6 +214,12 @@ def _release(spec: Spec) -> Iterator[Problem]:
     release = spec.release
     if release.via == "external" and release.webhook is None:
         yield ("release", "webhook"), 'via = "external" needs the URL that is told of a release.'
+    for section, webhook in (("release", release.webhook), ("monitor", spec.monitor.webhook)):
+        if webhook is not None and not _is_http(webhook):
+            yield (
+                (section, "webhook"),
+                f"Expected a URL such as https://host/path, found '{masked(webhook)}'.",
+            )
     for position, stage in enumerate(release.stages):
         if stage != "full":
             yield (
@@ -218,3 +246,11 @@ def _release(spec: Spec) -> Iterator[Problem]:
         and not spec.gates
     ):
         yield ("evaluate", "gates"), "Nothing would check what is released: declare a gate."
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

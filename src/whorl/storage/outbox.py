@@ -63,11 +63,7 @@ class Outbox:
 
     def due(self, now: datetime, limit: int = 100, *, flywheel: str | None = None) -> list[Delivery]:
         """Messages whose time has come, longest due first; of one flywheel, or of all."""
-        wanted = [messages.c[field] for field in Delivery.__struct_fields__]
-        waiting = (messages.c.delivered_at.is_(None)) & (messages.c.next_at <= now)
-        if flywheel is not None:
-            waiting &= messages.c.flywheel == flywheel
-        query = sa.select(*wanted).where(waiting).order_by(messages.c.next_at, messages.c.id).limit(limit)
+        query = _deliveries(_due(now, flywheel)).order_by(messages.c.next_at, messages.c.id).limit(limit)
         with self._ledger.read() as conn:
             return [Delivery(**row._mapping) for row in conn.execute(query)]
 
@@ -79,20 +75,39 @@ class Outbox:
         """It did not, for this reason; try again then."""
         self._set(delivery_id, attempts=messages.c.attempts + 1, error=error, next_at=next_at)
 
+    def withhold(self, flywheel: str, error: str) -> int:
+        """What is due stays for a moment, untried, for this reason; returns how many messages that is."""
+        now = self.clock.now()
+        later = {"error": error, "next_at": now + FIRST_RETRY}
+        with self._ledger.write() as conn:
+            return conn.execute(messages.update().where(_due(now, flywheel)).values(**later)).rowcount
+
     def _set(self, delivery_id: int, **values: Any) -> None:
         with self._ledger.write() as conn:
             conn.execute(messages.update().where(messages.c.id == delivery_id).values(**values))
 
 
-def failing(ledger: Ledger, flywheel: str) -> list[Delivery]:
-    """A flywheel's messages that were tried and are not delivered, longest waiting first."""
-    wanted = [messages.c[field] for field in Delivery.__struct_fields__]
-    tried = messages.c.delivered_at.is_(None) & (messages.c.attempts > 0) & (messages.c.flywheel == flywheel)
+def undelivered(ledger: Ledger, flywheel: str) -> list[Delivery]:
+    """A flywheel's messages that have not arrived, longest waiting first; one without `error` was not tried yet."""
+    waiting = messages.c.delivered_at.is_(None) & (messages.c.flywheel == flywheel)
     with ledger.read() as conn:
         return [
-            Delivery(**row._mapping)
-            for row in conn.execute(sa.select(*wanted).where(tried).order_by(messages.c.id))
+            Delivery(**row._mapping) for row in conn.execute(_deliveries(waiting).order_by(messages.c.id))
         ]
+
+
+def failing(ledger: Ledger, flywheel: str) -> list[Delivery]:
+    """Those that could not be sent so far."""
+    return [delivery for delivery in undelivered(ledger, flywheel) if delivery.error is not None]
+
+
+def _deliveries(which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(*(messages.c[field] for field in Delivery.__struct_fields__)).where(which)
+
+
+def _due(now: datetime, flywheel: str | None) -> sa.ColumnElement[bool]:
+    due = messages.c.delivered_at.is_(None) & (messages.c.next_at <= now)
+    return due if flywheel is None else due & (messages.c.flywheel == flywheel)
 
 
 def backoff(attempts: int) -> timedelta:
@@ -114,12 +129,12 @@ def signature(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def deliver(outbox: Outbox, post: Post, secret: str | None, *, flywheel: str | None = None) -> Delivered:
+def deliver(outbox: Outbox, post: Post, secret: str, *, flywheel: str | None = None) -> Delivered:
     """Try everything that is due, once; of one flywheel, or of all.
 
     Args:
         post: Sends `(url, body, headers)` and returns the HTTP status; raises when there was no answer.
-        secret: Signs the body as `X-Whorl-Signature: sha256=<hex>`; without one, nothing is signed.
+        secret: Signs the body as `X-Whorl-Signature: sha256=<hex>`.
     """
     sent = failed = 0
     now = outbox.clock.now()
@@ -134,12 +149,14 @@ def deliver(outbox: Outbox, post: Post, secret: str | None, *, flywheel: str | N
     return Delivered(sent, failed)
 
 
-def _attempt(delivery: Delivery, post: Post, secret: str | None) -> str | None:
+def _attempt(delivery: Delivery, post: Post, secret: str) -> str | None:
     """None when it arrived, else why not."""
     body = msgspec.json.encode(delivery.body)
-    headers = {"Content-Type": "application/json", "X-Whorl-Delivery": str(delivery.id)}
-    if secret:
-        headers["X-Whorl-Signature"] = f"sha256={signature(secret, body)}"
+    headers = {
+        "Content-Type": "application/json",
+        "X-Whorl-Delivery": str(delivery.id),
+        "X-Whorl-Signature": f"sha256={signature(secret, body)}",
+    }
     try:
         status = post(delivery.url, body, headers)
     except Exception as error:  # noqa: BLE001 - the reason is kept with the message, and its neighbours go on

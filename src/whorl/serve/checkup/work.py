@@ -95,13 +95,13 @@ def cycles(root: Path, ledger: Ledger, now: datetime) -> Iterator[Check]:
 
 
 def outbox(ledger: Ledger) -> Iterator[Check]:
-    """Messages that were tried and did not arrive."""
+    """Messages that could not be sent."""
     for flywheel in flywheels.names(ledger):
         failed = failing(ledger, flywheel)
         if failed:
             first = failed[0]
             message = f"{len(failed)} message(s) did not arrive; the oldest was tried {first.attempts} times: {first.error}."
-            hint = "Check the address in [release] or [monitor], and its server; they are tried again by themselves."
+            hint = "Check the address in [release] or [monitor], its server, and [release] secret_env; they are tried again by themselves."
             yield Check.warn("outbox", flywheel, message, hint)
         else:
             yield Check.ok("outbox", flywheel, "Nothing that was tried is left.")

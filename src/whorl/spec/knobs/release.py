@@ -18,7 +18,7 @@ class ReleaseSpec(Knobs, frozen=True, kw_only=True):
     stages: Annotated[list[str], knob("Stages of a rollout; this version knows 'full'.")] = msgspec.field(
         default_factory=lambda: ["full"]
     )
-    webhook: Annotated[str | None, knob("URL told of a release (external) and of alerts, signed.")] = None
+    webhook: Annotated[str | None, knob("'external': URL that is asked for a release, signed.")] = None
     secret_env: Annotated[str, knob("Environment variable that holds the webhook's signing key.")] = (
         "WHORL_WEBHOOK_SECRET"
     )
