@@ -62,7 +62,7 @@ class Workspace:
         self.spec_hash = spec_hash(spec)
         self.holdout_key = holdout_key
         self._scratch = TemporaryDirectory(prefix="whorl-", ignore_cleanup_errors=True)
-        self.lake = Lake(root / "lake", spec.name, spec, ledger.uuid)
+        self.lake = self.lake_of(spec)
         self.engine = Engine(Path(self._scratch.name), memory_limit=memory_limit, allowed=[root])
         self.inbox = Inbox(ledger, inbox_bytes)
         self.journal = Journal(ledger)
@@ -83,6 +83,15 @@ class Workspace:
         """What a stage makes of the spec, made once and kept."""
         made: T | None = self._of_spec.get(make)
         return self._of_spec.setdefault(make, make(self.spec)) if made is None else made
+
+    def newest_spec(self) -> Spec:
+        """The flywheel's last registered spec: this one, unless another process has come with a newer one."""
+        newest = flywheels.newest_hash(self.ledger, self.name)
+        return self.spec if newest in (None, self.spec_hash) else flywheels.spec_of(self.ledger, self.name)
+
+    def lake_of(self, spec: Spec) -> Lake:
+        """The flywheel's lake with the columns of a spec."""
+        return Lake(self.root / "lake", spec.name, spec, self.ledger.uuid)
 
     def mirror_models(self) -> list[str]:
         """Bring MLflow's versions and aliases up to the ledger's; returns what could not be done, to be tried again."""

@@ -71,7 +71,7 @@ def test_each_slot_counts_for_itself(opened: Opened) -> None:
         _log(ws, name)
         batch = ws.inbox.claim(ws.name, "predictions", 10, slot=slot)
         assert batch is not None
-        module._Mover(ws, "predictions", slot, None)._move(batch)
+        module._Mover(ws, ws.lake, ws.spec, "predictions", slot, None)._move(batch)
     assert _ids(ws) == ["a", "b", "c", "d"]
 
 

@@ -6,6 +6,7 @@ appended by those who share `arriving`, here and in `importers/files.py`, and T 
 
 claim (numbered, committed) | append (the lake refuses a number it has) | finish (deleted). A batch that was claimed and
 not finished comes again unchanged. Several may flush at a time: each takes a slot, which counts its batches for itself.
+Rows are laid down as the newest registered spec says: a process of a former one would drop what that added.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,9 +19,11 @@ from whorl.capture.columns import Split
 from whorl.capture.mapping import Kind
 from whorl.capture.sealed import rows_of
 from whorl.clock import as_utc
-from whorl.errors import WhorlError
+from whorl.errors import SchemaMismatch, WhorlError
+from whorl.spec import Spec
 from whorl.storage import marks
 from whorl.storage.inbox_claims import Batch
+from whorl.storage.lake import Lake
 from whorl.storage.lock import take_if_free, wait_for
 from whorl.storage.tables import CAPTURED, TableName
 from whorl.workspace import Workspace
@@ -45,13 +48,17 @@ def flush(ws: Workspace, tell: Tell | None = None) -> int:
     newest = ws.inbox.newest(ws.name)
     if not newest:
         return 0
+    spec = ws.newest_spec()
+    lake = ws.lake if spec is ws.spec else ws.lake_of(spec)
     failures: list[WhorlError] = []
     with _free_slot(ws) as slot:
-        moved = sum(_Mover(ws, kind, slot, tell).move(newest, failures) for kind in CAPTURED)
+        moved = sum(_Mover(ws, lake, spec, kind, slot, tell).move(newest, failures) for kind in CAPTURED)
     # What other flushers have claimed is theirs; once their lock is free they have moved it, or died.
     for behind in ws.inbox.slots_behind(ws.name, newest):
         with wait_for(ws.root, ws.ledger, _slot_lock(ws, behind)):
-            moved += sum(_Mover(ws, kind, behind, tell).move_claimed(failures) for kind in CAPTURED)
+            moved += sum(
+                _Mover(ws, lake, spec, kind, behind, tell).move_claimed(failures) for kind in CAPTURED
+            )
     if failures:
         raise failures[0]
     return moved
@@ -77,9 +84,17 @@ def settled(ws: Workspace) -> datetime:
 class _Mover:
     """Moves the batches of one kind and slot."""
 
-    def __init__(self, ws: Workspace, kind: TableName, slot: int, tell: Tell | None) -> None:
-        self._ws, self._kind, self._slot, self._tell = ws, kind, slot, tell
-        self._split = Split(ws.spec, ws.holdout_key)
+    def __init__(
+        self, ws: Workspace, lake: Lake, spec: Spec, kind: TableName, slot: int, tell: Tell | None
+    ) -> None:
+        self._ws, self._lake, self._spec, self._kind, self._slot, self._tell = (
+            ws,
+            lake,
+            spec,
+            kind,
+            slot,
+            tell,
+        )
 
     def move(self, newest: int, failures: list[WhorlError]) -> int:
         """Claim and move until everything up to row `newest` is moved; under load there would be no other end."""
@@ -102,27 +117,34 @@ class _Mover:
             failures.append(error)
             return 0
 
-    def _widen(self) -> None:
-        """Before rows of a wider type come: others must not write meanwhile, or rewriting the table would never end."""
-        if self._ws.lake.must_widen(self._kind):
-            with wait_for(self._ws.root, self._ws.ledger, _arriving_lock(self._ws)):
-                self._ws.lake.widen(self._kind)
-
     def _move(self, batch: Batch) -> int:
         if not batch.payloads:
             # Another process of this slot has just finished it.
             return 0
         ws, began = self._ws, perf_counter()
-        self._widen()
-        with arriving(ws) as now:
-            received = rows_of(cast(Kind, self._kind), batch.payloads, now, ws.spec, self._split)
-            ws.lake.append(self._kind, received.rows, app=batch.app, version=batch.number)
-        moved = int(received.rows.num_rows) + received.doubles
+        try:
+            moved = self._append(batch, self._spec, self._lake)
+        except SchemaMismatch:
+            if self._spec is ws.spec:
+                raise
+            # The newest spec does not fit what is stored: who brought it is told; what was accepted goes on.
+            moved = self._append(batch, ws.spec, ws.lake)
         if self._tell is not None:
             age = ws.clock.now() - min(at for at, _ in batch.payloads)
             self._tell(ws.name, self._kind, moved, perf_counter() - began, age.total_seconds())
         ws.inbox.finish(batch)
         return moved
+
+    def _append(self, batch: Batch, spec: Spec, lake: Lake) -> int:
+        ws = self._ws
+        if lake.must_widen(self._kind):
+            # Others must not write meanwhile, or rewriting the table would never end.
+            with wait_for(ws.root, ws.ledger, _arriving_lock(ws)):
+                lake.widen(self._kind)
+        with arriving(ws) as now:
+            received = rows_of(cast(Kind, self._kind), batch.payloads, now, spec, Split(spec, ws.holdout_key))
+            lake.append(self._kind, received.rows, app=batch.app, version=batch.number)
+        return int(received.rows.num_rows) + received.doubles
 
 
 @contextmanager

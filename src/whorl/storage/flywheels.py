@@ -79,6 +79,13 @@ def spec_of(ledger: Ledger, name: str, spec_hash: str | None = None) -> Spec:
         ) from error
 
 
+def newest_hash(ledger: Ledger, name: str) -> str | None:
+    """The hash of a flywheel's last spec; None when there is no such flywheel."""
+    with ledger.read() as conn:
+        last = _last_version(conn, name)
+    return None if last is None else str(last.hash)
+
+
 def names(ledger: Ledger) -> list[str]:
     """Every flywheel, in order of name."""
     with ledger.read() as conn:
