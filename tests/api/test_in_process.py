@@ -8,6 +8,7 @@ from litestar.testing import TestClient
 from server_process import SPEC
 
 from whorl.api.app import make_app
+from whorl.capture.flush import flush
 from whorl.errors import SpecError, StorageError, WorkspaceHeld
 from whorl.serve.service import Service
 from whorl.storage.inbox import Inbox
@@ -83,3 +84,19 @@ def test_a_workspace_has_one_server_and_a_server_no_flywheel_twice(
         Service([spec_path], service.root)
     with pytest.raises(SpecError, match="different names"):
         Service([spec_path, spec_path], tmp_path / "other")
+
+
+def test_labels_that_wait_for_their_prediction_are_listed_in_pages(
+    service: Service, client: TestClient
+) -> None:
+    told = [{"transaction_id": f"nobody{n}", "ground_truth": {"is_fraud": True}} for n in range(3)]
+    assert client.post("/v1/flywheels/fraud/labels", json={"records": told}).status_code == 202
+    flush(service.wheel("fraud").ws)
+    seen, before = [], "0"
+    while before is not None:
+        shown = client.get("/v1/flywheels/fraud/labels/unmatched", params={"limit": 2, "before": before})
+        assert shown.status_code == 200, shown.text
+        seen += [label["prediction_id"] for label in shown.json()["items"]]
+        before = shown.json()["next"]
+    assert sorted(seen) == ["nobody0", "nobody1", "nobody2"]
+    assert client.get("/v1/flywheels/fraud/labels/ambiguous").json() == {"items": [], "next": None}

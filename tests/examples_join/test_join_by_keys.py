@@ -33,6 +33,7 @@ def test_cardinality(tmp_path: Path, cardinality: str, labelled: list[str], ambi
     assert known == labelled
     assert (counts["labels.ambiguous"], counts["labels.unmatched"]) == (ambiguous, 0)
     assert [row["candidates"] for row in listed] == [["p0", "p1", "p2"]] * ambiguous
+    assert [dict(row["keys"]) for row in listed] == [{"order": "o1", "shop": "s"}] * ambiguous
 
 
 def test_one_is_joined_while_only_one_fits(tmp_path: Path) -> None:

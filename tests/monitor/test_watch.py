@@ -110,7 +110,8 @@ def test_what_was_said_is_not_said_again_until_it_has_cooled_down(shop: Open) ->
     one.sales(10)
     one.learns([f"nobody{i}" for i in range(30)], True, 5.0)
     as_of = one.until(11)
-    assert kinds(watch(one.ws, as_of)) == ["unmatched_labels"]
+    [said] = watch(one.ws, as_of)
+    assert (said.kind, "whorl labels list --unmatched" in said.message) == ("unmatched_labels", True)
     one.clock.advance(timedelta(days=2, seconds=-1))
     assert watch(one.ws, as_of) == []
     one.clock.advance(timedelta(seconds=1))

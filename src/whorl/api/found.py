@@ -1,20 +1,26 @@
-"""Routes that list what the flywheel found and made: cases, datasets, findings."""
+"""Routes that list what the flywheel found and made: cases, labels that fit nowhere, datasets, findings."""
 
+from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+import pyarrow as pa
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
+from litestar.params import FromQuery, QueryParameter
 
 from whorl.api.auth import needs
 from whorl.api.failures import FAILURES, BodyError
 from whorl.api.pages import Limit, Page, page
+from whorl.examples.join import Examples
 from whorl.records import DatasetVersion, Record
 from whorl.serve.runner import Wheel
 from whorl.storage import dataset_versions, findings
 from whorl.storage.findings import Raised
+
+Place = Annotated[int, QueryParameter(ge=0, description="`next` of the page before.")]
 
 
 class CaseShown(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -36,6 +42,19 @@ class CaseShown(Record, frozen=True, kw_only=True, omit_defaults=False):
     model_version: str | None
 
 
+class LabelShown(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """A label that is joined with no prediction; `candidates`: the predictions that an ambiguous one fits."""
+
+    id: str | None
+    prediction_id: str | None
+    keys: dict[str, str] | None
+    value: Any
+    source: str | None
+    time: datetime
+    received_at: datetime
+    candidates: list[str] = msgspec.field(default_factory=list)
+
+
 class FoundRoutes(Controller):
     path = "/v1/flywheels/{name:str}"
     opt = needs("read")
@@ -51,6 +70,20 @@ class FoundRoutes(Controller):
     ) -> Page[CaseShown]:
         found = _cases(wheel, cycle, before, limit + 1)
         return page(found, limit, lambda case: f"{case.severity!r}:{case.id}")
+
+    @get("/labels/unmatched", sync_to_thread=True, tags=["labels"], responses=FAILURES,
+         summary="Labels that wait for their prediction, the longest waiting first")  # fmt: skip
+    def unmatched_labels(
+        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: Place = 0
+    ) -> Page[LabelShown]:
+        return _labels(wheel, Examples.unmatched, limit, before)
+
+    @get("/labels/ambiguous", sync_to_thread=True, tags=["labels"], responses=FAILURES,
+         summary="Labels that fit several predictions, the last received first")  # fmt: skip
+    def ambiguous_labels(
+        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: Place = 0
+    ) -> Page[LabelShown]:
+        return _labels(wheel, Examples.ambiguous, limit, before)
 
     @get("/datasets", sync_to_thread=True, tags=["datasets"], responses=FAILURES,
          summary="Dataset versions, newest first")  # fmt: skip
@@ -93,6 +126,18 @@ def _cases(wheel: Wheel, cycle: str | None, before: str | None, limit: int) -> l
     columns = ", ".join(CaseShown.__struct_fields__)
     sql = f"SELECT {columns} FROM {relation} WHERE {' AND '.join(where)} ORDER BY severity DESC, id LIMIT {limit}"
     return [msgspec.convert(row, CaseShown) for row in wheel.ws.engine.query(sql, params).to_pylist()]
+
+
+def _labels(
+    wheel: Wheel, which: Callable[[Examples, int, int], pa.Table], limit: int, skipped: int
+) -> Page[LabelShown]:
+    """They have no key of their own: a place in the list is how many come before it."""
+    ws = wheel.ws
+    # Its own, for others may ask at the same time.
+    with closing(Examples(ws.lake, ws.engine, ws.spec, ws.clock.now())) as examples:
+        rows = which(examples, limit + 1, skipped).to_pylist()
+    found = [msgspec.convert({**row, "keys": dict(row["keys"] or {})}, LabelShown) for row in rows]
+    return page(found, limit, lambda _: skipped + limit)
 
 
 def _key(before: str) -> tuple[float, str]:

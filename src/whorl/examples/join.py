@@ -11,14 +11,14 @@ from typing import Any
 import pyarrow as pa
 
 from whorl.clock import as_utc
-from whorl.examples.columns import STATUSES
+from whorl.examples.columns import KEY, STATUSES, label_keys
 from whorl.examples.coverage import coverage
 from whorl.examples.other_names import by_one_name
 from whorl.examples.steps import add_label_steps, conflicts, example_steps, in_window
 from whorl.spec import Spec
 from whorl.storage.engine import Engine, Steps
 from whorl.storage.lake import Lake
-from whorl.storage.sql_types import instant_literal
+from whorl.storage.sql_types import instant_literal, quoted, text_literal
 
 _numbers = count(1)
 
@@ -94,19 +94,13 @@ class Examples:
         """How much of the truth is known and how late it comes; see `coverage.py`."""
         return coverage(self._engine, self.name, self.as_of, self._spec.task)
 
-    def unmatched(self, limit: int = 100) -> pa.Table:
+    def unmatched(self, limit: int = 100, offset: int = 0) -> pa.Table:
         """Labels that wait for their prediction, the longest waiting first."""
-        return self._engine.query(
-            self._label_steps().sql(f"SELECT * FROM unmatched_labels ORDER BY received_at, id LIMIT {limit}")
-        )
+        return self._label_list("unmatched_labels ORDER BY received_at, id", limit, offset)
 
-    def ambiguous(self, limit: int = 100) -> pa.Table:
+    def ambiguous(self, limit: int = 100, offset: int = 0) -> pa.Table:
         """Labels that fit several predictions, whose ids are in `candidates`; the last received first."""
-        return self._engine.query(
-            self._label_steps().sql(
-                f"SELECT * FROM ambiguous_labels ORDER BY received_at DESC, id LIMIT {limit}"
-            )
-        )
+        return self._label_list("ambiguous_labels ORDER BY received_at DESC, id", limit, offset)
 
     def messages(self) -> pa.Table:
         """What was sent in each prediction that has messages: `id` and `messages`, a list of JSON objects.
@@ -128,10 +122,16 @@ class Examples:
         """Drop the temporary table."""
         self._engine.drop(self._table)
 
+    def _label_list(self, which: str, limit: int, offset: int) -> pa.Table:
+        sql = self._label_steps().sql(f"SELECT * FROM {which} LIMIT {limit} OFFSET {offset}")
+        return self._engine.query(sql)
+
     def _label_steps(self) -> Steps:
         """What became of each label, over the predictions that the examples hold."""
         steps = Steps().add("completed_predictions", f"SELECT * FROM {self.name}", inline=True)
-        label = "id, time, received_at, prediction_id, value, source"
+        named = ", ".join(f"{text_literal(key)}: {quoted(KEY + key)}" for key in label_keys(self._spec))
+        keys = f"MAP {{{named}}}" if named else "NULL::MAP(VARCHAR, VARCHAR)"
+        label = f"id, time, received_at, prediction_id, value, source, {keys} AS keys"
         return (
             add_label_steps(steps, self._spec, self.as_of, self._labels)
             .add("unmatched_labels", f"SELECT {label} FROM label_matches WHERE matches = 0", inline=True)

@@ -84,13 +84,15 @@ def _data(ws: Workspace, as_of: datetime) -> list[Finding]:
     if unmatched and unmatched > MANY_UNMATCHED * (known + unmatched):
         found.append(
             Finding(kind="unmatched_labels", severity="warning", value=float(unmatched),
-                    message=f"{unmatched:,} labels match no prediction ({known:,} do). Check [labels] on and the ids.")
+                    message=f"{unmatched:,} labels match no prediction ({known:,} do). Check [labels] on and the ids: "
+                    "whorl labels list --unmatched.")
         )  # fmt: skip
     ambiguous = counts["labels.ambiguous"]
     if ambiguous:
         found.append(
             Finding(kind="ambiguous_labels", severity="warning", value=float(ambiguous),
-                    message=f"{ambiguous:,} labels match several predictions and were not joined. See [labels] cardinality.")
+                    message=f"{ambiguous:,} labels match several predictions and were not joined. See [labels] cardinality, and "
+                    "whorl labels list --ambiguous.")
         )  # fmt: skip
     conflicts = counts["conflicts"]
     if conflicts:
