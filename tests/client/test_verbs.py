@@ -73,7 +73,11 @@ class Bad:
         raise RuntimeError("no")
 
 
-@pytest.mark.parametrize("record", [[1], "text", None, {"a": Bad()}, {"a": "\ud800"}], ids=repr)
+@pytest.mark.parametrize(
+    "record",
+    [[1], "text", None, {"a": Bad()}, {"a": "\ud800"}],
+    ids=["list", "text", "nothing", "raises", "surrogate"],
+)
 def test_what_is_no_record_is_counted_and_nothing_is_raised(connect: Connect, record: Any) -> None:
     client = connect()
     client.log_prediction(record)
