@@ -10,7 +10,7 @@ from whorl.capture.values import TIME_HINT, Notes, identifier, refusal, text_of
 from whorl.records import Prediction
 from whorl.spec import Spec
 
-_INPUTS = frozenset(("messages", "items", "content"))
+INPUTS = frozenset(("messages", "items", "content"))
 
 
 class Predictions:
@@ -33,7 +33,7 @@ class Predictions:
         features = self._features.read(raw, notes)
         time = self._time(raw, received_at, notes)
         if time is None:
-            if features or not _INPUTS.isdisjoint(answers):
+            if features or not INPUTS.isdisjoint(answers):
                 time = self._logged_at(raw, received_at, notes)
                 if time is None:
                     raise refusal("time", "there is no time.", self._fields.time.text, TIME_HINT)

@@ -15,11 +15,12 @@ import pyarrow.ipc
 
 from whorl.capture.columns import Split, misfit, received_rows, repeated, row_maker, waiting_schema
 from whorl.capture.mapping import Kind
+from whorl.capture.predictions import INPUTS
 from whorl.capture.values import MAX_RECORD_BYTES, refusal
 from whorl.errors import RecordError
 from whorl.records import Feedback, Label, Prediction, Span
 from whorl.spec import Spec
-from whorl.storage.tables import TIME, lake_schemas
+from whorl.storage.tables import FEATURE, TIME, lake_schemas
 
 Captured = Prediction | Label | Feedback | Span
 C = TypeVar("C", Prediction, Label, Feedback, Span)
@@ -170,10 +171,13 @@ def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _timed(waiting: pa.Table, accepted_us: Ints, received_us: Ints) -> pa.Table:
-    """Answers that came without a time, with that of their receipt."""
+    """Answers that came without a time, with that of their receipt. What holds inputs has said its time itself."""
     place = waiting.schema.get_field_index("time")
     time_us = waiting.column(place).cast(pa.int64()).to_numpy()
     arrived = time_us == accepted_us
+    for name in waiting.column_names if arrived.any() else ():
+        if name in INPUTS or name.startswith(FEATURE):
+            arrived &= waiting.column(name).is_null().to_numpy()
     if not arrived.any():
         return waiting
     times = pa.array(np.where(arrived, received_us, time_us)).cast(TIME)
