@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CLAIMS = ("imports", "client", "hotel", "fraud_handbook", "pii")
+CLAIMS = ("imports", "client", "capture", "capture_soak", "hotel", "fraud_handbook", "pii")
 
 if __name__ == "__main__":
     failed = [
