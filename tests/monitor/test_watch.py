@@ -211,3 +211,37 @@ def test_without_a_webhook_nothing_waits(shop: Open) -> None:
     weeks(one, [0.5])
     assert watch(one.ws, one.until(7))
     assert Outbox(one.ws.ledger).due(one.clock.now()) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "gap", "found"),
+    [
+        ((0.9, 0.6), 0.05, ["protected_gap"]),
+        ((0.9, 0.6), 0.3, []),
+        ((0.9, 0.85), 0.05, []),
+        ((0.9, 0.9), 0.0, []),
+    ],
+)
+def test_a_protected_group_that_is_served_worse_is_found(
+    shop: Open, right: tuple[float, float], gap: float, found: list[str]
+) -> None:
+    one = shop(WATCH + f"protected_gap = {gap}", schema='protected = ["age_band"]')
+    for number, (share, band) in enumerate(zip(right, ("young", "old"), strict=True)):
+        weeks(one, [share], first=number, g_age_band=band)
+    seen = watch(one.ws, one.until(14))
+    assert kinds(seen) == found
+    for finding in seen:
+        assert finding.facts["groups"] == ["age_band = old"]
+        assert "age_band = old: accuracy 0.6" in finding.message
+    assert watch(one.ws, one.until(14.5)) == []
+
+
+def test_few_rows_or_rows_of_a_former_champion_say_nothing_about_a_protected_group(shop: Open) -> None:
+    one = shop(WATCH, schema='protected = ["age_band"]')
+    weeks(one, [0.95], g_age_band="young")
+    weeks(one, [0.1], n=40, first=1, g_age_band="old")
+    assert watch(one.ws, one.until(14)) == []
+    weeks(one, [0.1], first=2, g_age_band="old")
+    one.until(21)
+    one.crowned(one.scored({"w0-0001": 0.5}))
+    assert watch(one.ws, one.clock.now()) == []

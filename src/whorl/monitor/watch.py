@@ -9,8 +9,9 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from whorl.monitor.quality import PeriodQuality, quality, watched_metric
+from whorl.monitor.quality import PeriodQuality, quality, quality_by_protected, watched_metric
 from whorl.records import Finding
+from whorl.stats.estimate import Estimate
 from whorl.storage.ledger.tables import findings as table
 from whorl.storage.outbox import Outbox
 from whorl.workspace import Workspace
@@ -28,7 +29,7 @@ def watch(ws: Workspace, as_of: datetime) -> list[Finding]:
 
 def new_findings(ws: Workspace, as_of: datetime) -> list[Finding]:
     """What is wrong as of a time, but for what was raised within `[monitor] cooldown`. Nothing is raised yet."""
-    found = [*_decay(ws, quality(ws, as_of)), *_data(ws, as_of)]
+    found = [*_decay(ws, quality(ws, as_of)), *_unfair(ws, as_of), *_data(ws, as_of)]
     with ws.ledger.read() as connection:
         return [finding for finding in found if not _cooling(connection, ws, finding)]
 
@@ -74,6 +75,41 @@ def _decay(ws: Workspace, periods: list[PeriodQuality]) -> list[Finding]:
                     value=last.value, threshold=monitor.decay, facts=facts)
         )  # fmt: skip
     return found
+
+
+def _unfair(ws: Workspace, as_of: datetime) -> list[Finding]:
+    """Protected groups for whom the champion of now is surely worse than for the others; one finding for all of them."""
+    moved, metric = next(iter(ws.registry.changes(limit=1)), None), watched_metric(ws)
+    gap = ws.spec.monitor.protected_gap
+    since = moved.at if moved else None
+    worse = [found for found in quality_by_protected(ws, as_of, since) if found.apart > gap]
+    if not worse:
+        return []
+    worst = max(worse, key=lambda found: found.apart)
+    said = "; ".join(
+        f"{one.name}: {metric.name} {_figures(one.group)}, others {_figures(one.others)}" for one in worse
+    )
+    facts = {
+        "metric": metric.name,
+        "champion": moved.model_id if moved else None,
+        "period": worst.period.isoformat(),
+        "groups": [one.name for one in worse],
+    }
+    message = f"Quality for protected groups lies more than {gap:g} below that for the others: {said}."
+    return [
+        Finding(
+            kind="protected_gap",
+            severity="warning",
+            message=message,
+            value=worst.apart,
+            threshold=gap,
+            facts=facts,
+        )
+    ]
+
+
+def _figures(found: Estimate) -> str:
+    return f"{found.value:.4f} [{found.low:.4f}, {found.high:.4f}] of {found.n:,} rows"
 
 
 def _data(ws: Workspace, as_of: datetime) -> list[Finding]:

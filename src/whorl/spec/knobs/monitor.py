@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from msgspec import Meta
+
 from whorl.spec.duration import Duration
 from whorl.spec.knobs.knob import Count, Knobs, knob
 
@@ -15,7 +17,16 @@ class MonitorSpec(Knobs, frozen=True, kw_only=True):
     decay: Annotated[
         float | None, knob("A loss against the first period whose interval exceeds this is decay.")
     ] = None
-    min_rows: Annotated[Count, knob("Periods with fewer judged rows are not judged.", "rows")] = 50
+    protected_gap: Annotated[
+        Annotated[float, Meta(ge=0)],
+        knob(
+            "A group of [schema] protected whose interval lies more than this on the worse side of the others' is a finding.",
+            "metric",
+        ),
+    ] = 0.05
+    min_rows: Annotated[
+        Count, knob("Periods and protected groups with fewer judged rows are not judged.", "rows")
+    ] = 50
     start_cycle: Annotated[bool, knob("A decay finding starts a cycle, beside the cadence.")] = False
     cooldown: Annotated[
         Duration,

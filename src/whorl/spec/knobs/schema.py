@@ -51,7 +51,7 @@ class SchemaSpec(Knobs, frozen=True, kw_only=True):
     segments: Annotated[list[str], knob("Features whose slices must not get worse.")] = []
     protected: Annotated[
         dict[str, str] | list[str],
-        knob("Fairness groups, watched and never features: names, or name = path."),
+        knob("Fairness groups, watched ([monitor] protected_gap) and never features: names, or name = path."),
     ] = []
     features: Annotated[
         dict[str, FeatureType | FeatureSpec], knob("What the model sees: name = type, or { type, path }.")
