@@ -76,4 +76,5 @@ def judge(logs: LoggerProvider, response_id: str) -> None:
     logs.get_logger("judge").emit(_logs.LogRecord(event_name="gen_ai.evaluation.result", attributes=about))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
