@@ -73,6 +73,18 @@ def test_uncertain_and_wrong(shop: Open) -> None:
     assert held(one) == {"uncertain": set(IDS[:10]), "wrong": set(IDS[10:17])}
 
 
+@pytest.mark.parametrize(("by", "found"), [("entropy", range(10)), ("margin", range(10, 20))])
+def test_uncertain_by_all_classes_or_by_the_two_likeliest(shop: Open, by: str, found: range) -> None:
+    sections = reasons(uncertain=0.05).replace("{ ", f'{{ uncertain_by = "{by}", ', 1)
+    one = shop(sections, head='task = "multiclass"')
+    begun(one, value="a")
+    flat, torn = {"a": 0.4, "b": 0.2, "c": 0.2, "d": 0.2}, {"a": 0.49, "b": 0.49, "c": 0.01, "d": 0.01}
+    sure = {"a": 0.97, "b": 0.01, "c": 0.01, "d": 0.01}
+    scores = [flat if i < 10 else torn if i < 20 else sure for i in range(N)]
+    later(one, ["a"] * N, scores=[list(one.items()) for one in scores])
+    assert held(one) == {"uncertain": {IDS[i] for i in found}}
+
+
 def test_equal_scores_are_all_alike_and_none_is_uncertain(shop: Open) -> None:
     one = shop(reasons(uncertain=0.05))
     begun(one)

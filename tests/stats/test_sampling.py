@@ -1,4 +1,4 @@
-"""Unequal-probability picks: chances add up, picks come as often as they should, and estimates from them are honest."""
+"""Unequal-probability picks: chances add up, and picks come as often as they should."""
 
 import math
 from typing import Any
@@ -11,7 +11,6 @@ from hypothesis.extra import numpy as arrays
 from scipy import stats
 
 from whorl.stats.hashed_uniform import hashed_uniform
-from whorl.stats.horvitz_thompson import weighted_back
 from whorl.stats.inclusion import inclusion_probabilities, systematic_sample
 
 SIZES = arrays.arrays(np.float64, st.integers(0, 40), elements=st.one_of(st.just(0.0), st.floats(1e-6, 1e6)))
@@ -100,29 +99,3 @@ def test_hashes_are_uniform_and_independent_between_seeds_and_stable() -> None:
     assert ((one >= 0) & (one < 1)).all()
     assert hashed_uniform(["größe", ""], "s").tolist() == hashed_uniform(iter(["größe", ""]), "s").tolist()
     assert hashed_uniform([], "s").shape == (0,)
-
-
-def test_weighted_back_covers_and_the_plain_mean_of_picked_rows_does_not() -> None:
-    random = np.random.default_rng(1)
-    value = random.gamma(2.0, size=5000)
-    chance = inclusion_probabilities(value**1.5 + 0.2, 400)
-    true, hits, plain_hits = value.mean(), 0, 0
-    for draw in range(300):
-        picked = systematic_sample(chance, random.random(5000), f"{draw}")
-        estimate = weighted_back(value[picked], chance[picked])
-        hits += estimate.low <= true <= estimate.high
-        error = value[picked].std(ddof=1) / math.sqrt(len(picked))
-        plain_hits += abs(value[picked].mean() - true) < 1.96 * error
-    assert hits / 300 > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 300) - 0.02
-    assert plain_hits == 0
-
-
-def test_weighted_back_refuses_when_a_few_rows_carry_it() -> None:
-    refused = weighted_back([1.0] * 100, [1.0] * 98 + [0.0001] * 2)
-    assert math.isnan(refused.value)
-    assert math.isnan(refused.low)
-    assert refused.n == 100
-    assert math.isnan(weighted_back([], []).value)
-    assert weighted_back([1.0, 3.0] * 20, [0.5] * 40).value == 2.0
-    with pytest.raises(ValueError, match="above 0"):
-        weighted_back([1.0], [0.0])

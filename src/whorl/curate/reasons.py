@@ -4,6 +4,8 @@ Rules and what SQL can say are computed in the engine; novelty and the differenc
 on arrays.
 """
 
+from math import nan
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ from whorl.models.model import Model
 from whorl.spec import Spec
 from whorl.spec.knobs import ReasonsSpec
 from whorl.stats.novelty import fit, score
+from whorl.stats.uncertainty import margin
 from whorl.storage.tables import FEATURE
 
 Bools = npt.NDArray[np.bool_]
@@ -54,14 +57,14 @@ def find_reasons(
     """Every reason that at least one row has, the user's first.
 
     Args:
-        candidates: Rows with `rule_columns`, `label`, `score`, `p_true`, `entropy` and the features.
+        candidates: Rows with `rule_columns`, `label`, `score`, `p_true`, `entropy`, `scores` and the features.
         class_share: Share of each class (as text) among labelled training rows.
         previous: The previous champion; None when there is none that can be asked.
         ordinary: Feature columns of rows the model was trained on; None switches novelty off.
     """
     found = [_rule(candidates, position, rule.name) for position, rule in enumerate(spec.curate.rules)]
     knobs, ones = spec.curate.reasons, np.ones(candidates.num_rows)
-    found.append(Reason("uncertain", _top(_column(candidates, "entropy"), knobs.uncertain), ones))
+    found.append(Reason("uncertain", _top(_unsure(candidates, spec), knobs.uncertain), ones))
     found.append(_wrong(candidates, knobs))
     if spec.task == "regression":
         error = np.abs(_column(candidates, "score") - _column(candidates, "label"))
@@ -89,6 +92,17 @@ def feature_columns(spec: Spec) -> list[str]:
 def _rule(candidates: pa.Table, position: int, name: str) -> Reason:
     rows = candidates[f"rule_{position}"].to_numpy(zero_copy_only=False).astype(np.bool_)
     return Reason(name, rows, _column(candidates, f"severity_{position}"))
+
+
+def _unsure(candidates: pa.Table, spec: Spec) -> Floats:
+    if spec.curate.reasons.uncertain_by == "entropy" or spec.task not in ("binary", "multiclass"):
+        return _column(candidates, "entropy")
+    if spec.task == "binary":
+        return 1 - margin(_column(candidates, "score"))
+    given = [dict(scores) if scores else None for scores in candidates["scores"].to_pylist()]
+    classes = sorted({name for scores in given if scores for name in scores})
+    rows = [[scores.get(name, 0.0) if scores else nan for name in classes] for scores in given]
+    return 1 - margin(np.array(rows, dtype=np.float64).reshape(len(rows), len(classes)))
 
 
 def _wrong(candidates: pa.Table, knobs: ReasonsSpec) -> Reason:

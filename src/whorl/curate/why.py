@@ -16,7 +16,7 @@ from whorl.storage.tables import FEATURE
 from whorl.workspace import Workspace
 
 _BUILT_IN = {
-    "uncertain": "among the most uncertain predictions (entropy)",
+    "uncertain": "among the most uncertain predictions ([curate.reasons] uncertain_by)",
     "wrong": "the true class had been given a low probability",
     "large_error": "among the largest absolute errors",
     "changed": "champion and previous champion differ",

@@ -1,7 +1,7 @@
 """Drawing a fixed number of rows with unequal, known chances, so that what was picked can be weighted back.
 
-`inclusion_probabilities` says how likely each row is to be picked; `systematic_sample` picks. Estimates from the picked
-rows are in `horvitz_thompson.py`.
+`inclusion_probabilities` says how likely each row is to be picked; `systematic_sample` picks. Rows
+picked so stand for all when each is weighted by 1 / its chance: see `datasets/rows.py`.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""How unsure a classifier says it is: entropy and margin of its probabilities. What it does not know it cannot say.
+"""How unsure a classifier says it is between its two likeliest classes. What it does not know it cannot say.
 
 Source: Settles (2009), Active Learning Literature Survey, section 3.1.
 """
@@ -9,24 +9,10 @@ import numpy.typing as npt
 from whorl.stats.arrays import Floats
 
 
-def entropy(probability: npt.ArrayLike) -> Floats:
-    """Entropy (n,) in [0, 1]: 0 is certain, 1 is all classes alike, whatever their number.
+def margin(probability: npt.ArrayLike) -> Floats:
+    """Lead (n,) of the likeliest class over the second, in [0, 1]: 0 is undecided, 1 is certain.
 
     Probability is (n, k), or (n,) for the positive class of two; nan where a row holds one; nan for a single class.
-
-    >>> entropy([0.5, 1.0]).round(3).tolist(), entropy([[0.7, 0.2, 0.1]]).round(3).tolist()
-    ([1.0, 0.0], [0.73])
-    """
-    p = _by_class(probability)
-    if p.shape[1] < 2:
-        return np.full(len(p), np.nan)
-    each = np.where(p == 0, 0.0, -p * np.log(np.where(p == 0, 1.0, p)))
-    share: Floats = each.sum(axis=1) / np.log(p.shape[1])
-    return share
-
-
-def margin(probability: npt.ArrayLike) -> Floats:
-    """Lead (n,) of the likeliest class over the second, in [0, 1]: 0 is undecided, 1 is certain. Shapes as `entropy`.
 
     >>> margin([0.5, 0.9]).round(3).tolist(), margin([[0.7, 0.2, 0.1]]).round(3).tolist()
     ([0.0, 0.8], [0.5])

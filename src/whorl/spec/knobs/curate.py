@@ -20,8 +20,14 @@ class RuleSpec(Knobs, frozen=True, kw_only=True):
 
 class ReasonsSpec(Knobs, frozen=True, kw_only=True):
     uncertain: Annotated[
-        Share, knob("Mine the most uncertain share of the new rows (entropy); 0 switches it off.", "share")
+        Share, knob("Mine the most uncertain share of the new rows; 0 switches it off.", "share")
     ] = 0.05
+    uncertain_by: Annotated[
+        Literal["entropy", "margin"],
+        knob(
+            "Uncertain is who has much entropy over all classes, or a small margin between the two likeliest (for two classes the same)."
+        ),
+    ] = "entropy"
     wrong: Annotated[
         Share,
         knob("Mine rows whose true class had a probability below this; 0 switches it off.", "probability"),
