@@ -100,3 +100,11 @@ def test_labels_that_wait_for_their_prediction_are_listed_in_pages(
         before = shown.json()["next"]
     assert sorted(seen) == ["nobody0", "nobody1", "nobody2"]
     assert client.get("/v1/flywheels/fraud/labels/ambiguous").json() == {"items": [], "next": None}
+
+
+def test_a_media_type_that_is_not_taken_is_told_which_are(client: TestClient) -> None:
+    answer = client.post(PREDICTIONS, content=b"a=1", headers={"content-type": "text/plain"})
+    assert answer.status_code == 415
+    hint = answer.json()["error"]["hint"]
+    assert "application/json" in hint
+    assert "application/x-ndjson" in hint

@@ -59,6 +59,46 @@ def test_init_guesses_nested_records(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def _written(path: Path, columns: str, rows: list[str]) -> Path:
+    path.write_text("\n".join([columns, *rows]), encoding="utf-8")
+    return path
+
+
+def test_init_guesses_tickets_with_their_text_and_who_wrote_them(tmp_path: Path) -> None:
+    rows = [
+        f"{n},2025-01-{n % 28 + 1:02d},u{n % 50},word{n} is broken,en,{'bug' if n % 2 else 'bill'}"
+        for n in range(200)
+    ]
+    path = _written(tmp_path / "tickets.csv", "id,when,user,text,lang,label", rows)
+    assert run("init", tmp_path / "made", "--from", path).exit_code == 0
+    spec = load_spec(tmp_path / "made" / "flywheel.toml")
+    assert (spec.task, spec.schema.time, spec.schema.group) == ("multiclass", "when", "user")
+    assert {name: feature.type for name, feature in spec.features.items()} == {
+        "text": "text",
+        "lang": "category",
+    }
+    assert spec.train.trainer == "linear-text"
+
+
+def test_init_makes_no_feature_of_what_may_be_the_truth(tmp_path: Path) -> None:
+    rows = [f"{n},2025-01-{n % 28 + 1:02d},{n * 1.5},b,{n * 7.3},2025-02-01" for n in range(60)]
+    path = _written(tmp_path / "price.csv", "id,time,sqm,city,price,label_time", rows)
+    said = run("init", tmp_path / "made", "--from", path)
+    assert said.exit_code == 0, said.output
+    assert "perhaps the label is price, a regression task" in said.output
+    text = (tmp_path / "made" / "flywheel.toml").read_text(encoding="utf-8")
+    assert '\n#label = "price"\n' in text
+    spec = load_spec(tmp_path / "made" / "flywheel.toml")
+    assert (spec.schema.label, set(spec.features)) == (None, {"sqm", "city"})
+
+
+def test_init_knows_a_loan_that_defaulted(tmp_path: Path) -> None:
+    rows = [f"L{n},2025-01-{n % 28 + 1:02d},{n},{n % 3 == 0}".lower() for n in range(60)]
+    path = _written(tmp_path / "loans.csv", "loan_id,when,amount,defaulted", rows)
+    assert run("init", tmp_path / "made", "--from", path).exit_code == 0
+    assert load_spec(tmp_path / "made" / "flywheel.toml").schema.label == "defaulted"
+
+
 @pytest.mark.parametrize("name", ["missing.csv", "what.bin"])
 def test_init_says_what_it_cannot_read(tmp_path: Path, name: str) -> None:
     (tmp_path / "what.bin").write_bytes(b"\0")

@@ -23,7 +23,7 @@ JSON, NDJSON, ARROW = "application/json", "application/x-ndjson", "application/v
 # What is decoded, mapped and kept at a time.
 SLICE_BYTES = 4 << 20
 _PIECE = 1 << 20
-_SHAPES = 'Send one record, {"records": [...]}, or NDJSON as application/x-ndjson.'
+_SHAPES = 'Send one record or {"records": [...]} as application/json, or NDJSON as application/x-ndjson.'
 _decode = msgspec.json.Decoder().decode
 
 

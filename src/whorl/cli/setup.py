@@ -38,15 +38,15 @@ def init(
         raise StateError(
             "There is one already.", where=str(path), hint="Edit it, or write over it with --force."
         )
-    schema, guessed = None, None
+    schema, perhaps, guessed = None, None, None
     if extract is not None:
         from whorl.capture.importers.guess import guess_schema
 
         found = guess_schema(extract)
-        schema, guessed = found.schema, found.task
+        schema, perhaps, guessed = found.schema, found.perhaps, found.task
         for line in found.said:
             typer.echo(f"guessed: {line}")
-    text = template(name or _name_of(directory), _task(task or guessed or "binary"), schema)
+    text = template(name or _name_of(directory), _task(task or guessed or "binary"), schema, perhaps)
     parse_spec(text, where=str(path))
     directory.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")

@@ -36,12 +36,15 @@ _METRIC: dict[Task, str] = {
 }
 
 
-def template(name: str, task: Task, schema: Mapping[str, Any] | None = None) -> str:
+def template(
+    name: str, task: Task, schema: Mapping[str, Any] | None = None, perhaps: Mapping[str, Any] | None = None
+) -> str:
     """A commented flywheel.toml that can be read as it is.
 
     Args:
         name: Of the flywheel.
         schema: Values of [schema], `features` included, when something is known of the records; default: an example.
+        perhaps: Values of [schema] that may be right: they are written as comments.
 
     >>> print(template("fraud", "binary")[:42])
     # A flywheel, to be edited. Check it with:
@@ -51,13 +54,14 @@ def template(name: str, task: Task, schema: Mapping[str, Any] | None = None) -> 
     for section in sections():
         if not section.inline:
             for place, values in enumerate(chosen.get(section.path, [{}])):
-                parts += ["", *_section(section, values, rest=place == 0)]
+                guesses = perhaps if perhaps and section.path == "schema" else {}
+                parts += ["", *_section(section, values, guesses, rest=place == 0)]
     return "\n".join(parts) + "\n"
 
 
 def _chosen(name: str, task: Task, schema: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """What is set, by section; a section that may come several times has several."""
-    trainer = "external" if task == "generation" else "lightgbm"
+    trainer = "external" if task == "generation" else "linear-text" if _of_words(task, schema) else "lightgbm"
     return {
         "": [{"name": name, "task": task, "automation": "approval"}],
         "schema": [{"id": "id", "time": "time", **schema}],
@@ -73,8 +77,17 @@ def _chosen(name: str, task: Task, schema: Mapping[str, Any]) -> dict[str, list[
     }
 
 
-def _section(section: Section, values: Mapping[str, Any], *, rest: bool) -> Iterator[str]:
-    """One table: its set knobs, then, with `rest`, the others as comments."""
+def _of_words(task: Task, schema: Mapping[str, Any]) -> bool:
+    """Whether classes are to be told by text, and not by numbers."""
+    declared = schema.get("features", {}).values()
+    types = {one["type"] if isinstance(one, Mapping) else one for one in declared}
+    return task in ("binary", "multiclass") and "text" in types and not types & {"float", "int"}
+
+
+def _section(
+    section: Section, values: Mapping[str, Any], perhaps: Mapping[str, Any], *, rest: bool
+) -> Iterator[str]:
+    """One table: its set knobs, then, with `rest`, the others as comments; `perhaps` has what to write there."""
     off = "#" if section.optional else ""
     if section.path:
         yield from _comment(section.help)
@@ -86,7 +99,10 @@ def _section(section: Section, values: Mapping[str, Any], *, rest: bool) -> Iter
             yield f"{knob.name} = {toml(values[knob.name])}"
         elif rest:
             yield from _comment(_help(knob) + _silent(knob))
-            yield f"#{knob.name} = {knob.default or _placeholder(knob)}"
+            if knob.name in perhaps:
+                yield "# Perhaps this; then it must not be among the features, which would tell the model the answer:"
+            value = toml(perhaps[knob.name]) if knob.name in perhaps else knob.default or _placeholder(knob)
+            yield f"#{knob.name} = {value}"
     for knob in section.knobs:
         if knob.name == "features":
             yield from ("", *_comment(knob.help), f"[{section.path}.features]")

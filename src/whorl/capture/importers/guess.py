@@ -29,35 +29,40 @@ _READERS = {
 }
 _NAMES = {
     "label_time": r"(label|truth|outcome|resolved|settled|closed|known)\w*(time|date|timestamp|at)|ground_truth\..*(time|date)\w*",
-    "time": r"(event_|created_|booking_|request_|transaction_)?(timestamp|time|date|datetime|ts|at)|created(_at)?",
-    "label": r"label|target|y|truth|outcome|is_(fraud|cancell?ed|churned|default(ed)?|spam)|fraud|churn(ed)?|cancell?ed|"
+    "time": r"(event_|created_|booking_|request_|transaction_)?(timestamp|time|date|datetime|ts|at)|created(_at)?|when",
+    "label": r"label|target|y|truth|outcome|(is_)?(fraud|cancell?ed|churn(ed)?|default(ed)?|spam)|"
     r"converted|clicked|ground_truth\.(?!.*(time|date|source)).*",
     "score": r"score|probability|proba|prediction|predicted|y_pred|p|prediction\..*(prob|score|value)\w*",
-    "group": r"(user|customer|account|client|card|patient|guest|member)_?id",
+    "group": r"(user|customer|account|client|card|patient|guest|member)_?id|user|customer|account|client|patient|member",
     "action": r"action|decision",
     "model_version": r"model_?version|model",
     "label_source": r"label_source|ground_truth\..*source",
 }
 _TIMES = ("label_time", "time")
 _NUMBERS = ("score",)
+# Fewer are kinds of users rather than users, unless the name says that it is an id.
+_GROUPS = 30
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One column of the extract: its dotted path, kind, distinct values and the share of rows that have one."""
+    """One column of the extract: its dotted path, kind, distinct values, the share of rows that have one, and of those that
+    have several words."""
 
     path: str
     kind: Kind
     distinct: int
     filled: float
     length: float
+    wordy: float
     two_values: bool
     rows: int
 
 
 class Guess(msgspec.Struct, frozen=True):
-    """Values of [schema], features included; the task; and what was guessed, in words."""
+    """Values of [schema], features included; those that may be; the task; and what was guessed, in words."""
 
     schema: dict[str, Any]
+    perhaps: dict[str, str]
     task: Task | None
     said: list[str]
 
@@ -79,16 +84,32 @@ def guess_schema(path: Path) -> Guess:
     if identity is not None:
         schema["id"], taken[identity.path] = identity.path, "id"
     label = next((column for column in columns if column.path == schema.get("label")), None)
-    features, left = _features([column for column in columns if column.path not in taken])
+    open_columns = [column for column in columns if column.path not in taken]
+    truth = _perhaps_truth(columns, open_columns, schema) if label is None else None
+    features, left = _features([column for column in open_columns if column is not truth])
     said = [f"{knob} = {path}" for path, knob in taken.items()]
     said += [f"{len(features)} features: {', '.join(features)}"] if features else []
     said += (
-        [f"left out: {', '.join(left)} (times, and texts that differ in nearly every row)"] if left else []
+        [f"left out: {', '.join(left)} (times, and names that differ in nearly every row)"] if left else []
     )
     said += [
         f"no {knob} found: set [schema] {knob}" for knob in ("id", "time", "label") if knob not in schema
     ]
-    return Guess({**schema, "features": features}, _task(label), said)
+    perhaps = {} if truth is None else {"label": truth.path}
+    if truth is not None:
+        said.append(
+            f"perhaps the label is {truth.path}, a {_task(truth)} task: it is no feature until you say so. Uncomment it in "
+            "[schema] if it is, else add it to [schema.features]"
+        )
+    return Guess({**schema, "features": features}, perhaps, _task(label), said)
+
+
+def _perhaps_truth(columns: list[Column], left: list[Column], schema: dict[str, Any]) -> Column | None:
+    """Where the label may be: beside its time, or else last. As a feature it would tell the model the answer."""
+    paths = [column.path for column in columns]
+    beside = paths.index(schema["label_time"]) if "label_time" in schema else len(paths)
+    fitting = [column for column in left if _feature_type(column) not in (None, "text")]
+    return next((one for one in reversed(fitting) if paths.index(one.path) < beside), None)
 
 
 def _columns(path: Path) -> list[Column]:
@@ -125,14 +146,22 @@ def _leaves(keys: list[str], kind: str) -> list[tuple[list[str], str]]:
 def _column(db: duckdb.DuckDBPyConnection, keys: Sequence[str], kind: str) -> Column:
     value = ".".join('"' + key.replace('"', '""') + '"' for key in keys)
     row = db.execute(
-        f"SELECT count(DISTINCT {value}), count({value}), avg(length({value}::VARCHAR)), count(*), "
+        f"SELECT count(DISTINCT {value}), count({value}), avg(length({value}::VARCHAR)), "
+        f"avg(({value}::VARCHAR LIKE '% %')::INT), count(*), "
         f"coalesce(list_sort(list(DISTINCT {value}::VARCHAR) FILTER ({value} IS NOT NULL))[:3] IN "
         f"(['0', '1'], ['false', 'true'], ['0.0', '1.0']), false) FROM extract"
     ).fetchone()
     assert row is not None
-    distinct, filled, length, rows, two = row
+    distinct, filled, length, wordy, rows, two = row
     return Column(
-        ".".join(keys), _kind(kind), distinct, filled / max(rows, 1), length or 0.0, bool(two), rows
+        ".".join(keys),
+        _kind(kind),
+        distinct,
+        filled / max(rows, 1),
+        length or 0.0,
+        wordy or 0.0,
+        bool(two),
+        rows,
     )
 
 
@@ -154,8 +183,14 @@ def _named(knob: str, columns: list[Column]) -> Column | None:
     elif knob in _NUMBERS:
         fitting = [column for column in fitting if column.kind == "float"]
     elif knob == "group":
-        fitting = [column for column in fitting if column.distinct < 0.9 * column.filled * column.rows]
+        fitting = [column for column in fitting if _is_group(column)]
     return fitting[0] if fitting else None
+
+
+def _is_group(column: Column) -> bool:
+    """Several rows each, of many; or of any number where the name ends in id."""
+    many = column.distinct >= _GROUPS or column.path.lower().endswith("id")
+    return many and column.kind in ("int", "text") and column.distinct < 0.9 * column.filled * column.rows
 
 
 def _id(columns: list[Column], taken: dict[str, str]) -> Column | None:
@@ -191,7 +226,9 @@ def _feature_type(column: Column) -> str | None:
         return column.kind
     if column.length > 40:
         return "text"
-    return "category" if column.distinct <= min(CATEGORIES, 0.5 * column.filled * column.rows) else None
+    if column.distinct <= min(CATEGORIES, 0.5 * column.filled * column.rows):
+        return "category"
+    return "text" if column.wordy > 0.5 else None
 
 
 def _task(label: Column | None) -> Task | None:
