@@ -108,3 +108,14 @@ def test_a_media_type_that_is_not_taken_is_told_which_are(client: TestClient) ->
     hint = answer.json()["error"]["hint"]
     assert "application/json" in hint
     assert "application/x-ndjson" in hint
+
+
+def test_a_server_says_when_it_starts_that_webhooks_will_stay_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("WHORL_WEBHOOK_SECRET", raising=False)
+    path = tmp_path / "flywheel.toml"
+    path.write_text(SPEC + '\n[monitor]\nwebhook = "https://hooks.example/x"\n')
+    with Service([path], tmp_path / "ws") as opened:
+        opened.start(lambda: None)
+    assert "WHORL_WEBHOOK_SECRET is not set" in caplog.text
