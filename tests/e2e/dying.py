@@ -73,7 +73,7 @@ def end_of(folder: Path) -> dict[str, Any]:
             "verdict": {name: verdict[name] for name in ("challenger", "champion", "decision", "metrics", "checks")},
             "release": release,
             "findings": steps["monitor"],
-            "rows": {table: _lake_rows(ws, table) for table in ("predictions", "labels", "cases", "members")},
+            "rows": {table: _lake_rows(ws, table) for table in ("predictions", "labels", "cases", "considered", "members")},
             "ledger": {table.name: _ledger_rows(ws, table) for table in (verdicts, findings, outbox)},
             "waiting": ws.inbox.depth(ws.name).rows,
         }  # fmt: skip
