@@ -12,7 +12,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 import msgspec
 
-from whorl.capture.flush import flush, settled
+from whorl.capture.flush import Tell, flush, settled
 from whorl.curate.curate import curate, training_cycles
 from whorl.datasets.build import build
 from whorl.datasets.named import declared_golden_set
@@ -61,19 +61,22 @@ class CycleReport(Record, frozen=True, kw_only=True):
     error: dict[str, Any] | None = None
 
 
-def start(ws: Workspace, trigger: Trigger) -> str:
-    """Begin a cycle as of now; returns its id. Raises StateError while another one is unfinished."""
-    flush(ws)
+def start(ws: Workspace, trigger: Trigger, tell: Tell | None = None) -> str:
+    """Begin a cycle as of now; returns its id. Raises StateError while another one is unfinished. `tell`: see `flush`."""
+    flush(ws, tell)
     return cycles.start(ws.ledger, ws.name, trigger=trigger, as_of=settled(ws), spec_hash=ws.spec_hash)
 
 
-def turn(ws: Workspace, cycle_id: str) -> CycleReport:
+def turn(ws: Workspace, cycle_id: str, tell: Tell | None = None) -> CycleReport:
     """Carry a cycle as far as it goes: to its end, or to the next thing it must wait for.
+
+    Args:
+        tell: Called for each batch of records that it moves to the lake; see `flush`.
 
     Raises:
         WhorlError: A step failed; the cycle is marked failed with the same words.
     """
-    turning = _Turn(ws, cycle_id)
+    turning = _Turn(ws, cycle_id, tell)
     try:
         turning.check_spec()
         turning.flush()
@@ -100,8 +103,8 @@ def turn(ws: Workspace, cycle_id: str) -> CycleReport:
 class _Turn:
     """The steps of one cycle, each with what the ones before it handed on."""
 
-    def __init__(self, ws: Workspace, cycle_id: str) -> None:
-        self.ws = ws
+    def __init__(self, ws: Workspace, cycle_id: str, tell: Tell | None) -> None:
+        self.ws, self._tell = ws, tell
         self.cycle = cycles.get(ws.ledger, ws.name, cycle_id)
         if self.cycle.state not in ("running", "waiting"):
             raise StateError(
@@ -124,7 +127,7 @@ class _Turn:
             )
 
     def flush(self) -> None:
-        self._step("flush", lambda: flush(self.ws), int)
+        self._step("flush", lambda: flush(self.ws, self._tell), int)
 
     def curate(self) -> None:
         earlier = [cycle for cycle in training_cycles(self.ws) if cycle != self.cycle.id]

@@ -11,8 +11,9 @@ import pytest
 
 from whorl.capture import flush as module
 from whorl.capture.accept import accept
-from whorl.capture.flush import flush, settled
+from whorl.capture.flush import Moved, flush, settled
 from whorl.clock import SimulatedClock
+from whorl.errors import StorageError
 from whorl.spec import Spec
 from whorl.workspace import Workspace, open_workspace
 
@@ -142,14 +143,33 @@ def test_one_kind_that_cannot_be_moved_does_not_hold_up_the_others(
 
 
 def test_it_tells_what_it_moved_and_how_old_it_was(opened: Opened, clock: SimulatedClock) -> None:
-    ws, told = opened(), list[tuple[Any, ...]]()
+    ws, told = opened(), list[Moved]()
     _log(ws, "a")
     clock.advance(timedelta(seconds=7))
     _log(ws, "b")
-    flush(ws, lambda *what: told.append(what))
-    ((name, kind, rows, seconds, age_s),) = told
-    assert (name, kind, rows, age_s) == ("fraud", "predictions", 2, 7.0)
-    assert seconds > 0
+    _log(ws, "b")
+    flush(ws, told.append)
+    (moved,) = told
+    assert (moved.flywheel, moved.kind, moved.rows, moved.doubles) == ("fraud", "predictions", 2, 1)
+    assert moved.waited == [(1, 7.0), (1, 0.0), (1, 0.0)]
+    assert moved.seconds > 0
+
+
+def test_what_could_not_be_finished_is_told_of_once(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    ws, told = opened(), list[Moved]()
+    _log(ws, "a")
+
+    def away(_: Any) -> None:
+        raise StorageError("The ledger is away.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ws.inbox, "finish", away)
+        with pytest.raises(StorageError):
+            flush(ws, told.append)
+    assert told == []
+    flush(ws, told.append)
+    assert [moved.rows for moved in told] == [1]
+    assert _ids(ws) == ["a"]
 
 
 def _log(ws: Workspace, name: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from litestar.testing import TestClient
 
 from whorl.api.metrics import exposition
+from whorl.capture.flush import Moved
 from whorl.records import Accepted, Refusal
 from whorl.serve.meter import HISTOGRAMS, Family, Meter, Sample
 from whorl.serve.service import Service
@@ -109,19 +110,20 @@ def test_what_the_meter_counts() -> None:
     meter.refused("fraud", "labels", "time", 4)
     meter.duplicates("fraud", "labels", 0)
     meter.without_consent("fraud", "predictions", 1)
-    meter.flushed("fraud", "labels", 5, seconds=0.02, oldest_age_s=0.5)
-    meter.flushed("fraud", "labels", 5, seconds=1e6, oldest_age_s=0.1)
+    meter.flushed(Moved("fraud", "labels", rows=5, doubles=0, seconds=0.02, waited=[(4, 0.1), (1, 0.5)]))
+    meter.flushed(Moved("fraud", "labels", rows=5, doubles=2, seconds=1e6, waited=[(7, 0.2)]))
     meter.turned_away("rate")
     found = read(exposition(meter.families()))
     of = {"flywheel": "fraud", "kind": "labels"}
     assert found.value("whorl_records_accepted_total", **of) == 5
     assert found.value("whorl_records_refused_total", **of, code="time") == 4
-    assert "whorl_records_duplicate_total" not in found.types
+    assert found.value("whorl_records_duplicate_total", **of) == 2
     assert found.value("whorl_rows_flushed_total", **of) == 10
     assert found.value("whorl_flush_seconds_bucket", **of, le="0.025") == 1
     assert found.value("whorl_flush_seconds_count", **of) == 2
-    assert found.value("whorl_freshness_seconds_bucket", **of, le="0.1") == 1, "a bound is within its bucket"
-    assert found.value("whorl_freshness_seconds_sum", **of) == pytest.approx(0.6)
+    assert found.value("whorl_freshness_seconds_bucket", **of, le="0.1") == 4, "a bound is within its bucket"
+    assert found.value("whorl_freshness_seconds_count", **of) == 12, "of records, not of batches"
+    assert found.value("whorl_freshness_seconds_sum", **of) == pytest.approx(4 * 0.1 + 0.5 + 7 * 0.2)
     assert "churn" not in exposition(meter.families("fraud"))
     assert "rate" in exposition(meter.families("fraud")), "what is of no flywheel is everybody's"
 

@@ -67,7 +67,8 @@ class CycleRoutes(Controller):
     @post("/", status_code=202, sync_to_thread=True, opt=needs("operate"),
           summary="Start a cycle", responses=FAILURES)  # fmt: skip
     def start(self, wheel: NamedDependency[Wheel]) -> Cycle:
-        return cycles.get(wheel.ws.ledger, wheel.name, start(wheel.ws, "manual"))
+        begun = start(wheel.ws, "manual", wheel.meter.flushed)
+        return cycles.get(wheel.ws.ledger, wheel.name, begun)
 
     @post("/{cycle_id:str}/approve", status_code=202, sync_to_thread=True, opt=needs("operate"),
           summary="Say yes to what a cycle waits to do", responses=FAILURES)  # fmt: skip

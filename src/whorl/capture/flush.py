@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import cast
+from typing import NamedTuple, cast
 
 from whorl.capture.columns import Split
 from whorl.capture.mapping import Kind
-from whorl.capture.sealed import rows_of
+from whorl.capture.sealed import Received, rows_of
 from whorl.clock import as_utc
 from whorl.errors import SchemaMismatch, WhorlError
 from whorl.spec import Spec
@@ -31,15 +31,32 @@ from whorl.workspace import Workspace
 BATCH_ROWS = 100_000
 SLOTS = 8
 
-# Flywheel, kind, rows, seconds that moving them took, seconds since the oldest of them was accepted.
-Tell = Callable[[str, str, int, float, float], object]
+
+class Moved(NamedTuple):
+    """A batch that can be queried.
+
+    Attributes:
+        rows: Of the lake. `doubles`: records that were left out, because another one of the batch says the same.
+        seconds: How long moving it took.
+        waited: Records, with the seconds from when they were taken in until they could be queried.
+    """
+
+    flywheel: str
+    kind: str
+    rows: int
+    doubles: int
+    seconds: float
+    waited: list[tuple[int, float]]
+
+
+Tell = Callable[[Moved], object]
 
 
 def flush(ws: Workspace, tell: Tell | None = None) -> int:
     """Move what waits in the inbox of this flywheel when it is called; returns how many records this call moved.
 
     Args:
-        tell: Called for each batch once it can be queried.
+        tell: Called once for each batch that this call moved, when it can be queried.
 
     Raises:
         WhorlError: A batch could not be moved. It stays claimed, and is the first to be moved next time; batches of
@@ -118,24 +135,27 @@ class _Mover:
             return 0
 
     def _move(self, batch: Batch) -> int:
-        if not batch.payloads:
+        if not batch.rows:
             # Another process of this slot has just finished it.
             return 0
         ws, began = self._ws, perf_counter()
         try:
-            moved = self._append(batch, self._spec, self._lake)
+            received = self._append(batch, self._spec, self._lake)
         except SchemaMismatch:
             if self._spec is ws.spec:
                 raise
             # The newest spec does not fit what is stored: who brought it is told; what was accepted goes on.
-            moved = self._append(batch, ws.spec, ws.lake)
-        if self._tell is not None:
-            age = ws.clock.now() - min(at for at, _ in batch.payloads)
-            self._tell(ws.name, self._kind, moved, perf_counter() - began, age.total_seconds())
+            received = self._append(batch, ws.spec, ws.lake)
+        now = ws.clock.now()
+        waited = [(row.rows, max(0.0, (now - row.received_at).total_seconds())) for row in batch.rows]
         ws.inbox.finish(batch)
-        return moved
+        rows, doubles = int(received.rows.num_rows), received.doubles
+        if self._tell is not None:
+            # Not before: a batch that could not be finished comes again, and would be told of twice.
+            self._tell(Moved(ws.name, self._kind, rows, doubles, perf_counter() - began, waited))
+        return rows + doubles
 
-    def _append(self, batch: Batch, spec: Spec, lake: Lake) -> int:
+    def _append(self, batch: Batch, spec: Spec, lake: Lake) -> Received:
         ws = self._ws
         if lake.must_widen(self._kind):
             # Others must not write meanwhile, or rewriting the table would never end.
@@ -144,7 +164,7 @@ class _Mover:
         with arriving(ws) as now:
             received = rows_of(cast(Kind, self._kind), batch.payloads, now, spec, Split(spec, ws.holdout_key))
             lake.append(self._kind, received.rows, app=batch.app, version=batch.number)
-        return int(received.rows.num_rows) + received.doubles
+        return received
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from whorl.capture.flush import Moved
 from whorl.records import Accepted
 
 Labels = tuple[str, ...]
@@ -43,7 +44,7 @@ class _Timed(NamedTuple):
 
 
 class _Spread:
-    """How often a value fell below each bound, how often it came, and its sum."""
+    """How often a value fell below each bound, and the sum of all."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.buckets = [0] * (len(bounds) + 1)
@@ -67,7 +68,7 @@ HISTOGRAMS: dict[str, _Timed] = {
     ),
     "whorl_freshness_seconds": _Timed(
         OF_RECORDS,
-        "From the acknowledgement of a batch's oldest record until it can be queried.",
+        "From when a record was taken in, just before its acknowledgement, until it can be queried.",
         (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 300, 3600),
     ),
     "whorl_request_seconds": _Timed(
@@ -111,20 +112,22 @@ class Meter:
         self._count("whorl_records_refused_total", (flywheel, kind, code), n)
 
     def duplicates(self, flywheel: str, kind: str, n: int) -> None:
-        """Records that had come before, by their id or by their batch's key."""
+        """Records that had come before: in a batch of the same key, or as another one of a flush that says the same."""
         self._count("whorl_records_duplicate_total", (flywheel, kind), n)
 
     def without_consent(self, flywheel: str, kind: str, n: int) -> None:
         """Records that were refused for lack of consent; nothing else is kept of them."""
         self._count("whorl_records_without_consent_total", (flywheel, kind), n)
 
-    def flushed(self, flywheel: str, kind: str, rows: int, seconds: float, oldest_age_s: float) -> None:
-        """A batch can be queried: it took so long to move, and its oldest record was acknowledged so long ago."""
-        labels = (flywheel, kind)
+    def flushed(self, moved: Moved) -> None:
+        """A batch can be queried."""
+        labels = (moved.flywheel, moved.kind)
+        self._count("whorl_rows_flushed_total", labels, moved.rows)
+        self.duplicates(*labels, moved.doubles)
         with self._lock:
-            self._counts["whorl_rows_flushed_total"][labels] += rows
-            self._time("whorl_flush_seconds", labels, seconds)
-            self._time("whorl_freshness_seconds", labels, oldest_age_s)
+            self._time("whorl_flush_seconds", labels, moved.seconds)
+            for records, waited_s in moved.waited:
+                self._time("whorl_freshness_seconds", labels, waited_s, records)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request of a route was answered; `route` is its template, so that names do not become series."""
@@ -160,13 +163,13 @@ class Meter:
             with self._lock:
                 self._counts[name][labels] += n
 
-    def _time(self, name: str, labels: Labels, seconds: float) -> None:
+    def _time(self, name: str, labels: Labels, seconds: float, times: int = 1) -> None:
         bounds = HISTOGRAMS[name].bounds
         spread = self._spreads[name].get(labels)
         if spread is None:
             spread = self._spreads[name][labels] = _Spread(bounds)
-        spread.buckets[bisect_left(bounds, seconds)] += 1
-        spread.sum += seconds
+        spread.buckets[bisect_left(bounds, seconds)] += times
+        spread.sum += seconds * times
 
 
 def _of(labels: Mapping[str, str], flywheel: str | None) -> bool:

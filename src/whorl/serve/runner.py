@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from time import monotonic
 
 from whorl.capture.flush import flush
-from whorl.cycle import start, turn
+from whorl.cycle import Trigger, start, turn
 from whorl.errors import StorageError, WhorlError, masked
 from whorl.monitor.watch import watch
 from whorl.release.deliver import deliver_webhooks
@@ -52,7 +52,7 @@ class Wheel:
 
     def __init__(self, ws: Workspace, turning: Workspace, meter: Meter | None = None) -> None:
         self.ws, self.turning = ws, turning
-        self._meter = meter or Meter()
+        self.meter = meter or Meter()
         self.name = ws.name
         self.champion = Champion(ws)
         self.scheduler = Scheduler(ws.spec, ws.clock.now())
@@ -61,13 +61,14 @@ class Wheel:
         """Do one task; raises what it raises."""
         match task.what:
             case "flush":
-                flush(self.ws, self._meter.flushed)
+                flush(self.ws, self.meter.flushed)
             case "load":
                 self.champion.refresh()
             case "turn":
-                turn(self.turning, task.argument)
+                turn(self.turning, task.argument, self.meter.flushed)
             case "start":
-                start(self.turning, "finding" if task.argument == "finding" else "cadence")
+                why: Trigger = "finding" if task.argument == "finding" else "cadence"
+                start(self.turning, why, self.meter.flushed)
             case "watch":
                 watch(self.turning, self.ws.clock.now())
             case "deliver":

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -11,6 +12,15 @@ from whorl.storage.ledger.tables import inbox, inbox_claims, inbox_slots
 from whorl.storage.ledger.upsert import insert_or_keep, insert_selected
 
 MOST_PAYLOADS = 20_000
+
+
+class Waiting(NamedTuple):
+    """One claimed row: its number, when it was taken in, how many records it holds, and they themselves."""
+
+    seq: int
+    received_at: datetime
+    rows: int
+    payload: bytes
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,12 @@ class Batch:
     slot: int
     number: int
     last: int
-    payloads: list[tuple[datetime, bytes]]
+    rows: list[Waiting]
+
+    @property
+    def payloads(self) -> list[tuple[datetime, bytes]]:
+        """What its rows hold, each with the time at which it was taken in."""
+        return [(row.received_at, row.payload) for row in self.rows]
 
     @property
     def app(self) -> str:
@@ -69,12 +84,12 @@ def unfinished(conn: Connection, flywheel: str, kind: str, slot: int) -> int | N
 
 def rows_of(conn: Connection, flywheel: str, kind: str, slot: int, number: int) -> Batch:
     """A claimed batch with its payloads; without any when it was finished meanwhile."""
-    wanted = sa.select(inbox.c.seq, inbox.c.received_at, inbox.c.payload).where(
+    wanted = sa.select(inbox.c.seq, inbox.c.received_at, inbox.c.rows, inbox.c.payload).where(
         inbox.c.seq.in_(_seqs(flywheel, kind, slot, number))
     )
     found = conn.execute(wanted.order_by(inbox.c.seq)).all()
     last = found[-1].seq if found else 0
-    return Batch(flywheel, kind, slot, number, last, [(row.received_at, row.payload) for row in found])
+    return Batch(flywheel, kind, slot, number, last, [Waiting(*row) for row in found])
 
 
 def delete(conn: Connection, batch: Batch) -> None:
