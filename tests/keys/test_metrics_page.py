@@ -158,6 +158,7 @@ def test_what_a_server_tells(client: TestClient[Any]) -> None:
     assert found.value("whorl_inbox_bytes", flywheel="fraud") > 0
     assert found.value("whorl_inbox_oldest_seconds", flywheel="fraud") >= 0
     assert found.value("whorl_inbox_records", flywheel="churn") == 0
+    assert found.value("whorl_unreadable_records", flywheel="fraud") == 0
     assert found.value("whorl_ready") == 0, "the tasks do not run here"
     route = {"method": "POST", "route": "/v1/flywheels/{name}/predictions"}
     assert found.value("whorl_request_seconds_count", **route, status="202") == 1

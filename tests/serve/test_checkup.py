@@ -22,7 +22,7 @@ from whorl.serve.checkup import machine
 from whorl.serve.checkup.check import Check
 from whorl.serve.checkup.checkup import checkup
 from whorl.spec import parse_spec
-from whorl.storage import api_keys, cycles
+from whorl.storage import api_keys, cycles, unreadable
 from whorl.storage.ledger import tables as t
 from whorl.storage.lock import hold
 from whorl.storage.outbox import Outbox
@@ -187,6 +187,21 @@ def test_flushes_that_are_stuck(ws: Workspace, look: Look, clock: SimulatedClock
     assert look()["inbox"].level == "bad"
     flush(ws)
     assert look()["inbox"].level == "ok"
+
+
+def test_what_could_not_be_read(ws: Workspace, look: Look, clock: SimulatedClock) -> None:
+    assert look()["unreadable"].level == "ok"
+    accept(ws, "predictions", [{**ROW, "id": "b"}], clock.now())
+    batch = ws.inbox.claim("shop", "predictions", 10)
+    assert batch is not None
+    unreadable.set_aside(ws.ledger, batch, {batch.rows[0].seq: "DecodeError: torn"}, clock.now())
+    found = look()["unreadable"]
+    assert (found.level, found.where) == ("bad", "shop")
+    assert "1 accepted records" in found.message
+    assert "DecodeError: torn" in found.message
+    assert "whorl inbox retry" in found.hint
+    unreadable.bring_back(ws.ledger, "shop", by="test", at=clock.now())
+    assert look()["unreadable"].level == "ok"
 
 
 def test_cycles_that_stopped(ws: Workspace, look: Look, clock: SimulatedClock) -> None:

@@ -22,6 +22,7 @@ from whorl.serve.meter import Family, Meter, Sample
 from whorl.serve.service import Service
 from whorl.storage.inbox import depth_of
 from whorl.storage.outbox import failing
+from whorl.storage.unreadable import listed
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -116,6 +117,8 @@ def _of_ledger(service: Service, names: list[str]) -> list[Family]:
             "whorl_inbox_oldest_seconds", "Since when the oldest of them waits; 0 when none does.",
             {n: _age_s(d.oldest, now) for n, d in depths.items()},
         ),
+        gauge("whorl_unreadable_records", "Accepted records that could not be read, and are set aside.",
+              {n: sum(one.rows for one in listed(ledger, n)) for n in names}),
         gauge("whorl_outbox_failing", "Messages that could not be delivered so far.",
               {n: len(failing(ledger, n)) for n in names}),
         Family("whorl_cycle_info", "gauge", "The last cycle and its state.",

@@ -7,8 +7,12 @@ appended by those who share `arriving`, here and in `importers/files.py`, and T 
 claim (numbered, committed) | append (the lake refuses a number it has) | finish (deleted). A batch that was claimed and
 not finished comes again unchanged. Several may flush at a time: each takes a slot, which counts its batches for itself.
 Rows are laid down as the newest registered spec says: a process of a former one would drop what that added.
+
+What was accepted and cannot be read again (a disk that rots, a defect of ours) would hold up all behind it: it is set aside
+with every byte (`storage/unreadable.py`), once it could not be read twice, and its batch is not in the lake.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -19,17 +23,21 @@ from whorl.capture.columns import Split
 from whorl.capture.mapping import Kind
 from whorl.capture.sealed import Received, rows_of
 from whorl.clock import as_utc
-from whorl.errors import SchemaMismatch, WhorlError
+from whorl.errors import SchemaMismatch, StorageError, WhorlError, masked
 from whorl.spec import Spec
 from whorl.storage import marks
-from whorl.storage.inbox_claims import Batch
+from whorl.storage.inbox_claims import Batch, Waiting
 from whorl.storage.lake import Lake
 from whorl.storage.lock import take_if_free, wait_for
 from whorl.storage.tables import CAPTURED, TableName
+from whorl.storage.unreadable import set_aside
 from whorl.workspace import Workspace
+
+log = logging.getLogger("whorl.capture")
 
 BATCH_ROWS = 100_000
 SLOTS = 8
+MAX_ERROR = 500
 
 
 class Moved(NamedTuple):
@@ -50,6 +58,10 @@ class Moved(NamedTuple):
 
 
 Tell = Callable[[Moved], object]
+
+
+class _Unreadable(Exception):
+    """What was claimed cannot be read back."""
 
 
 def flush(ws: Workspace, tell: Tell | None = None) -> int:
@@ -140,12 +152,9 @@ class _Mover:
             return 0
         ws, began = self._ws, perf_counter()
         try:
-            received = self._append(batch, self._spec, self._lake)
-        except SchemaMismatch:
-            if self._spec is ws.spec:
-                raise
-            # The newest spec does not fit what is stored: who brought it is told; what was accepted goes on.
-            received = self._append(batch, ws.spec, ws.lake)
+            received = self._laid_down(batch)
+        except _Unreadable as error:
+            return self._around(batch, str(error))
         now = ws.clock.now()
         waited = [(row.rows, max(0.0, (now - row.received_at).total_seconds())) for row in batch.rows]
         ws.inbox.finish(batch)
@@ -155,6 +164,15 @@ class _Mover:
             self._tell(Moved(ws.name, self._kind, rows, doubles, perf_counter() - began, waited))
         return rows + doubles
 
+    def _laid_down(self, batch: Batch) -> Received:
+        try:
+            return self._append(batch, self._spec, self._lake)
+        except SchemaMismatch:
+            if self._spec is self._ws.spec:
+                raise
+            # The newest spec does not fit what is stored: who brought it is told; what was accepted goes on.
+            return self._append(batch, self._ws.spec, self._ws.lake)
+
     def _append(self, batch: Batch, spec: Spec, lake: Lake) -> Received:
         ws = self._ws
         if lake.must_widen(self._kind):
@@ -162,9 +180,57 @@ class _Mover:
             with wait_for(ws.root, ws.ledger, _arriving_lock(ws)):
                 lake.widen(self._kind)
         with arriving(ws) as now:
-            received = rows_of(cast(Kind, self._kind), batch.payloads, now, spec, Split(spec, ws.holdout_key))
+            received = self._read(batch.payloads, now, spec)
             lake.append(self._kind, received.rows, app=batch.app, version=batch.number)
         return received
+
+    def _read(self, payloads: list[tuple[datetime, bytes]], now: datetime, spec: Spec) -> Received:
+        """What was sealed, as rows. Raises SchemaMismatch, or _Unreadable for whatever else is wrong with the bytes."""
+        try:
+            return rows_of(cast(Kind, self._kind), payloads, now, spec, Split(spec, self._ws.holdout_key))
+        except (SchemaMismatch, MemoryError):
+            raise
+        except Exception as error:
+            raise _Unreadable(masked(f"{type(error).__name__}: {error}")[:MAX_ERROR]) from error
+
+    def _around(self, batch: Batch, error: str) -> int:
+        """Move a batch of which something cannot be read, without that; its number stands for the rest from then on."""
+        ws = self._ws
+        if self._lake.has(self._kind, batch.app, batch.number):
+            # It could be read when it was appended, and whoever did that died before deleting it.
+            ws.inbox.finish(batch)
+            return 0
+        # Read from the ledger anew, and each by itself.
+        again = ws.inbox.unfinished(ws.name, self._kind, self._slot)
+        rows = again.rows if again is not None and again.number == batch.number else []
+        errors = {row.seq: why for row in rows if (why := self._why_unreadable(row))}
+        if rows and not errors:
+            raise StorageError(
+                f"What was accepted can be read one by one, and not together ({error}).",
+                where=f"inbox, {ws.name}, {self._kind}",
+                hint="This is a defect of Whorl's: please report it. Nothing is lost; it is tried again.",
+            )
+        if errors:
+            set_aside(ws.ledger, batch, errors, ws.clock.now())
+            lost = sum(row.rows for row in rows if row.seq in errors)
+            log.error(
+                "%s: %d accepted %s cannot be read and are set aside, with every byte: %s. `whorl doctor` says what to do.",
+                ws.name, lost, self._kind, next(iter(errors.values())),
+            )  # fmt: skip
+        rest = ws.inbox.unfinished(ws.name, self._kind, self._slot)
+        return 0 if rest is None else self._move(rest)
+
+    def _why_unreadable(self, row: Waiting) -> str:
+        """Empty when it can be read, or would be if the spec fitted."""
+        for spec in (self._spec, self._ws.spec):
+            try:
+                self._read([(row.received_at, row.payload)], row.received_at, spec)
+            except SchemaMismatch:
+                continue
+            except _Unreadable as error:
+                return str(error)
+            break
+        return ""
 
 
 @contextmanager

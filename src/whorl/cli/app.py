@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from whorl.cli import cases, cycle, data, dataset, doctor, gate, key, labels, model, setup, status
+from whorl.cli import cases, cycle, data, dataset, doctor, gate, inbox, key, labels, model, setup, status
 
 # Typer brings its own copy of Click, under a private name; this is the base of its usage errors.
 _ClickException: Any = typer.BadParameter.__mro__[2]
@@ -34,6 +34,7 @@ app.command("gate")(gate.gate)
 app.add_typer(cycle.app, name="cycle")
 app.add_typer(cases.app, name="cases")
 app.add_typer(labels.app, name="labels")
+app.add_typer(inbox.app, name="inbox")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(model.app, name="model")
 app.add_typer(key.app, name="key")

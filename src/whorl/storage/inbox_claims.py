@@ -1,5 +1,6 @@
 """Claims on inbox rows: which slot moves them, under which batch number. A slot has one unfinished batch at most."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -92,11 +93,16 @@ def rows_of(conn: Connection, flywheel: str, kind: str, slot: int, number: int) 
     return Batch(flywheel, kind, slot, number, last, [Waiting(*row) for row in found])
 
 
-def delete(conn: Connection, batch: Batch) -> None:
-    """Delete a batch's rows and its claims."""
-    its_own = (batch.flywheel, batch.kind, batch.slot, batch.number)
-    conn.execute(inbox.delete().where(inbox.c.seq.in_(_seqs(*its_own))))
-    conn.execute(inbox_claims.delete().where(_of_batch(*its_own)))
+def delete(conn: Connection, batch: Batch, only: Sequence[int] | None = None) -> None:
+    """Delete a batch's rows and its claims; or only those of some numbers."""
+    seqs = seqs_of(batch) if only is None else seqs_of(batch).where(inbox_claims.c.seq.in_(only))
+    conn.execute(inbox.delete().where(inbox.c.seq.in_(seqs)))
+    conn.execute(inbox_claims.delete().where(inbox_claims.c.seq.in_(seqs)))
+
+
+def seqs_of(batch: Batch) -> sa.Select[tuple[int]]:
+    """The numbers of the rows that are claimed for a batch."""
+    return _seqs(batch.flywheel, batch.kind, batch.slot, batch.number)
 
 
 def slots_behind(conn: Connection, flywheel: str, upto: int) -> list[int]:

@@ -91,7 +91,7 @@ class Lake:
             StorageError: The table cannot be written.
         """
         rows = fit_rows(table, rows, self._schemas[table])
-        name = f"{self._ledger_uuid}/{app}"
+        name = self._transaction(app)
         with self._translated(table):
             for _ in range(ATTEMPTS):
                 # The write goes on from this very handle: a commit of the same batch after it is a conflict.
@@ -106,6 +106,13 @@ class Lake:
                 self._note(table, rows)
                 return True
         raise self._lost(table)
+
+    def has(self, table: TableName, app: str, version: int) -> bool:
+        """Whether a batch was appended under this number, or a later one."""
+        with self._translated(table):
+            delta = self._open(table)
+            written = None if delta is None else delta.transaction_version(self._transaction(app))
+            return written is not None and written >= version
 
     def must_widen(self, table: TableName) -> bool:
         """Whether the spec gives a stored column a wider type; columns never become narrower again."""
@@ -192,6 +199,9 @@ class Lake:
                 delta.create_checkpoint()
                 delta.cleanup_metadata()
         return merged
+
+    def _transaction(self, app: str) -> str:
+        return f"{self._ledger_uuid}/{app}"
 
     def _at(self, table: TableName) -> str:
         return f"{self.location}/{table}"

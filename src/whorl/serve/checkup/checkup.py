@@ -54,6 +54,7 @@ def checkup(
             ("lock", lambda: work.lock(root, opened)),
             ("lake", lambda: lake.tables(root / "lake", opened)),
             ("inbox", lambda: work.inbox(opened, now)),
+            ("unreadable", lambda: work.unread(opened)),
             ("cycles", lambda: work.cycles(root, opened, now)),
             ("outbox", lambda: work.outbox(opened)),
             ("mlflow", lambda: work.mirror(opened, now)),

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from whorl.flywheel import LOCK
 from whorl.serve.checkup.check import Check
 from whorl.storage import cycles as all_cycles
-from whorl.storage import flywheels
+from whorl.storage import flywheels, unreadable
 from whorl.storage.inbox import depth_of
 from whorl.storage.ledger import tables as t
 from whorl.storage.ledger.ledger import Ledger
@@ -53,6 +53,25 @@ def inbox(ledger: Ledger, now: datetime) -> Iterator[Check]:
             hint = f"{_START} If one runs: its log says why flushing fails; a begun batch is taken up again."
             make = Check.bad if waits > STUCK else Check.warn
             yield make("inbox", flywheel, message, hint)
+
+
+def unread(ledger: Ledger) -> Iterator[Check]:
+    """What was accepted, and could not be read when it was to be moved."""
+    for flywheel in flywheels.names(ledger):
+        found = unreadable.listed(ledger, flywheel)
+        if not found:
+            yield Check.ok("unreadable", flywheel, "Everything that was accepted could be read.")
+            continue
+        records, newest = sum(one.rows for one in found), found[-1]
+        message = (
+            f"{records:,} accepted records, in {len(found)} batch(es), could not be read and are not in the lake; the last were "
+            f"{newest.rows} {newest.kind} of {newest.received_at:%Y-%m-%d %H:%M:%S} UTC: {newest.error}."
+        )
+        hint = (
+            "Their bytes are kept (whorl inbox list). Check the ledger's disk. After an upgrade, or once they are "
+            "mended: whorl inbox retry."
+        )
+        yield Check.bad("unreadable", flywheel, message, hint)
 
 
 def _claimed(ledger: Ledger, flywheel: str) -> int:

@@ -90,6 +90,21 @@ inbox_claims = Table(
     Index(None, "flywheel", "kind", "slot", "batch", "seq"),
 )
 
+# Of the inbox, and out of the way: nothing could read them (`unreadable.py`).
+unreadable = Table(
+    "unreadable",
+    metadata,
+    _seq("id"),
+    _must("flywheel"),
+    _must("kind"),
+    _must("rows", Integer),
+    _must("bytes", BigInteger),
+    _must("received_at", Instant),
+    _must("payload", LargeBinary),
+    _must("error"),
+    _must("at", Instant),
+)
+
 # Answers to batches that named themselves (`Idempotency-Key`), so that a retry is answered, not accepted again.
 idempotency = Table(
     "idempotency",
