@@ -1,7 +1,6 @@
 """Slow bodies and too many bodies: an answer, and no memory held."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,16 +13,17 @@ from whorl.errors import InboxFull
 
 
 class Sent:
-    """A request whose chunks come at once, and then nothing, or the end."""
+    """A body whose chunks come at once, and then nothing, or the end."""
 
     def __init__(self, *chunks: bytes, ends: bool = True) -> None:
-        self._chunks, self._ends = chunks, ends
+        self._messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+        if ends:
+            self._messages.append({"type": "http.request", "body": b"", "more_body": False})
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        for chunk in self._chunks:
-            yield chunk
-        if not self._ends:
+    async def __call__(self) -> Any:
+        if not self._messages:
             await asyncio.Event().wait()
+        return self._messages.pop(0)
 
 
 def taken(sent: Any, held: Held) -> list[tuple[int, bool]]:

@@ -14,7 +14,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 
 from whorl.api.auth import Gate, needs, the_caller
-from whorl.api.capture import CaptureRoutes
+from whorl.api.capture import CaptureRoutes, Door
 from whorl.api.cycles import CycleRoutes
 from whorl.api.failures import HANDLERS, no_route
 from whorl.api.flywheels import FlywheelRoutes, HealthRoutes
@@ -53,6 +53,7 @@ def make_app(service: Service) -> Litestar:
     def the_wheel(name: FromPath[str]) -> Wheel:
         return service.wheel(name)
 
+    gate = Gate(service)
     return Litestar(
         route_handlers=ROUTES[service.only],
         dependencies={
@@ -61,8 +62,8 @@ def make_app(service: Service) -> Litestar:
             "caller": Provide(the_caller, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
-        middleware=[Timed(service)],
-        guards=[Gate(service).guard],
+        middleware=[Timed(service), Door(service, gate)],
+        guards=[gate.guard],
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=OpenAPIConfig(
             title="Whorl",

@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
-from litestar import Request
-from litestar.exceptions import InternalServerException
+from litestar.types import Receive
 
 from whorl.api.body import SLICE_BYTES
 from whorl.api.failures import BodyError
@@ -37,22 +35,26 @@ class Held:
         self._now -= size
 
 
-async def arriving(request: Request[Any, Any, Any], held: Held) -> AsyncIterator[tuple[bytes, bool]]:
+async def arriving(receive: Receive, held: Held) -> AsyncIterator[tuple[bytes, bool]]:
     """What has come, and whether it is all.
 
     Raises:
         BodyError: Nothing more came in time (408), or the connection broke (400).
         InboxFull: Too much is in memory.
     """
-    parts, size = list[bytes](), 0
+    parts, size, more = list[bytes](), 0, True
     clock = asyncio.get_running_loop().time
     try:
         async with asyncio.timeout(PART_WITHIN_S) as limit:
-            async for chunk in request.stream():
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise BodyError(400, "The connection broke before the body's end.")
+                chunk, more = message.get("body", b""), message.get("more_body", False)
                 held.add(len(chunk))
                 size += len(chunk)
                 parts.append(chunk)
-                if size < SLICE_BYTES:
+                if size < SLICE_BYTES or not more:
                     continue
                 limit.reschedule(None)
                 yield b"".join(parts), False
@@ -65,8 +67,5 @@ async def arriving(request: Request[Any, Any, Any], held: Held) -> AsyncIterator
             408, f"{SLICE_BYTES:,} bytes, or the rest of the body, did not come within {PART_WITHIN_S:g} s.",
             hint="What had come before was kept; see Idempotency-Key.",
         ) from None  # fmt: skip
-    except InternalServerException:
-        # The framework's word for a client that went away.
-        raise BodyError(400, "The connection broke before the body's end.") from None
     finally:
         held.free(size)

@@ -7,7 +7,7 @@ needed and nothing about which keys there are. Bodies are read after the guard: 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
@@ -73,7 +73,7 @@ class Caller:
 
 def the_caller(request: Request[Any, Any, Any]) -> Caller:
     """The caller that the guard let in."""
-    caller: Caller = request.scope["state"].get(_STRANGER) or Caller()
+    caller: Caller = request.scope["state"][_STRANGER]
     return caller
 
 
@@ -93,35 +93,44 @@ class Gate:
         self._buckets: dict[str, _Bucket] = {}
 
     async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Let in, or raise HttpError: 401 no key, 403 not this one, 429 or 503 too fast."""
-        scope: Scope | Literal["open"] = handler.opt.get("scope", "admin")
+        """`admit` for the framework's routes; the handlers find the caller by `the_caller`."""
+        name = connection.path_params.get("name")
+        connection.scope["state"][_STRANGER] = await self.admit(handler.opt, connection.headers, name)
+
+    async def admit(self, opt: Mapping[str, Any], headers: Mapping[str, str], name: str | None) -> Caller:
+        """Let in, or raise HttpError: 401 no key, 403 not this one, 429 or 503 too fast.
+
+        Args:
+            opt: What the route `needs`.
+            name: The flywheel that the path names.
+        """
+        scope: Scope | Literal["open"] = opt.get("scope", "admin")
         if scope == "open":
-            return
+            return Caller()
         ring = await self._keys()
         if not ring.made:
-            local_only(connection)
-            return
-        key = ring.find(_presented(connection), self._service.clock.now())
+            local_only(headers)
+            return Caller()
+        key = ring.find(_presented(headers), self._service.clock.now())
         if key is None:
             raise self._refused("no_key", HttpError(
                 401, f"This needs an API key with the scope '{scope}'.", where="Authorization", hint=_HOW,
                 headers={"WWW-Authenticate": "Bearer"},
             ))  # fmt: skip
-        self._in_time(key, handler.opt.get("too_fast", 429))
+        self._in_time(key, opt.get("too_fast", 429))
         if not key.has(scope):
             raise self._refused("scope", HttpError(
                 403, f"This needs the scope '{scope}'; the key has {', '.join(key.scopes)}.", where="Authorization",
             ))  # fmt: skip
         caller = Caller(key)
-        named = connection.path_params.get("name")
-        if named is None and key.flywheel is not None and not handler.opt.get("narrows"):
+        if name is None and key.flywheel is not None and not opt.get("narrows"):
             raise self._refused("flywheel", HttpError(
                 403, "This needs a key for every flywheel.", where="Authorization"
             ))  # fmt: skip
-        if named is not None and not caller.may_see(named):
-            raise self._refused("flywheel", HttpError(403, "This key is for another flywheel.", where=named))
-        connection.scope["state"][_STRANGER] = caller
+        if name is not None and not caller.may_see(name):
+            raise self._refused("flywheel", HttpError(403, "This key is for another flywheel.", where=name))
         self._note(key)
+        return caller
 
     async def _keys(self) -> KeyRing:
         if self._ring is None or self._seconds() - self._read_at > REREAD_S:
@@ -192,6 +201,6 @@ class _Bucket:
         return 0.0
 
 
-def _presented(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-    kind, _, presented = connection.headers.get("authorization", "").partition(" ")
+def _presented(headers: Mapping[str, str]) -> str:
+    kind, _, presented = headers.get("authorization", "").partition(" ")
     return presented.strip() if kind.lower() == "bearer" else ""

@@ -1,12 +1,19 @@
-"""Routes that take records: predictions, labels, feedback. 202 is said only when they are on disk."""
+"""Routes that take records: predictions, labels, feedback. 202 is said only when they are on disk.
 
+The framework finds the route, describes it and words what is raised; `Door` answers it. Building the framework's request,
+its arguments and its response costs several times what a record does.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
+from urllib.parse import parse_qs
 
 import msgspec
-from litestar import Controller, Request, Response, post
+from litestar import Controller, Response, post
 from litestar.concurrency import sync_to_thread
-from litestar.di import NamedDependency
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
     OpenAPIFormat,
@@ -17,21 +24,22 @@ from litestar.openapi.spec import (
     Schema,
 )
 from litestar.params import FromPath, FromQuery
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from whorl.api.arriving import Held, arriving
-from whorl.api.auth import needs
+from whorl.api.auth import Gate, needs
 from whorl.api.body import ARROW, JSON, NDJSON
-from whorl.api.failures import FAILURES, AllRefused, Fault
+from whorl.api.failures import FAILURES, AllRefused, BodyError, Fault
 from whorl.api.intake import Intake, Step, answered_before, together
 from whorl.api.outcomes import outcome
 from whorl.capture.mapping import Kind
 from whorl.records import Accepted, Record, Refusal
-from whorl.serve.meter import Meter
 from whorl.serve.service import Service
 from whorl.workspace import Workspace
 
 AT_ONCE_BYTES = 16 << 10
-_HELD = Held()
+_DOOR = "door"
+_SURE = {"true": True, "1": True, "false": False, "0": False}
 _ONE = Schema(type=OpenAPIType.OBJECT, description='One record as [schema] maps it, or {"records": [...]}.')
 _LINES = Schema(type=OpenAPIType.STRING, description="One record a line.")
 _ROWS = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description="One record a row.")
@@ -71,62 +79,101 @@ class Captured(Record, frozen=True, kw_only=True, omit_defaults=False):
 class CaptureRoutes(Controller):
     path = "/v1/flywheels/{name:str}"
     tags = ("capture",)
-    opt = needs("capture")
+    opt = needs("capture") | {_DOOR: True}
 
     @post(
         ["/predictions", "/labels", "/feedback"],
         status_code=202,
         operation_class=LogOperation,
-        request_max_body_size=None,
         summary="Log records",
         responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
     )
-    async def log(
-        self,
-        request: Request[Any, Any, Any],
-        service: NamedDependency[Service],
-        name: FromPath[str],
-        native: FromQuery[bool] = False,
-    ) -> Captured:
-        kind = cast(Kind, request.url.path.rstrip("/").rpartition("/")[2])
-        ws = service.wheel(name).ws
-        intake = Intake(ws, kind, request.headers, native=native)
+    async def log(self, name: FromPath[str], native: FromQuery[bool] = False) -> Captured:
+        """With `native`, records have the field names of `whorl.Prediction`, `Label` and `Feedback`, whatever [schema] says."""
+        raise NotImplementedError("Door answers this route.")
+
+
+class Door(ASGIMiddleware):
+    """Answers the routes of one application that take records."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, service: Service, gate: Gate) -> None:
+        self._service, self._gate = service, gate
+        self._held = Held()
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        opt = scope["route_handler"].opt
+        if _DOOR not in opt:
+            await next_app(scope, receive, send)
+            return
+        name = scope["path_params"]["name"]
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        await self._gate.admit(opt, headers, name)
+        ws = self._service.wheel(name).ws
+        kind = cast(Kind, scope["path"].rpartition("/")[2])
+        native = _flag(cast(HTTPScope, scope)["query_string"], "native")
+        answer = await self._taken(ws, kind, headers, receive, native=native)
+        all_gone = answer.refused and not answer.accepted
+        told = refusal_of_all(answer) if all_gone else Captured(
+            accepted=answer.accepted, refused=answer.refused, notes=answer.notes
+        )  # fmt: skip
+        body = msgspec.json.encode(told)
+        length = b"%d" % len(body)
+        await send({
+            "type": "http.response.start", "status": 422 if all_gone else 202,
+            "headers": [(b"content-type", JSON.encode()), (b"content-length", length)],
+        })  # fmt: skip
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _taken(
+        self, ws: Workspace, kind: Kind, headers: Mapping[str, str], receive: Receive, *, native: bool
+    ) -> Accepted:
+        intake = Intake(ws, kind, headers, native=native)
         answer = Accepted(accepted=0)
-        async for data, last in arriving(request, _HELD):
+        async for data, last in arriving(receive, self._held):
             intake.feed(data, last=last)
             # Small bodies are mapped sooner than they could be handed to a thread.
             at_once = last and len(data) <= AT_ONCE_BYTES and intake.plain
             while not intake.ended and (
                 step := intake.next() if at_once else await sync_to_thread(intake.next)
             ):
-                answer = together(answer, await _kept(service.meter, ws, kind, step))
-        return cast(Captured, _response(answer))
+                answer = together(answer, await self._kept(ws, kind, step))
+        return answer
 
-
-async def _kept(meter: Meter, ws: Workspace, kind: Kind, step: Step) -> Accepted:
-    """Wait until a part is on disk; returns its answer, which is the first one's when it was kept before."""
-    answer, repeated = step.answer, step.repeated
-    if step.payloads:
-        kept = ws.inbox.accept_soon(ws.name, step.payloads, step.received_at, step.named)
-        known = await outcome(kept)
-        if known is not None and step.named is not None:
-            answer, repeated = answered_before(known, step.named.digest), True
-    meter.took(ws.name, kind, answer, repeated=repeated)
-    return answer
-
-
-def _response(answer: Accepted) -> Response[Any]:
-    if answer.refused and not answer.accepted:
-        return all_refused(answer)
-    body = Captured(accepted=answer.accepted, refused=answer.refused, notes=answer.notes)
-    return Response(msgspec.json.encode(body), status_code=202, media_type=JSON)
+    async def _kept(self, ws: Workspace, kind: Kind, step: Step) -> Accepted:
+        """Wait until a part is on disk; returns its answer, which is the first one's when it was kept before."""
+        answer, repeated = step.answer, step.repeated
+        if step.payloads:
+            kept = ws.inbox.accept_soon(ws.name, step.payloads, step.received_at, step.named)
+            known = await outcome(kept)
+            if known is not None and step.named is not None:
+                answer, repeated = answered_before(known, step.named.digest), True
+        self._service.meter.took(ws.name, kind, answer, repeated=repeated)
+        return answer
 
 
 def all_refused(answer: Accepted) -> Response[AllRefused]:
-    """422, with the first refusal as the error and all of them beside it."""
+    """422."""
+    return Response(refusal_of_all(answer), status_code=422, media_type=JSON)
+
+
+def refusal_of_all(answer: Accepted) -> AllRefused:
+    """The first refusal as the error, and all of them beside it."""
     first = answer.refused[0]
     several = f" ({len(answer.refused)} records were refused.)" if len(answer.refused) > 1 else ""
     where = f"records[{first.index}]"
     fault = Fault(code="record", message=first.message + several, where=where, hint=first.hint)
-    body = AllRefused(error=fault, refused=answer.refused, notes=answer.notes)
-    return Response(body, status_code=422, media_type="application/json")
+    return AllRefused(error=fault, refused=answer.refused, notes=answer.notes)
+
+
+def _flag(query: bytes, name: str) -> bool:
+    """A switch in the query; off when it is not named. Raises BodyError (400)."""
+    said = (
+        parse_qs(query.decode("latin-1"), keep_blank_values=True).get(name, ["false"])[-1]
+        if query
+        else "false"
+    )
+    if said.lower() not in _SURE:
+        raise BodyError(400, f"{said!r} is neither true nor false.", where=name)
+    return _SURE[said.lower()]

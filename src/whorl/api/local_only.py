@@ -4,12 +4,10 @@ A page from elsewhere can make a browser send requests to 127.0.0.1 (its Origin 
 name of its own (the Host gives that away). With keys, `auth.py` asks for those instead: a page has none to send.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Any
 from urllib.parse import urlsplit
-
-from litestar.connection import ASGIConnection
 
 from whorl.api.failures import HttpError
 from whorl.errors import StateError
@@ -40,12 +38,12 @@ def check_address(host: str) -> None:
         )
 
 
-def local_only(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+def local_only(headers: Mapping[str, str]) -> None:
     """Raise HttpError (403) for what a strange page made a browser send."""
-    host = connection.headers.get("host", "")
+    host = headers.get("host", "")
     if not is_loopback(_hostname(host)):
         raise HttpError(403, f"Host {host!r} is not this machine.", where="Host")
-    origin = connection.headers.get("origin")
+    origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != host:
         raise HttpError(403, f"Origin {origin!r} may not call this server.", where="Origin")
 

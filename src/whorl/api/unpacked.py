@@ -4,6 +4,7 @@ gzip is unpacked as it arrives. zstd is unpacked once all of it is here, so what
 """
 
 import zlib
+from typing import Any
 
 import pyarrow as pa
 
@@ -35,7 +36,7 @@ class Unpacked:
         self._waiting: list[bytes] = []
         self._size = 0
         self.whole = False
-        self._gzip = zlib.decompressobj(31)
+        self._gzip: Any = None
         self._zstd: pa.CompressedInputStream | None = None
 
     @property
@@ -73,6 +74,8 @@ class Unpacked:
         return first[:size]
 
     def _from_gzip(self, size: int) -> bytes:
+        if self._gzip is None:
+            self._gzip = zlib.decompressobj(31)
         while True:
             data = b"".join(self._waiting)
             self._waiting.clear()
@@ -81,7 +84,7 @@ class Unpacked:
                     return b""
                 # Another member follows: files that were joined.
                 self._gzip = zlib.decompressobj(31)
-            found = self._gzip.decompress(data, size)
+            found: bytes = self._gzip.decompress(data, size)
             rest = self._gzip.unused_data or self._gzip.unconsumed_tail
             if rest:
                 self._waiting.append(rest)
