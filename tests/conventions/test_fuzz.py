@@ -63,7 +63,7 @@ def test_any_span(
         Span.Event(name=kind, attributes=attributes(told))
         for told, kind in zip(events, ("exception", EVALUATION), strict=False)
     )
-    taken = take_traces(traces(one), always(ws), repr(one))
+    taken = take_traces(traces(one), always(ws))
     assert (taken.items, len(taken.rejected) <= 1) == (1, True)
     flush(ws)
 
@@ -79,7 +79,7 @@ def test_any_log_record(ws: Workspace, name: str, body: Any, about: dict[str, An
         span_id=b"s" * 8,
         time_unix_nano=1,
     )
-    taken = take_logs(logs(record), always(ws), repr(record))
+    taken = take_logs(logs(record), always(ws))
     assert (taken.items, len(taken.rejected) <= 1) == (1, True)
     flush(ws)
 

@@ -5,7 +5,6 @@ Nothing here waits: the handler in `capture.py` feeds what has come, and keeps w
 
 from collections.abc import Mapping
 from datetime import datetime
-from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +15,7 @@ from whorl.api.failures import BodyError
 from whorl.api.parts import Document, Lines, Part, Parts, Table
 from whorl.api.unpacked import Unpacked
 from whorl.capture.accept import Taken, take, take_table
+from whorl.capture.batch_names import BatchNames
 from whorl.capture.mapping import Kind
 from whorl.errors import StateError
 from whorl.records import Accepted
@@ -97,13 +97,13 @@ class Intake:
             return Step(*self._taken(part, received_at), received_at)
         # Parts of one body have a name each, so that one that was cut goes on where it stopped.
         key = self._key if self._number == 0 else f"{self._key}\n{self._number}"
-        digest = blake2b(part.content, digest_size=16).hexdigest()
+        name, digest = self._ws.of_spec(BatchNames).of(key, part.content)
         self._number += 1
-        known = self._ws.inbox.answer_to(self._ws.name, self._kind, key)
+        known = self._ws.inbox.answer_to(self._ws.name, self._kind, name)
         if known is not None:
             return Step([], answered_before(known, digest), received_at, repeated=True)
         payloads, answer = self._taken(part, received_at)
-        named = Named(self._kind, key, digest, msgspec.to_builtins(answer))
+        named = Named(self._kind, name, digest, msgspec.to_builtins(answer))
         return Step(payloads, answer, received_at, named)
 
     def _taken(self, part: Part, received_at: datetime) -> Taken:

@@ -6,7 +6,6 @@ tries again after 503, and some give a batch up after 429: that one is never sai
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, TypeVar
 
 import msgspec
@@ -125,7 +124,7 @@ async def _take(
     service: Service,
     caller: Caller,
     kind: type[Export],
-    take: Callable[[Export, Callable[[dict[str, Any]], Workspace], str], Handled],
+    take: Callable[[Export, Callable[[dict[str, Any]], Workspace]], Handled],
 ) -> Handled:
     media_type = _media_type(request)
     if media_type not in (PROTOBUF, JSON):
@@ -141,8 +140,7 @@ async def _take(
 
     def work() -> Handled:
         plain = decompressed(body, encoding)
-        digest = blake2b(plain, digest_size=20, person=kind.__name__.encode()[:16]).hexdigest()
-        return take(read_request(plain, kind, json=media_type == JSON), choose, digest)
+        return take(read_request(plain, kind, json=media_type == JSON), choose)
 
     handled = await sync_to_thread(work)
     for flywheel, what, answer, repeated in handled.answers:

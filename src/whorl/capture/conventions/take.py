@@ -8,6 +8,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from whorl.capture.accept import take
+from whorl.capture.batch_names import name_of
 from whorl.capture.conventions.logs import add_logs, is_genai, logs_of
 from whorl.capture.conventions.telemetry import Declared, Telemetry
 from whorl.capture.conventions.traces import add_span, spans_of
@@ -19,7 +20,7 @@ from whorl.workspace import Workspace
 
 # The workspace of a resource's flywheel; raises RecordError where it cannot be told.
 Choose = Callable[[dict[str, Any]], Workspace]
-# Requests name themselves by what they hold, beside the names that other batches give themselves.
+# Beside the names that other batches give themselves.
 _NAMED = "otlp"
 _NO_CONSENT = "there was no consent"
 _FOREIGN = "not a GenAI event; of log records only those are kept (set OTEL_EXPORTER_OTLP_LOGS_ENDPOINT for the others)"
@@ -70,11 +71,8 @@ class Handled:
         return "; ".join([*told, *(["..."] if len(ordered) > 5 else [])])
 
 
-def take_traces(request: ExportTraceServiceRequest, choose: Choose, digest: str) -> Handled:
-    """Accept spans; returns once what was accepted is on disk.
-
-    Args:
-        digest: Of the request: one that is sent again adds nothing.
+def take_traces(request: ExportTraceServiceRequest, choose: Choose) -> Handled:
+    """Accept spans; returns once what was accepted is on disk. A request that is sent again adds nothing.
 
     Raises:
         RecordError: Nothing was accepted: it cannot be told of any of it which flywheel it is for.
@@ -89,10 +87,10 @@ def take_traces(request: ExportTraceServiceRequest, choose: Choose, digest: str)
             into, declared = batch
             for place, span in zip(places, spans, strict=True):
                 add_span(into, span, resource, declared, place)
-    return batches.accept(handled, digest)
+    return batches.accept(handled)
 
 
-def take_logs(request: ExportLogsServiceRequest, choose: Choose, digest: str) -> Handled:
+def take_logs(request: ExportLogsServiceRequest, choose: Choose) -> Handled:
     """Accept log records, like `take_traces`."""
     handled, batches = Handled(), _Batches(choose)
     for resource, records in logs_of(request):
@@ -103,7 +101,7 @@ def take_logs(request: ExportLogsServiceRequest, choose: Choose, digest: str) ->
         if ours and (batch := batches.of(resource, (place for place, _ in ours), handled)) is not None:
             into, declared = batch
             add_logs(into, ours, resource, declared)
-    return batches.accept(handled, digest)
+    return batches.accept(handled)
 
 
 class _Batches:
@@ -129,7 +127,7 @@ class _Batches:
             self._all[ws.name] = (ws, Telemetry(), declared)
         return self._all[ws.name][1:]
 
-    def accept(self, handled: Handled, digest: str) -> Handled:
+    def accept(self, handled: Handled) -> Handled:
         if self._first_error is not None and not self._all:
             raise self._first_error
         for ws, telemetry, _ in self._all.values():
@@ -139,8 +137,9 @@ class _Batches:
                 for kind, raws in telemetry.raws.items()
             }
             parts = [part for batch in batches.values() for part in batch.parts]
-            named = Named(_NAMED, digest, digest, "")
+            name = name_of(parts)
             # All that a request holds for a flywheel is one commit.
+            named = Named(_NAMED, name, name, "")
             before = ws.inbox.accept(ws.name, parts, received_at, named) if parts else None
             for kind, batch in batches.items():
                 handled.answers.append(Answer(ws.name, kind, batch.answer, before is not None))
