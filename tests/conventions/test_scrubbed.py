@@ -98,3 +98,13 @@ def test_without_consent_only_a_count(tmp_path: Path, clock: SimulatedClock) -> 
         handled = traced(ws, span({**WHOLE, "app.consent": False}), span(WHOLE, span_id=SPAN[::-1]))
         assert (handled.not_kept, handled.message) == (2, "2: there was no consent")
     assert SECRET in everything(tmp_path / "agreed", clock, told, {**WHOLE, "app.consent": True})
+
+
+def test_the_step_of_a_call_has_the_consent_of_its_span(tmp_path: Path, clock: SimulatedClock) -> None:
+    spec = parse_spec(SUPPORT + '[capture]\nconsent = "app.consent"\n')
+    with open_workspace(spec, tmp_path, clock=clock, mirror=False, holdout_key="ab" * 32) as ws:
+        traced(ws, span({**CALL, "app.consent": True}))
+        flush(ws)
+        assert [row["prediction_id"] for row in rows(ws, "spans")] == [
+            row["id"] for row in rows(ws, "predictions")
+        ]

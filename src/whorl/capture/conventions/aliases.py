@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 Scrub = Callable[[dict[str, Any]], dict[str, Any]]
 
-VERSION = 1
+VERSION = 2
 
 # Values of `operation`, in lower case, that are model calls; whatever else a span does is a step.
 MODEL_CALLS = frozenset(("chat", "text_completion", "generate_content", "completion", "llm"))
@@ -72,13 +72,27 @@ ALIASES: dict[str, Alias] = {
     ),
     "raw_input": Alias("messages", ("input.value",)),
     "raw_output": Alias("id, output", ("output.value",)),
-    "evaluation_name": Alias("feedback.name", ("gen_ai.evaluation.name", "evaluation.name")),
-    "evaluation_score": Alias("feedback.value", ("gen_ai.evaluation.score.value", "evaluation.score")),
-    "evaluation_label": Alias("feedback.value", ("gen_ai.evaluation.score.label", "evaluation.label")),
-    "evaluation_comment": Alias(
-        "feedback.comment", ("gen_ai.evaluation.explanation", "evaluation.explanation")
+    "evaluation_name": Alias(
+        "feedback.name", ("gen_ai.evaluation.name", "evaluation.name", "annotation.name")
     ),
-    "evaluation_kind": Alias("feedback.kind", ("evaluation.annotator_kind",)),
+    "evaluation_score": Alias(
+        "feedback.value", ("gen_ai.evaluation.score.value", "evaluation.score", "annotation.score")
+    ),
+    "evaluation_label": Alias(
+        "feedback.value", ("gen_ai.evaluation.score.label", "evaluation.label", "annotation.label")
+    ),
+    "evaluation_comment": Alias(
+        "feedback.comment",
+        ("gen_ai.evaluation.explanation", "evaluation.explanation", "annotation.explanation"),
+    ),
+    "evaluation_kind": Alias("feedback.kind", ("evaluation.annotator_kind", "annotation.annotator_kind")),
+    "evaluation_source": Alias("feedback.source", ("evaluation.identifier", "annotation.identifier")),
+    "annotations": Alias("feedback", ("annotations.N",)),
+    "evaluations": Alias("feedback", ("evaluations.N",)),
+    "trace_annotations": Alias("feedback", ("trace.annotations.N",)),
+    "trace_evaluations": Alias("feedback", ("trace.evaluations.N",)),
+    "session_annotations": Alias("feedback", ("session.annotations.N",)),
+    "session_evaluations": Alias("feedback", ("session.evaluations.N",)),
 }
 
 

@@ -14,8 +14,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from whorl.errors import RecordError
 
 Export = TypeVar("Export", ExportTraceServiceRequest, ExportLogsServiceRequest)
-# OTLP writes these as hexadecimal in JSON; Protobuf's own JSON would have base64.
-_HEX = frozenset(("traceId", "spanId", "parentSpanId"))
+# OTLP writes these as hexadecimal in JSON; Protobuf's own JSON would have base64. It takes a field by either of two names.
+_HEX = frozenset(("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"))
 
 
 def read_request(body: bytes, kind: type[Export], *, json: bool) -> Export:

@@ -40,10 +40,15 @@ class Declared:
         self._keys, self._protected = dict(spec.schema.keys), dict(spec.protected)
         self._single = {"group": spec.schema.group, "session": spec.schema.session}
         self._scrub = None if scrubber is None else scrubber.named
+        self._consent = spec.capture.consent
 
     def attributes(self, values: dict[str, Any]) -> Attributes:
         """Attributes to be read."""
         return Attributes(values, self._scrub)
+
+    def consent(self, values: dict[str, Any]) -> Raw:
+        """What a span says of consent, for a record that takes nothing else from its attributes."""
+        return {key: value for key, value in values.items() if key == self._consent}
 
     def of(self, known: dict[str, Any]) -> Raw:
         """The fields that have something in them."""
@@ -118,6 +123,11 @@ def service_of(resource: dict[str, Any], declared: Declared) -> Any:
 def at(trace_id: str | None, span_id: str | None) -> str | None:
     """The name of a model call by its place in a trace: its id where the answer brought none."""
     return f"{trace_id}-{span_id}" if trace_id and span_id else None
+
+
+def at_span(span_id: str) -> str:
+    """The name of a model call by its span alone, for those who do not know its trace."""
+    return f"-{span_id}"
 
 
 def _over_the_wire(raw_in: Any, raw_out: Any, asked: Said, answered: Said) -> tuple[str | None, Said, Said]:

@@ -1,13 +1,13 @@
 """Spans: a model call becomes a prediction, and every span a step of its trace. Told apart by attributes, never by name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from whorl.capture.conventions.aliases import MODEL_CALLS, Attributes
-from whorl.capture.conventions.evaluations import EVALUATION, evaluation_record
+from whorl.capture.conventions.evaluations import EVALUATION, evaluation_record, take_annotations
 from whorl.capture.conventions.otlp import plain_attributes
 from whorl.capture.conventions.telemetry import (
     Declared,
@@ -37,7 +37,6 @@ def spans_of(request: ExportTraceServiceRequest) -> Iterator[tuple[Resource, lis
 
 def add_span(into: Telemetry, span: Span, resource: Resource, declared: Declared, place: int) -> None:
     """What one span becomes."""
-    values = plain_attributes(span.attributes)
     trace_id, span_id, parent_id = ids((span.trace_id, span.span_id, span.parent_span_id))
     took_ms = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e6
     step: Raw = {
@@ -49,24 +48,47 @@ def add_span(into: Telemetry, span: Span, resource: Resource, declared: Declared
         "duration_ms": took_ms if took_ms >= 0 else None,
         "status": _STATUS.get(span.status.code),
     }
-    wrong = _went_wrong(span)
-    placed = trace_id and span_id and step["time"]
-    if placed and is_model_call(values):
-        call = call_record(values, resource, declared, span.name)
-        call = {"id": at(trace_id, span_id), **call}
-        call |= {name: step[name] for name in ("trace_id", "parent_id", "time")}
-        call["extra"] |= {"span_id": span_id} | wrong
-        into.add("predictions", {**call, "latency_ms": step["duration_ms"]}, place)
-        into.add("spans", {**step, "prediction_id": call["id"]}, place)
-    else:
-        into.add("spans", beside(step, values, {"service": service_of(resource, declared), **wrong}), place)
-    for event in span.events:
-        if event.name == EVALUATION:
-            about = plain_attributes(event.attributes)
+    events = [(event.name, plain_attributes(event.attributes)) for event in span.events]
+    wrong = went_wrong(span.status.message, events) if step["status"] == "error" else {}
+    add_step(into, step, plain_attributes(span.attributes), wrong, resource, declared, place)
+    for event, (name, about) in zip(span.events, events, strict=True):
+        if name == EVALUATION:
             at_ns = event.time_unix_nano or span.end_time_unix_nano
             into.add(
                 "feedback", evaluation_record(declared.attributes(about), trace_id, span_id, at_ns), place
             )
+
+
+def add_step(
+    into: Telemetry,
+    step: Raw,
+    values: dict[str, Any],
+    wrong: dict[str, Any],
+    resource: Resource,
+    declared: Declared,
+    place: int,
+) -> None:
+    """What one step becomes: itself, a prediction where it is a model call, and feedback where it was judged.
+
+    Args:
+        step: Fields of a native span, without attributes.
+        values: Its attributes, by their names in the conventions.
+        wrong: As `went_wrong` says it.
+    """
+    trace_id, span_id = step["trace_id"], step["id"]
+    judged, values = take_annotations(values, step, declared)
+    for said in judged:
+        into.add("feedback", said, place)
+    placed = trace_id and span_id and step["time"]
+    if placed and is_model_call(values):
+        call = call_record(values, resource, declared, step["name"] or "")
+        call = {"id": at(trace_id, span_id), **call}
+        call |= {name: step[name] for name in ("trace_id", "parent_id", "time")}
+        call["extra"] |= {"span_id": span_id} | wrong
+        into.add("predictions", {**call, "latency_ms": step["duration_ms"]}, place)
+        into.add("spans", {**step, "prediction_id": call["id"], **declared.consent(values)}, place)
+    else:
+        into.add("spans", beside(step, values, {"service": service_of(resource, declared), **wrong}), place)
 
 
 def is_model_call(values: dict[str, Any]) -> bool:
@@ -77,13 +99,10 @@ def is_model_call(values: dict[str, Any]) -> bool:
     return Attributes(values).take("response_id") is not None
 
 
-def _went_wrong(span: Span) -> dict[str, Any]:
-    """Why a span failed, in its own words."""
-    if span.status.code != Status.STATUS_CODE_ERROR:
-        return {}
-    told: dict[str, Any] = {"error": span.status.message or "unknown"}
-    for event in span.events:
-        if event.name == "exception":
-            about = plain_attributes(event.attributes)
+def went_wrong(message: str | None, events: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Why a step failed, in its own words."""
+    told: dict[str, Any] = {"error": message or "unknown"}
+    for name, about in events:
+        if name == "exception":
             told |= {key: about[key] for key in _EXCEPTION if key in about}
     return told
