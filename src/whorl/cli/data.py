@@ -40,12 +40,14 @@ def ingest(
     format: Annotated[
         str,
         typer.Option(
-            help="auto (by the file's name), nvidia, tensorzero, mlflow (also a tracking URI), langfuse."
+            help="auto (by the file's name), nvidia, tensorzero, mlflow (also a tracking URI), langfuse, phoenix."
         ),
     ] = AUTO,
     truth: Annotated[
         str | None,
-        typer.Option(help="With --format: the metric, score or expectation that is the truth (labels)."),
+        typer.Option(
+            help="With --format: the metric, score, annotation or expectation that is the truth (labels)."
+        ),
     ] = None,
     experiments: Annotated[
         list[str] | None, typer.Option("--experiment", help="MLflow: of these experiments only.")

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,13 @@ from whorl.errors import SourceError
 CHUNK_ROWS = 131_072
 
 
-def parquet_chunks(path: Path) -> Iterator[Chunk]:
+def parquet_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
     """Raises SourceError for what is no whole Parquet file."""
     with _translated(path, "Parquet"), pq.ParquetFile(path) as file:
         total, done = file.metadata.num_rows, 0
         if total == 0:
             yield Chunk(share=1.0, table=file.schema_arrow.empty_table())
-        for batch in file.iter_batches(batch_size=CHUNK_ROWS):
+        for batch in file.iter_batches(batch_size=rows):
             done += batch.num_rows
             yield _chunk(batch, done, done / total)
 
@@ -44,6 +46,37 @@ def arrow_chunks(path: Path, *, stream: bool) -> Iterator[Chunk]:
                 yield _chunk(part, done, share)
         if done == 0:
             yield Chunk(share=1.0, table=reader.schema.empty_table())
+
+
+def parquet_records(path: Path, rows: int) -> Iterator[Chunk]:
+    """The rows of a Parquet file as JSON would have them: maps as objects, times as ISO text, decimals as numbers."""
+    for chunk in parquet_chunks(path, rows):
+        assert chunk.table is not None
+        table = pa.table({name: _to_microseconds(chunk.table[name]) for name in chunk.table.column_names})
+        records = [_plain(row) for row in table.to_pylist(maps_as_pydicts="lossy")]
+        yield Chunk(share=chunk.share, records=records, numbers=chunk.numbers)
+
+
+def _to_microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Nanoseconds are more than Python's times hold."""
+    if not pa.types.is_timestamp(column.type) or column.type.unit != "ns":
+        return column
+    return column.cast(pa.timestamp("us", column.type.tz), safe=False)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {str(_plain(key)): _plain(one) for key, one in value.items()}
+        case list():
+            return [_plain(one) for one in value]
+        case datetime():
+            return value.isoformat()
+        case Decimal():
+            return float(value)
+        case bytes():
+            return value.decode("utf-8", "replace")
+    return value
 
 
 def _chunk(batch: pa.RecordBatch, done: int, share: float) -> Chunk:

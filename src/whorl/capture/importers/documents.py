@@ -1,6 +1,6 @@
-"""JSON of other tools as chunks: one object a line, one array, one object over many lines, or a page of an API.
+"""What other tools write as chunks: JSON (one object a line, one array, one object over many lines, a page of an API) or Parquet.
 
-Lines are read as a stream. An array or an object is held as bytes, and its records are decoded chunk by chunk.
+Lines and Parquet are read as a stream. An array or an object is held as bytes, and its records are decoded chunk by chunk.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from whorl.capture.importers import json_lines
+from whorl.capture.importers.arrow_files import parquet_records
 from whorl.capture.importers.chunks import Chunk
 from whorl.capture.importers.text_stream import open_text
 from whorl.capture.sealed import too_large
@@ -18,10 +19,15 @@ from whorl.errors import SourceError
 from whorl.records import Refusal
 
 MAX_DOCUMENT_BYTES = 2_000_000_000
+# What a page of an API has beside its `data`.
+_BESIDE = frozenset(("meta", "next_cursor"))
 
 
 def document_chunks(path: Path) -> Iterator[Chunk]:
     """Raises SourceError for a file that is empty, or holds no JSON."""
+    if _is_parquet(path):
+        yield from parquet_records(path, json_lines.CHUNK_ROWS)
+        return
     with open_text(path) as stream:
         head = stream.bytes.readline(MAX_RECORD_BYTES + 2).removeprefix(b"\xef\xbb\xbf").strip()
         while not head and (line := stream.bytes.readline(MAX_RECORD_BYTES + 2)):
@@ -36,6 +42,11 @@ def document_chunks(path: Path) -> Iterator[Chunk]:
         yield _chunk(records, start, min(start + json_lines.CHUNK_ROWS, len(records)))
 
 
+def _is_parquet(path: Path) -> bool:
+    with open_text(path) as stream:
+        return stream.bytes.read(4) == b"PAR1"
+
+
 def _is_line(head: bytes) -> bool:
     """Whether a file that begins so has one object a line: the first is whole, or is plainly broken."""
     if head.startswith(b"["):
@@ -47,7 +58,7 @@ def _is_line(head: bytes) -> bool:
 
 
 def _is_page(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("data"), list) and "meta" in value
+    return isinstance(value, dict) and isinstance(value.get("data"), list) and not _BESIDE.isdisjoint(value)
 
 
 def _records(path: Path) -> list[msgspec.Raw]:
@@ -64,7 +75,7 @@ def _records(path: Path) -> list[msgspec.Raw]:
         if content.lstrip().startswith(b"["):
             return msgspec.json.decode(content, type=list[msgspec.Raw])
         page = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-        if "meta" in page and bytes(page.get("data", b"")).startswith(b"["):
+        if not _BESIDE.isdisjoint(page) and bytes(page.get("data", b"")).startswith(b"["):
             return msgspec.json.decode(page["data"], type=list[msgspec.Raw])
     except (msgspec.DecodeError, RecursionError) as error:
         raise SourceError(

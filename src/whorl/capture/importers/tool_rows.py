@@ -4,20 +4,23 @@ What the user calls the truth becomes labels, what [schema] declares is found be
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal, get_args
 
+from whorl.capture.conventions.telemetry import Declared
 from whorl.capture.fields import Fields
-from whorl.capture.importers import langfuse, mlflow_traces, nvidia, tensorzero
+from whorl.capture.importers import langfuse, mlflow_traces, nvidia, phoenix, tensorzero
 from whorl.capture.importers.chunks import Chunk
 from whorl.capture.importers.native import MapRow, Raw
 from whorl.capture.mapping import Kind
 from whorl.capture.paths import ABSENT, Path
 from whorl.capture.scrub.scrubber import scrubber_of
-from whorl.capture.values import Notes
+from whorl.capture.values import Notes, refusal_of
+from whorl.errors import RecordError
 from whorl.records import Refusal
 from whorl.spec import Spec
 
-Format = Literal["nvidia", "tensorzero", "mlflow", "langfuse"]
+Format = Literal["nvidia", "tensorzero", "mlflow", "langfuse", "phoenix"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 _MAPPERS: dict[Format, MapRow] = {
     "nvidia": nvidia.records,
@@ -37,9 +40,10 @@ class ToolRows:
     """Rows of one tool as native records by kind, each with the number of its row."""
 
     def __init__(self, spec: Spec, format: Format, truth: str | None, notes: Notes) -> None:
-        self._map: MapRow = _MAPPERS[format]
         self._format, self._truth, self._notes = format, truth, notes
         self._door = scrubber_of(spec)
+        mappers = _MAPPERS | {"phoenix": partial(phoenix.records, Declared(spec, self._door))}
+        self._map: MapRow = mappers[format]
         fields = Fields(spec)
         self._declared: dict[str, dict[str, tuple[Path, ...]]] = {
             "features": fields.features,
@@ -53,6 +57,9 @@ class ToolRows:
         for number, row in zip(chunk.numbers, chunk.records, strict=True):
             try:
                 native = self._map(row) if isinstance(row, dict) else None
+            except RecordError as error:
+                refused.append(refusal_of(error, number))
+                continue
             except (KeyError, TypeError, ValueError, AttributeError):
                 refused.append(self._misshapen(number))
                 continue
@@ -99,7 +106,7 @@ class ToolRows:
                 for name, paths in declared.items()
                 if (found := _first(paths, beside)) is not None
             }
-            record = {**record, holder: there} if there else record
+            record = {**record, holder: record.get(holder, {}) | there} if there else record
         return record
 
     def _unknown(self, number: int, row: Any) -> Refusal:
