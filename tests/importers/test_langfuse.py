@@ -1,13 +1,17 @@
 """Langfuse: rows typed from its public schemas.
 
 Blob storage exports: langfuse/langfuse-docs, `content/docs/api-and-data-platform/features/blob-storage-export-fields.mdx`. API
-and pages (camelCase, traces with what is in them): Langfuse's OpenAPI description, `TraceWithFullDetails`, `Score`.
+and pages (camelCase, traces with what is in them): Langfuse's OpenAPI description, `TraceWithFullDetails`, `Score`, `ScoreV3`,
+`ObservationV2`.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from whorl.capture.importers import documents, json_lines
@@ -198,3 +202,82 @@ def test_files_that_cannot_be_read(ws: Workspace, tmp_path: Path, monkeypatch: p
     path.write_bytes(msgspec.json.encode(SCORES))
     with pytest.raises(SourceError, match="larger than"):
         ingest_export(ws, path, "langfuse")
+
+
+def test_parquet_which_new_integrations_write(ws: Workspace, tmp_path: Path, rows: Any) -> None:
+    """Maps, times and decimals have types of their own there."""
+    written: dict[str, Path] = {}
+    for name, found in (("observations", [ROOT, GENERATION, TOOL]), ("scores", SCORES)):
+        columns = {key: [row.get(key) for row in found] for key in found[1] | found[0]}
+        for key in ("metadata", "usage_details", "cost_details"):
+            if key in columns:
+                value = pa.string() if key == "metadata" else pa.decimal128(38, 12)
+                maps = [list((one or {}).items()) for one in columns[key]]
+                plain = pa.array(
+                    [[(k, v if key == "metadata" else str(v)) for k, v in one] for one in maps],
+                    pa.map_(pa.string(), pa.string()),
+                )
+                columns[key] = (
+                    plain
+                    if key == "metadata"
+                    else pa.MapArray.from_arrays(plain.offsets, plain.keys, plain.items.cast(value))
+                )
+        for key in ("start_time", "end_time", "timestamp"):
+            if key in columns:
+                times = [datetime.fromisoformat(f"{one}+00:00") for one in columns[key]]
+                columns[key] = pa.array(times, pa.timestamp("ms", "UTC"))
+        written[name] = tmp_path / f"{name}.parquet"
+        pq.write_table(pa.table(columns), written[name])
+    report = ingest_export(ws, written["observations"], "langfuse")
+    assert (report.accepted, report.refused) == (4, 0)
+    trace, generation = rows("predictions")
+    assert (trace["id"], trace["latency_ms"], trace["f_purpose"]) == ("trace-1", 2500, "support")
+    assert (generation["input_tokens"], generation["output_tokens"], generation["cost_usd"]) == (20, 2, 0.003)
+    assert ingest_export(ws, written["scores"], "langfuse").accepted == 4
+
+
+def test_scores_of_api_v3_say_what_they_are_about_in_one_object(ws: Workspace, lines: Any, rows: Any) -> None:
+    shared = {"projectId": "p", "environment": "default", "timestamp": "2025-12-01T11:00:00.000Z"}
+    about = [
+        {"kind": "observation", "id": "obs-gen", "traceId": "trace-1"},
+        {"kind": "trace", "id": "trace-1"},
+        {"kind": "session", "id": "s-1"},
+        {"kind": "trace", "id": "trace-1"},
+    ]
+    values = [("CATEGORICAL", "kind"), ("BOOLEAN", True), ("NUMERIC", 0.5), ("CORRECTION", "So.")]
+    found = [
+        {
+            **shared,
+            "id": f"v{n}",
+            "name": f"n{n}",
+            "source": "EVAL",
+            "dataType": kind,
+            "value": value,
+            "subject": one,
+        }
+        for n, (one, (kind, value)) in enumerate(zip(about, values, strict=True))
+    ]
+    report = ingest_export(ws, lines({"data": found, "meta": {"limit": 50}}), "langfuse")
+    assert (report.accepted, report.labels) == (4, 1)
+    told = [(row["prediction_id"], row["session_id"], row["value"]) for row in rows("feedback")]
+    assert told == [("obs-gen", None, '"kind"'), ("trace-1", None, "true"), (None, "s-1", "0.5")]
+    assert [(row["prediction_id"], row["value"]) for row in rows("labels")] == [("trace-1", '"So."')]
+
+
+def test_observations_of_api_v2_name_their_root(ws: Workspace, lines: Any, rows: Any) -> None:
+    """Without the group `trace_context` they have no name of their trace; a root may have a parent outside."""
+    root = {
+        "id": "o1", "traceId": "trace-3", "projectId": "p", "parentObservationId": "outside", "type": "AGENT",
+        "name": "agent", "startTime": "2025-12-02T10:00:00.000Z", "endTime": "2025-12-02T10:00:01.000Z",
+        "isRootObservation": True, "userId": "eve", "sessionId": "s-3", "input": '{"messages": []}', "output": "Yes.",
+    }  # fmt: skip
+    call = {
+        **root, "id": "o2", "type": "GENERATION", "isRootObservation": False, "parentObservationId": "o1",
+        "providedModelName": "gpt-large", "usageDetails": {"input": 3, "output": 1}, "totalCost": 0.1,
+    }  # fmt: skip
+    report = ingest_export(ws, lines({"data": [root, call], "meta": {"cursor": "x"}}), "langfuse")
+    assert (report.accepted, report.refused) == (3, 0)
+    assert [(row["id"], row["group_id"], row["input_tokens"]) for row in rows("predictions")] == [
+        ("o2", "eve", 3),
+        ("trace-3", "eve", None),
+    ]

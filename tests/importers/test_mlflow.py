@@ -14,7 +14,8 @@ from whorl.capture.importers.exports import ingest_export
 from whorl.capture.importers.mlflow_store import ingest_mlflow
 from whorl.clock import SimulatedClock
 from whorl.errors import SourceError
-from whorl.workspace import Workspace
+from whorl.spec import parse_spec
+from whorl.workspace import Workspace, open_workspace
 
 # MLflow's own, by the SQLAlchemy that is installed.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
@@ -141,6 +142,50 @@ def test_a_later_run_adds_what_came_since(ws: Workspace, store: Any, rows: Any) 
         mlflow.delete_assessment(trace_id=ids[4], assessment_id=said.assessment_id)
     assert len(rows("predictions")) == 5
     assert first.accepted == 5 + 10 + 2 + 2
+
+
+def test_assessments_of_every_kind(ws: Workspace, store: Any, rows: Any) -> None:
+    import mlflow
+    from mlflow.entities import AssessmentError, AssessmentSource
+
+    uri, ids = store
+    made = [
+        mlflow.log_feedback(
+            trace_id=ids[3], name="nobody", value=1, source=AssessmentSource("SOURCE_TYPE_UNSPECIFIED", "x")
+        ),
+        mlflow.log_feedback(trace_id=ids[3], name="quality", value={"clarity": 0.9}),
+        mlflow.log_feedback(
+            trace_id=ids[3], name="failed", error=AssessmentError("RATE_LIMIT", "Too many requests.")
+        ),
+    ]
+    try:
+        assert ingest_mlflow(ws, uri, ["other"]).refused == 0
+        found = {row["name"]: row for row in rows("feedback")}
+        assert (found["nobody"]["kind"], found["quality"]["value"]) == ("CODE", '{"clarity":0.9}')
+        assert found["failed"]["value"] is None
+        assert "RATE_LIMIT" in found["failed"]["extra"]
+    finally:
+        for one in made:
+            mlflow.delete_assessment(trace_id=ids[3], assessment_id=one.assessment_id)
+
+
+def test_an_expectation_that_the_task_cannot_take_is_listed(
+    tmp_path: Path, store: Any, clock: SimulatedClock
+) -> None:
+    """The trace and what else was said of it stay."""
+    import mlflow
+
+    uri, ids = store
+    right = mlflow.log_expectation(trace_id=ids[3], name="correct", value=True)
+    try:
+        spec = parse_spec('name = "right"\ntask = "binary"\n[train]\ntrainer = "external"\n')
+        with open_workspace(spec, tmp_path / "binary", clock=clock) as binary:
+            report = ingest_mlflow(binary, uri)
+            labels = binary.engine.query(f"SELECT * FROM {binary.lake.relation('labels')}").to_pylist()
+        assert [(row["prediction_id"], row["value"]) for row in labels] == [(ids[3], True)]
+        assert [one.code for one in report.rejects] == ["label", "label"]
+    finally:
+        mlflow.delete_assessment(trace_id=ids[3], assessment_id=right.assessment_id)
 
 
 def test_it_goes_on_where_it_was_killed(

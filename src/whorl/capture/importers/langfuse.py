@@ -1,4 +1,4 @@
-"""Langfuse's exports: traces, observations and scores, from its blob storage export, its API or its pages.
+"""Langfuse's exports: traces, observations and scores, from its blob storage export, its API (also v2 and v3) or its pages.
 
 A trace is a prediction: what was asked and answered. A generation is one too, with its trace as `trace_id`; it has the tokens
 and the cost. Other observations are spans. Fields come in snake_case (blob storage) or camelCase (API, pages); both are read
@@ -23,7 +23,7 @@ def records(row: Raw) -> Native | None:
     """A trace, an observation or a score; or a trace with its observations and scores inside it."""
     if isinstance(row.get("trace"), dict):
         row = {**row["trace"], **{name: value for name, value in row.items() if name != "trace"}}
-    row = {_CAMEL.sub(r"_\1", name).lower(): value for name, value in row.items()}
+    row = _about(_snake(row))
     if not isinstance(row.get("id"), str):
         return None
     if row.get("name") and row.get("source") in _KINDS and ("value" in row or "string_value" in row):
@@ -87,12 +87,13 @@ def _generation(row: Raw) -> Raw:
 
 
 def _root(row: Raw) -> Found:
-    """The trace of an enriched export, which has no rows of traces: its root observation stands for it."""
-    if row.get("parent_observation_id") or "trace_name" not in row or not row.get("trace_id"):
+    """The trace of an enriched export or of API v2, which have no rows of traces: its root observation stands for it."""
+    whole = "trace_name" in row and not row.get("parent_observation_id")
+    if not (whole or row.get("is_root_observation")) or not row.get("trace_id"):
         return []
     of_trace = {name: row.get(name) for name in ("input", "output", "user_id", "session_id", "tags")}
     of_trace |= {name: row.get(name) for name in ("environment", "release", "version", "metadata")}
-    of_trace |= {"id": row["trace_id"], "timestamp": row["start_time"], "name": row["trace_name"]}
+    of_trace |= {"id": row["trace_id"], "timestamp": row["start_time"], "name": row.get("trace_name")}
     root = _trace(of_trace, _group(row, row["trace_id"]))
     return [("predictions", root | given(latency_ms=_duration_ms(row)))]
 
@@ -149,6 +150,20 @@ def _inside(row: Raw) -> Found:
             native = records({**beside, **one}) if isinstance(one, dict) else None
             found += native.records if native is not None else []
     return found
+
+
+def _snake(row: Raw) -> Raw:
+    return {_CAMEL.sub(r"_\1", name).lower(): value for name, value in row.items()}
+
+
+def _about(row: Raw) -> Raw:
+    """API v3 says what a score is about in one object; here, as in all other exports, by the name of its kind."""
+    subject = row.get("subject")
+    if not isinstance(subject, dict):
+        return row
+    subject = _snake(subject)
+    named = "dataset_run_id" if subject.get("kind") == "experiment" else f"{subject.get('kind')}_id"
+    return {**row, "trace_id": subject.get("trace_id"), named: subject.get("id")}
 
 
 def _context(row: Raw) -> Raw:

@@ -12,7 +12,8 @@ from whorl.capture.importers.chat import answer_of, decoded, given, messages_of
 from whorl.capture.importers.native import Native, Raw
 from whorl.capture.mapping import Kind
 
-_JUDGES = {"AI_JUDGE": "LLM_JUDGE"}
+# A source that is not said is code, as MLflow has it.
+_JUDGES = {"AI_JUDGE": "LLM_JUDGE", "SOURCE_TYPE_UNSPECIFIED": "CODE"}
 IN_PROGRESS = "{n} trace(s) are still in progress; they come with a later run."
 ISSUES = "{n} trace(s) have references to issues, which are not taken."
 
