@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from litestar import Request
 
 from whorl.api.failures import BodyError
 from whorl.api.unpacked import MAX_BODY_BYTES, Unpacked, too_large
@@ -34,17 +33,6 @@ class Batch:
     numbered: list[tuple[int, Any]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     single: bool = False
-
-
-async def read_body(request: Request[Any, Any, Any]) -> bytes:
-    """The body as it came, at most MAX_BODY_BYTES. Raises BodyError (413)."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise too_large()
-        parts.append(part)
-    return b"".join(parts)
 
 
 def decompressed(body: bytes, encoding: str) -> bytes:

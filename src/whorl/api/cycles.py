@@ -1,15 +1,15 @@
 """Routes about cycles: list, look, start, answer. Whoever runs cycles goes on from what is written here."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import Body, FromPath
 
 from whorl.api.auth import Caller, needs
-from whorl.api.failures import FAILURES
-from whorl.api.pages import Limit, Page, page
+from whorl.api.failures import ACTS, SHOWS
+from whorl.api.pages import Before, Limit, Page, page
 from whorl.cycle import start
 from whorl.records import Record
 from whorl.serve.runner import Wheel
@@ -17,6 +17,10 @@ from whorl.storage import cycles
 from whorl.storage.cycles import Cycle, Submission, Submitted
 from whorl.storage.journal import Step
 
+T = TypeVar("T")
+# Such a body is a few words; what else is in it is refused, and so it is described.
+MAX_WORDS_BYTES = 1 << 20
+Words = Annotated[T, Body(schema_extra={"additionalProperties": False})]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -46,16 +50,15 @@ class CycleShown(Record, frozen=True, kw_only=True, omit_defaults=False):
 class CycleRoutes(Controller):
     path = "/v1/flywheels/{name:str}/cycles"
     tags = ("cycles",)
+    request_max_body_size = MAX_WORDS_BYTES
     opt = needs("read")
 
-    @get("/", sync_to_thread=True, summary="Cycles, newest first", responses=FAILURES)
-    def listed(
-        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: FromQuery[int | None] = None
-    ) -> Page[Cycle]:
+    @get("/", sync_to_thread=True, summary="Cycles, newest first", responses=SHOWS)
+    def listed(self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: Before = None) -> Page[Cycle]:
         found = cycles.listed(wheel.ws.ledger, wheel.name, limit=limit + 1, before=before)
         return page(found, limit, lambda cycle: cycle.number)
 
-    @get("/{cycle_id:str}", sync_to_thread=True, summary="One cycle with its steps", responses=FAILURES)
+    @get("/{cycle_id:str}", sync_to_thread=True, summary="One cycle with its steps", responses=SHOWS)
     def shown(self, wheel: NamedDependency[Wheel], cycle_id: FromPath[str]) -> CycleShown:
         ledger = wheel.ws.ledger
         return CycleShown(
@@ -65,41 +68,41 @@ class CycleRoutes(Controller):
         )
 
     @post("/", status_code=202, sync_to_thread=True, opt=needs("operate"),
-          summary="Start a cycle", responses=FAILURES)  # fmt: skip
+          summary="Start a cycle", responses=ACTS)  # fmt: skip
     def start(self, wheel: NamedDependency[Wheel]) -> Cycle:
         begun = start(wheel.ws, "manual", wheel.meter.flushed)
         return cycles.get(wheel.ws.ledger, wheel.name, begun)
 
     @post("/{cycle_id:str}/approve", status_code=202, sync_to_thread=True, opt=needs("operate"),
-          summary="Say yes to what a cycle waits to do", responses=FAILURES)  # fmt: skip
+          summary="Say yes to what a cycle waits to do", responses=ACTS)  # fmt: skip
     def approve(
         self,
         wheel: NamedDependency[Wheel],
         caller: NamedDependency[Caller],
         cycle_id: FromPath[str],
-        data: JSONBody[Decided],
+        data: Words[Decided],
     ) -> Cycle:
         return _decide(wheel, cycle_id, "approve", caller.signed(data.by), data.reason)
 
     @post("/{cycle_id:str}/reject", status_code=202, sync_to_thread=True, opt=needs("operate"),
-          summary="Say no: the cycle ends", responses=FAILURES)  # fmt: skip
+          summary="Say no: the cycle ends", responses=ACTS)  # fmt: skip
     def reject(
         self,
         wheel: NamedDependency[Wheel],
         caller: NamedDependency[Caller],
         cycle_id: FromPath[str],
-        data: JSONBody[Decided],
+        data: Words[Decided],
     ) -> Cycle:
         return _decide(wheel, cycle_id, "reject", caller.signed(data.by), data.reason)
 
     @post("/{cycle_id:str}/submit", status_code=202, sync_to_thread=True, opt=needs("operate"),
-          summary="Hand in a model, its scores, or the confirmation of a release", responses=FAILURES)  # fmt: skip
+          summary="Hand in a model, its scores, or the confirmation of a release", responses=ACTS)  # fmt: skip
     def submit(
         self,
         wheel: NamedDependency[Wheel],
         caller: NamedDependency[Caller],
         cycle_id: FromPath[str],
-        data: JSONBody[HandedIn],
+        data: Words[HandedIn],
     ) -> Cycle:
         cycles.submit(wheel.ws.ledger, wheel.name, cycle_id, data.kind, data.uri, caller.signed(data.by))
         return cycles.get(wheel.ws.ledger, wheel.name, cycle_id)

@@ -7,7 +7,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 
 from whorl.api.auth import Caller, needs
-from whorl.api.failures import FAILURES
+from whorl.api.failures import GATED, SHOWS, failures
 from whorl.errors import StorageError
 from whorl.monitor.overview import Overview, overview
 from whorl.serve.runner import Wheel
@@ -21,11 +21,12 @@ class FlywheelRoutes(Controller):
     tags = ("flywheels",)
     opt = needs("read", narrows=True)
 
-    @get("/", sync_to_thread=True, summary="What turns, what is stuck, who is needed: every flywheel")
+    @get("/", sync_to_thread=True, summary="What turns, what is stuck, who is needed: every flywheel",
+         responses=GATED)  # fmt: skip
     def every(self, service: NamedDependency[Service], caller: NamedDependency[Caller]) -> list[Overview]:
         return [overview(service.ledger, name) for name in service.wheels if caller.may_see(name)]
 
-    @get("/{name:str}", sync_to_thread=True, summary="The same for one flywheel", responses=FAILURES)
+    @get("/{name:str}", sync_to_thread=True, summary="The same for one flywheel", responses=SHOWS)
     def one(self, wheel: NamedDependency[Wheel]) -> Overview:
         return overview(wheel.ws.ledger, wheel.name)
 
@@ -38,7 +39,12 @@ class HealthRoutes(Controller):
     def alive(self) -> dict[str, str]:
         return {"status": "alive"}
 
-    @get("/readyz", sync_to_thread=True, summary="The ledger answers and the tasks run", responses=FAILURES)
+    @get(
+        "/readyz",
+        sync_to_thread=True,
+        summary="The ledger answers and the tasks run",
+        responses=failures(503),
+    )
     def ready(self, service: NamedDependency[Service]) -> dict[str, str]:
         try:
             with service.ledger.read() as conn:

@@ -3,24 +3,22 @@
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery
 
 from whorl.api.auth import needs
-from whorl.api.failures import FAILURES, BodyError
-from whorl.api.pages import Limit, Page, page
+from whorl.api.failures import SHOWS, BodyError
+from whorl.api.pages import Before, Limit, Page, page
 from whorl.examples.join import Examples
 from whorl.records import DatasetVersion, Record
 from whorl.serve.runner import Wheel
 from whorl.storage import dataset_versions, findings
 from whorl.storage.findings import Raised
-
-Place = Annotated[int, QueryParameter(ge=0, description="`next` of the page before.")]
 
 
 class CaseShown(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -59,7 +57,7 @@ class FoundRoutes(Controller):
     path = "/v1/flywheels/{name:str}"
     opt = needs("read")
 
-    @get("/cases", sync_to_thread=True, tags=["cases"], responses=FAILURES,
+    @get("/cases", sync_to_thread=True, tags=["cases"], responses=SHOWS,
          summary="Cases of a cycle (default: the last one that has any), most severe first")  # fmt: skip
     def cases(
         self,
@@ -71,21 +69,21 @@ class FoundRoutes(Controller):
         found = _cases(wheel, cycle, before, limit + 1)
         return page(found, limit, lambda case: f"{case.severity!r}:{case.id}")
 
-    @get("/labels/unmatched", sync_to_thread=True, tags=["labels"], responses=FAILURES,
+    @get("/labels/unmatched", sync_to_thread=True, tags=["labels"], responses=SHOWS,
          summary="Labels that wait for their prediction, the longest waiting first")  # fmt: skip
     def unmatched_labels(
-        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: Place = 0
+        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: Before = None
     ) -> Page[LabelShown]:
-        return _labels(wheel, Examples.unmatched, limit, before)
+        return _labels(wheel, Examples.unmatched, limit, before or 0)
 
-    @get("/labels/ambiguous", sync_to_thread=True, tags=["labels"], responses=FAILURES,
+    @get("/labels/ambiguous", sync_to_thread=True, tags=["labels"], responses=SHOWS,
          summary="Labels that fit several predictions, the last received first")  # fmt: skip
     def ambiguous_labels(
-        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: Place = 0
+        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: Before = None
     ) -> Page[LabelShown]:
-        return _labels(wheel, Examples.ambiguous, limit, before)
+        return _labels(wheel, Examples.ambiguous, limit, before or 0)
 
-    @get("/datasets", sync_to_thread=True, tags=["datasets"], responses=FAILURES,
+    @get("/datasets", sync_to_thread=True, tags=["datasets"], responses=SHOWS,
          summary="Dataset versions, newest first")  # fmt: skip
     def datasets(
         self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: FromQuery[str | None] = None
@@ -99,10 +97,10 @@ class FoundRoutes(Controller):
             made = made[at + 1 :]
         return page(made[: limit + 1], limit, lambda dataset: dataset.id)
 
-    @get("/findings", sync_to_thread=True, tags=["findings"], responses=FAILURES,
+    @get("/findings", sync_to_thread=True, tags=["findings"], responses=SHOWS,
          summary="Findings, newest first")  # fmt: skip
     def findings(
-        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: FromQuery[int | None] = None
+        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: Before = None
     ) -> Page[Raised]:
         found = findings.listed(wheel.ws.ledger, wheel.name, limit=limit + 1, before=before)
         return page(found, limit, lambda raised: raised.id)

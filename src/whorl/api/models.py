@@ -4,12 +4,12 @@ from typing import Literal
 
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath
 
 from whorl.api.auth import Caller, needs
-from whorl.api.cycles import Decided
-from whorl.api.failures import FAILURES
-from whorl.api.pages import Limit, Page, page
+from whorl.api.cycles import MAX_WORDS_BYTES, Decided, Words
+from whorl.api.failures import ACTS, SHOWS
+from whorl.api.pages import Before, Limit, Page, page
 from whorl.records import ModelVersion, Record, Release
 from whorl.release.release import promote, rollback
 from whorl.serve.runner import Wheel
@@ -26,11 +26,12 @@ class ModelShown(Record, frozen=True, kw_only=True, omit_defaults=False):
 class ModelRoutes(Controller):
     path = "/v1/flywheels/{name:str}/models"
     tags = ("models",)
+    request_max_body_size = MAX_WORDS_BYTES
     opt = needs("read")
 
-    @get("/", sync_to_thread=True, summary="Model versions, newest first", responses=FAILURES)
+    @get("/", sync_to_thread=True, summary="Model versions, newest first", responses=SHOWS)
     def listed(
-        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: FromQuery[int | None] = None
+        self, wheel: NamedDependency[Wheel], limit: Limit = 50, before: Before = None
     ) -> Page[ModelShown]:
         registry, loaded = wheel.ws.registry, wheel.champion.loaded
         champion, challenger = registry.champion(), registry.challenger()
@@ -46,19 +47,19 @@ class ModelRoutes(Controller):
         return page(shown, limit, lambda s: s.model.version)
 
     @post("/{version:str}/promote", status_code=200, sync_to_thread=True, opt=needs("operate"),
-          summary="Make a version champion, whatever the gates said", responses=FAILURES)  # fmt: skip
+          summary="Make a version champion, whatever the gates said", responses=ACTS)  # fmt: skip
     def promote(
         self,
         wheel: NamedDependency[Wheel],
         caller: NamedDependency[Caller],
         version: FromPath[str],
-        data: JSONBody[Decided],
+        data: Words[Decided],
     ) -> Release:
         return promote(wheel.ws, version, by=caller.signed(data.by), reason=data.reason)
 
     @post("/rollback", status_code=200, sync_to_thread=True, opt=needs("operate"),
-          summary="Bring back the champion before this one", responses=FAILURES)  # fmt: skip
+          summary="Bring back the champion before this one", responses=ACTS)  # fmt: skip
     def rollback(
-        self, wheel: NamedDependency[Wheel], caller: NamedDependency[Caller], data: JSONBody[Decided]
+        self, wheel: NamedDependency[Wheel], caller: NamedDependency[Caller], data: Words[Decided]
     ) -> Release:
         return rollback(wheel.ws, by=caller.signed(data.by), reason=data.reason)

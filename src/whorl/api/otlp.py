@@ -13,7 +13,16 @@ from google.protobuf.json_format import MessageToDict  # type: ignore[import-unt
 from litestar import Controller, Request, Response, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
-from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import (
+    OpenAPIFormat,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    RequestBody,
+    Schema,
+)
 from litestar.types import ExceptionHandlersMap
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
@@ -26,8 +35,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from whorl.api.auth import Caller, needs
-from whorl.api.body import JSON, decompressed, read_body
-from whorl.api.failures import FAILURES, HANDLERS, BodyError, Failure
+from whorl.api.body import JSON, decompressed
+from whorl.api.failures import HANDLERS, BodyError, Failure
+from whorl.api.whole import whole_body
 from whorl.capture.conventions.otlp import Export, read_request
 from whorl.capture.conventions.take import Handled, take_logs, take_traces
 from whorl.capture.conventions.whose import HEADER, whose
@@ -38,24 +48,60 @@ PROTOBUF = "application/x-protobuf"
 # OTLP knows one status for a request that can never be handled.
 _UNREADABLE = (409, 422)
 # Codes of google.rpc.Status.
-_RPC = {400: 3, 401: 16, 403: 7, 404: 5, 413: 8, 415: 3, 503: 14}
+_RPC = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 413: 8, 415: 3, 503: 14}
 E = TypeVar("E", bound=Exception)
+
+
+_TEXT = Schema(type=OpenAPIType.STRING)
+_STATUS = Schema(
+    type=OpenAPIType.OBJECT, properties={"code": Schema(type=OpenAPIType.INTEGER), "message": _TEXT},
+    required=["code", "message"], title="google.rpc.Status",
+)  # fmt: skip
+_DONE = Schema(
+    type=OpenAPIType.OBJECT, properties={"partialSuccess": Schema(type=OpenAPIType.OBJECT)},
+    description="What was not kept, if anything was not.",
+)  # fmt: skip
+_ANSWERS = {
+    200: "What was kept is on disk.",
+    400: "The request can never be handled.",
+    401: "An API key is needed.",
+    403: "The key, or the page that a browser shows, may not do this.",
+    408: "The body did not come in time.",
+    413: "The body is too large.",
+    415: "The media type or the encoding is not known.",
+    503: "Not now; see Retry-After.",
+}
 
 
 @dataclass
 class ExportOperation(Operation):
-    """Says what the body is: the handler reads it by itself."""
+    """Says what the body and the answers are: the handler reads and writes them by itself."""
 
     def __post_init__(self) -> None:
-        binary = Schema(
-            type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description="An OTLP export request."
-        )
-        document = Schema(type=OpenAPIType.OBJECT, description="The same in OTLP's JSON.")
+        self.parameters = [
+            Parameter(HEADER, "header", schema=_TEXT, description="The flywheel that this is for.")
+        ]
         self.request_body = RequestBody(
-            content={PROTOBUF: OpenAPIMediaType(schema=binary), JSON: OpenAPIMediaType(schema=document)},
+            content=_encoded("An OTLP export request", Schema(type=OpenAPIType.OBJECT)),
             description="Content-Encoding may be gzip or zstd.",
             required=True,
         )
+        self.responses = {
+            str(status): OpenAPIResponse(
+                description=what,
+                content=_encoded(
+                    "Export response" if status == 200 else "google.rpc.Status",
+                    _DONE if status == 200 else _STATUS,
+                ),
+            )
+            for status, what in _ANSWERS.items()
+        }
+
+
+def _encoded(what: str, document: Schema) -> dict[str, OpenAPIMediaType]:
+    """The same in both of OTLP's encodings."""
+    binary = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description=f"{what}, as protobuf.")
+    return {PROTOBUF: OpenAPIMediaType(schema=binary), JSON: OpenAPIMediaType(schema=document)}
 
 
 def _in_otlp(handler: Callable[[Request[Any, Any, Any], E], Response[Failure]]) -> Any:
@@ -88,7 +134,7 @@ class OtlpRoutes(Controller):
     opt = needs("capture", too_fast=503, narrows=True)
     exception_handlers = _HANDLERS
 
-    @post("/traces", status_code=200, operation_class=ExportOperation, responses=FAILURES,
+    @post("/traces", status_code=200, operation_class=ExportOperation,
           summary="Spans of OpenTelemetry: model calls become predictions, all become steps")  # fmt: skip
     async def traces(
         self,
@@ -103,7 +149,7 @@ class OtlpRoutes(Controller):
             answer.partial_success.error_message = handled.message
         return _answered(request, answer)
 
-    @post("/logs", status_code=200, operation_class=ExportOperation, responses=FAILURES,
+    @post("/logs", status_code=200, operation_class=ExportOperation,
           summary="Log records of OpenTelemetry: messages of model calls, and evaluations")  # fmt: skip
     async def logs(
         self,
@@ -131,18 +177,19 @@ async def _take(
         found = repr(media_type) if media_type else "none"
         hint = f"Send {PROTOBUF} or {JSON}: OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf."
         raise BodyError(415, f"The media type is {found}.", where="Content-Type", hint=hint)
-    body, header = await read_body(request), request.headers.get(HEADER)
+    header = request.headers.get(HEADER)
     encoding = request.headers.get("content-encoding", "").strip().lower()
     names = [name for name in service.wheels if caller.may_see(name)]
 
     def choose(resource: dict[str, Any]) -> Workspace:
         return service.wheels[whose(names, header, resource)].ws
 
-    def work() -> Handled:
+    def work(body: bytes) -> Handled:
         plain = decompressed(body, encoding)
         return take(read_request(plain, kind, json=media_type == JSON), choose)
 
-    handled = await sync_to_thread(work)
+    async with whole_body(request) as body:
+        handled = await sync_to_thread(work, body)
     for flywheel, what, answer, repeated in handled.answers:
         service.meter.took(flywheel, what, answer, repeated=repeated)
     return handled

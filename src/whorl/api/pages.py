@@ -11,6 +11,11 @@ T = TypeVar("T")
 
 MOST = 1000
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Items in a page.")]
+# JSON's numbers are exact up to here; databases' integers go further.
+Before = Annotated[
+    int | None,
+    QueryParameter(ge=0, le=1 << 53, description="`next` of the page before.", schema_extra={"minimum": 0}),
+]
 
 
 class Page(Record, Generic[T], frozen=True, kw_only=True, omit_defaults=False):

@@ -13,12 +13,12 @@ import pyarrow as pa
 from litestar import Controller, Request, Response, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 
 from whorl.api.auth import needs
-from whorl.api.body import Batch, read_body, records
+from whorl.api.body import Batch, records
 from whorl.api.capture import RecordsOperation, all_refused
-from whorl.api.failures import FAILURES, AllRefused
+from whorl.api.failures import TAKES, AllRefused
+from whorl.api.whole import whole_body
 from whorl.capture.mapping import Mapper
 from whorl.capture.paths import ABSENT
 from whorl.capture.sealed import pack, seal
@@ -67,7 +67,7 @@ class PredictRoutes(Controller):
         status_code=200,
         operation_class=RecordsOperation,
         summary="Ask the champion; its answer is logged",
-        responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
+        responses=TAKES,
     )
     async def predict(
         self,
@@ -75,9 +75,10 @@ class PredictRoutes(Controller):
         service: NamedDependency[Service],
         wheel: NamedDependency[Wheel],
     ) -> Answer | Answers:
-        body, headers = await read_body(request), request.headers
+        headers = request.headers
         media_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
-        answer = await sync_to_thread(_answer, service.meter, wheel, body, media_type, encoding)
+        async with whole_body(request) as body:
+            answer = await sync_to_thread(_answer, service.meter, wheel, body, media_type, encoding)
         return cast(Answers, answer)
 
 
