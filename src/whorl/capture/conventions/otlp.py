@@ -23,7 +23,7 @@ def read_request(body: bytes, kind: type[Export], *, json: bool) -> Export:
     request = kind()
     try:
         if json:
-            document = msgspec.json.decode(body)
+            document = msgspec.json.decode(body, type=dict[str, Any])
             ParseDict(_unhexed(document), request, ignore_unknown_fields=True)
         else:
             request.ParseFromString(body)
