@@ -14,6 +14,7 @@ WhorlError
 ├── ModelError              model          a model cannot be loaded or does not fit the schema
 │   └── DigestMismatch      digest         model files differ from what the ledger recorded
 ├── ReleaseError            release        a release could not be carried out
+├── ServerError             server         a server did not answer, or with what cannot be used
 └── StorageError            storage        ledger, inbox, lake or registry
     ├── WorkspaceHeld       held           another process runs this workspace
     ├── InboxFull           inbox_full     capture refuses until the flusher has caught up
@@ -147,6 +148,12 @@ class ReleaseError(WhorlError):
     code = "release"
 
 
+class ServerError(WhorlError):
+    """A server did not answer, or with what cannot be used; `facts["status"]` is its HTTP status, if there was one."""
+
+    code = "server"
+
+
 class StorageError(WhorlError):
     """The ledger, inbox, lake or registry failed."""
 
@@ -175,6 +182,18 @@ class WorkspaceVersion(StorageError):
     """The ledger was written by another version of Whorl."""
 
     code = "version"
+
+
+def error_of(code: str) -> type[WhorlError] | None:
+    """The class with a code: what a server has said, raised again where it was asked.
+
+    >>> error_of("inbox_full")
+    <class 'whorl.errors.InboxFull'>
+    """
+    known = [*WhorlError.__subclasses__()]
+    for kind in known:
+        known += kind.__subclasses__()
+    return next((kind for kind in known if kind.code == code), None)
 
 
 def did_you_mean(found: str, known: list[str] | tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ the caller's thread.
 
 import getpass
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,21 +45,22 @@ class Flywheel:
 
         A record that says no time is given that of this call.
         """
-        stamped = {LOGGED_AT: self.workspace.clock.now(), **record}
-        _all_accepted(accept(self.workspace, "predictions", [stamped]))
+        _all_accepted(self.log_predictions([record]))
 
-    def log_predictions(self, records: Sequence[Mapping[str, Any]]) -> Accepted:
-        """Log many; the refused ones are named in the answer, the others are kept."""
-        return accept(self.workspace, "predictions", records)
+    def log_predictions(self, records: Iterable[Mapping[str, Any]]) -> Accepted:
+        """Log many model calls; the refused ones are named in the answer, the others are kept."""
+        now = self.workspace.clock.now()
+        stamped = [{LOGGED_AT: now, **one} if isinstance(one, Mapping) else one for one in records]
+        return accept(self.workspace, "predictions", stamped)
 
     def log_label(self, id: str | None, value: Any, **fields: Any) -> None:
         """The truth about a prediction; a later one corrects an earlier one. Fields are those of `whorl.Label`."""
         record = label_record(self.workspace.clock.now(), id, value, fields)
         _all_accepted(accept(self.workspace, "labels", [record], native=True))
 
-    def log_labels(self, records: Sequence[Mapping[str, Any]]) -> Accepted:
-        """Labels in your own shape."""
-        return accept(self.workspace, "labels", records)
+    def log_labels(self, records: Iterable[Mapping[str, Any]]) -> Accepted:
+        """Labels in your own shape. One that says no time is given that of its arrival."""
+        return accept(self.workspace, "labels", list(records))
 
     def log_feedback(self, id: str | None, name: str, value: Any = None, **fields: Any) -> None:
         """A signal about a prediction: `log_feedback("txn_1", "thumbs", 1)`. Fields are those of `whorl.Feedback`."""

@@ -198,8 +198,16 @@ def test_a_living_process_keeps_its_spool_and_a_dead_ones_is_taken_once(tmp_path
 
 
 def test_only_its_user_may_look_into_it(tmp_path: Path) -> None:
-    spool = Spool.make(tmp_path / "target", MAX)
-    spool.append(records(1))
-    assert spool.folder.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in spool.folder.iterdir()} == {0o600}
+    open_to_all = os.umask(0)
+    try:
+        spool = Spool.make(tmp_path / "spool" / "target", MAX)
+        spool.append(records(1))
+    finally:
+        os.umask(open_to_all)
+    modes = {
+        path: path.stat().st_mode & 0o777 for path in (tmp_path / "spool", *(tmp_path / "spool").rglob("*"))
+    }
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+    assert len(modes) > 4
     spool.close()

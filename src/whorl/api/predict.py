@@ -13,14 +13,15 @@ import pyarrow as pa
 from litestar import Controller, Request, Response, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromQuery
 
 from whorl.api.auth import needs
-from whorl.api.body import Batch, records
+from whorl.api.body import Batch, read_body, records
 from whorl.api.capture import RecordsOperation, all_refused
-from whorl.api.failures import TAKES, AllRefused
-from whorl.api.whole import whole_body
-from whorl.capture.mapping import Mapper
-from whorl.capture.paths import ABSENT
+from whorl.api.failures import FAILURES, AllRefused
+from whorl.capture.mapping import Mapper, native_mapper
+from whorl.capture.paths import ABSENT, Path
 from whorl.capture.sealed import pack, seal
 from whorl.capture.values import Notes, refusal, refusal_of
 from whorl.errors import RecordError
@@ -67,31 +68,42 @@ class PredictRoutes(Controller):
         status_code=200,
         operation_class=RecordsOperation,
         summary="Ask the champion; its answer is logged",
-        responses=TAKES,
+        responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
     )
     async def predict(
         self,
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         wheel: NamedDependency[Wheel],
+        native: FromQuery[bool] = False,
+        log: FromQuery[bool] = True,
     ) -> Answer | Answers:
-        headers = request.headers
+        ws = wheel.ws
+        how = _How(ws.of_spec(native_mapper if native else Mapper), log, ws.spec.schema.group if native else None)
+        body, headers = await read_body(request), request.headers
         media_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
-        async with whole_body(request) as body:
-            answer = await sync_to_thread(_answer, service.meter, wheel, body, media_type, encoding)
+        answer = await sync_to_thread(_answer, service.meter, wheel, how, body, media_type, encoding)
         return cast(Answers, answer)
 
 
+class _How(NamedTuple):
+    """How records are read, whether their answers are to be logged, and which of the features may name the group."""
+
+    mapper: Mapper
+    log: bool
+    group: str | None
+
+
 def _answer(
-    meter: Meter, wheel: Wheel, body: bytes, media_type: str, encoding: str
+    meter: Meter, wheel: Wheel, how: _How, body: bytes, media_type: str, encoding: str
 ) -> Answer | Answers | Response[AllRefused]:
     batch = records(body, media_type, encoding)
     serving = wheel.champion.serving()
     notes = Notes()
-    asked, refused = _asked(wheel.ws, batch, notes)
+    asked, refused = _asked(wheel.ws, how, batch, notes)
     answers = _logged(wheel.ws, serving, asked) if asked else []
-    kept = sum(one.keep for one in asked)
-    answer = Accepted(accepted=kept, refused=refused, without_consent=len(asked) - kept, notes=notes.lines())
+    kept, without = sum(one.keep for one in asked), notes[NOT_LOGGED]
+    answer = Accepted(accepted=kept, refused=refused, without_consent=without, notes=notes.lines())
     meter.took(wheel.name, "predictions", answer)
     if refused and not asked:
         return all_refused(answer)
@@ -101,29 +113,31 @@ def _answer(
 
 
 class _Asked(NamedTuple):
-    """A record that can be answered; `keep`: there is consent to log it."""
+    """A record that can be answered; `keep`: it is to be logged, and there is consent."""
 
     prediction: Prediction
     label: Label | None
     keep: bool
 
 
-def _asked(ws: Workspace, batch: Batch, notes: Notes) -> tuple[list[_Asked], list[Refusal]]:
-    mapper, now = ws.of_spec(Mapper), ws.clock.now()
+def _asked(
+    ws: Workspace, how: _How, batch: Batch, notes: Notes
+) -> tuple[list[_Asked], list[Refusal]]:
+    mapper, now = how.mapper, ws.clock.now()
     good: list[_Asked] = []
     refused = list(batch.refused)
     for place, given in batch.numbered:
         try:
-            raw, keep = _scrubbed(mapper, given)
-            mapped = mapper.read("predictions", _completed(raw, mapper, now), now, notes)
+            raw, consent = _scrubbed(mapper, given)
+            mapped = mapper.read("predictions", _completed(raw, how, now), now, notes)
             if mapped.prediction is None or not mapped.prediction.features:
                 hint = f"Features: {', '.join(ws.spec.features)}."
                 raise refusal("feature", "it has none of the declared features.", hint=hint)
         except RecordError as error:
             refused.append(refusal_of(error, place))
             continue
-        good.append(_Asked(mapped.prediction, mapped.label, keep))
-        if not keep:
+        good.append(_Asked(mapped.prediction, mapped.label, consent and how.log))
+        if how.log and not consent:
             notes[NOT_LOGGED] += 1
     return good, sorted(refused, key=lambda r: r.index)
 
@@ -134,11 +148,14 @@ def _scrubbed(mapper: Mapper, raw: Any) -> tuple[Any, bool]:
     return (raw, True) if door is None else (door.scrubbed(raw), door.may_keep(raw))
 
 
-def _completed(raw: Any, mapper: Mapper, now: datetime) -> Any:
+def _completed(raw: Any, how: _How, now: datetime) -> Any:
     """The record, with an id and a time where it has none."""
     if not isinstance(raw, dict):
         return raw
-    given = {mapper.fields.id: uuid4().hex, mapper.fields.time: now.isoformat()}
+    fields, features = how.mapper.fields, raw.get("features")
+    given: dict[Path, Any] = {fields.id: uuid4().hex, fields.time: now.isoformat()}
+    if how.group is not None and fields.group is not None and isinstance(features, dict):
+        given[fields.group] = features.get(how.group)
     missing = {path.text: value for path, value in given.items() if path.get(raw) in (None, ABSENT)}
     return {**raw, **missing}
 

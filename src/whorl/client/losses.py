@@ -10,7 +10,18 @@ from whorl.records import Record
 log = logging.getLogger("whorl.client")
 
 WARN_EVERY_S = 60.0
-Reason = Literal["queue_full", "spool_full", "disk", "unencodable", "too_large", "closed", "unsent"]
+Reason = Literal[
+    "queue_full",
+    "spool_full",
+    "disk",
+    "unencodable",
+    "too_large",
+    "closed",
+    "unsent",
+    "before_send",
+    "withheld",
+]
+# What is withheld is meant to be: it is counted, and not told.
 _MEANS: dict[Reason, str] = {
     "queue_full": "more was logged than memory may hold (max_records, max_bytes)",
     "spool_full": "the spool on disk is full (max_spool_bytes)",
@@ -19,6 +30,7 @@ _MEANS: dict[Reason, str] = {
     "too_large": "larger than 16 MB",
     "closed": "logged after close()",
     "unsent": "not sent before close(), and there is no spool",
+    "before_send": "before_send failed",
 }
 
 
@@ -75,7 +87,8 @@ class Losses:
         if not last and self._last is not None and now - self._last < WARN_EVERY_S:
             return
         dropped, refused = self.dropped.copy(), self.refused
-        news = [f"{n} dropped, {_MEANS[reason]}" for reason, n in (dropped - self._told).items()]
+        fresh = dropped - self._told
+        news = [f"{fresh[reason]} dropped, {means}" for reason, means in _MEANS.items() if fresh[reason]]
         if refused > self._told_refused:
             news.append(f"{refused - self._told_refused} refused by the server: {self._why}")
         news += self._notes

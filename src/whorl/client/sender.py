@@ -82,7 +82,7 @@ class Sender:
             answer = self._http.post(f"{self._place}/{_PATHS[kind]}", content=content, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise NotNow(f"{masked(self._place)}: {type(error).__name__}: {error}") from None
-        told = _object(answer.content)
+        told = json_object(answer.content)
         if answer.status_code == 202 and type(told.get("accepted")) is int:
             refused = len(bodies) - int(told["accepted"])
             without_consent = "no consent" if told.get("without_consent") else ""
@@ -106,7 +106,7 @@ class Sender:
         return (when - self._clock.now()).total_seconds()
 
 
-def _object(content: bytes) -> dict[str, Any]:
+def json_object(content: bytes) -> dict[str, Any]:
     """The JSON object of an answer; empty when it is none."""
     try:
         found = json.loads(content)

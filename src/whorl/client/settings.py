@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from whorl.records import Record
 DEFAULT_URL = "http://127.0.0.1:8377"
 NO_SPOOL = "off"
 _CLOCK = RealClock()
+# Given a copy of a record in plain JSON types, what is to be logged instead; None when it is not to be.
+BeforeSend = Callable[[dict[str, Any]], Mapping[str, Any] | None]
 
 
 class Limits(TypedDict, total=False):
@@ -31,6 +34,7 @@ class Limits(TypedDict, total=False):
     timeout_s: float
     exit_s: float
     retry_s: float
+    before_send: BeforeSend | None
     clock: Clock
     transport: httpx.BaseTransport | None
 
@@ -48,6 +52,7 @@ class Settings(Record, frozen=True, kw_only=True):
         timeout_s: For connecting, and for each wait for the server.
         exit_s: How long the end of the process may wait for the server.
         retry_s: The first wait after a failure; each one after that doubles it, up to 30 s.
+        before_send: Called in each call that logs, before anything of the record is kept, in memory or on disk.
         transport: Stands in for the network, in tests.
     """
 
@@ -65,6 +70,7 @@ class Settings(Record, frozen=True, kw_only=True):
     timeout_s: float = 10.0
     exit_s: float = 5.0
     retry_s: float = 0.5
+    before_send: BeforeSend | None = None
     clock: Clock = _CLOCK
     transport: httpx.BaseTransport | None = None
 

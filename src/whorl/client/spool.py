@@ -63,14 +63,15 @@ class Spool:
     @classmethod
     def make(cls, target: Path, max_bytes: int) -> "Spool":
         """A new directory of this process's own. Raises OSError."""
-        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Each by itself: what `parents` makes is open to others.
+        for folder in (target.parent, target):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Locked under a name that nobody takes over, so that no other process finds it unlocked.
         making = target / f"making-{os.getpid()}-{uuid4().hex[:12]}"
         making.mkdir(mode=0o700)
         lock = os.open(making / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        folder = making.rename(target / making.name.removeprefix("making-"))
-        return cls(folder, lock, max_bytes)
+        return cls(making.rename(target / making.name.removeprefix("making-")), lock, max_bytes)
 
     @classmethod
     def take(cls, folder: Path, max_bytes: int) -> "Spool | None":
