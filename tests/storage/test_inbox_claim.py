@@ -130,17 +130,31 @@ def test_a_row_with_a_lower_number_that_commits_late_is_not_lost(
 
 
 @many_writers
-def test_a_row_that_another_transaction_holds_is_left_for_later(
+def test_a_row_that_commits_late_between_claimed_ones_is_not_taken_for_one_of_them(
     ledger: Ledger, clock: SimulatedClock
 ) -> None:
     inbox = Inbox(ledger)
-    _fill(inbox, clock, 3)
-    with ledger.write() as other:
-        other.execute(table.update().where(table.c.payload == b"1").values(rows=1))
-        batch = _claimed(inbox)
-    assert [payload for _, payload in batch.payloads] == [b"0", b"2"]
-    inbox.finish(batch)
-    assert [payload for _, payload in _claimed(inbox).payloads] == [b"1"]
+    _fill(inbox, clock, 1)
+    with ledger.write() as late:
+        row = {"flywheel": "fraud", "kind": "predictions", "rows": 1, "bytes": 4, "received_at": clock.now()}
+        late.execute(table.insert(), [{**row, "payload": b"late"}])
+        inbox.accept("fraud", [Part("predictions", b"early", 1)], clock.now())
+        gone = _claimed(inbox)
+    assert inbox.claim("fraud", "predictions", 100) == gone
+    inbox.finish(gone)
+    assert [payload for _, payload in gone.payloads] == [b"0", b"early"]
+    assert [payload for _, payload in _claimed(inbox).payloads] == [b"late"]
+    inbox.close()
+
+
+def test_flushers_that_claim_at_once_never_have_the_same_row(ledger: Ledger, clock: SimulatedClock) -> None:
+    inbox = Inbox(ledger)
+    _fill(inbox, clock, 60)
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(inbox.claim, "fraud", "predictions", 10, slot=slot) for slot in range(6)]
+        batches = [one.result(60) for one in asked]
+    seqs = [row.seq for batch in batches if batch is not None for row in batch.rows]
+    assert len(seqs) == len(set(seqs)) == 60
     inbox.close()
 
 

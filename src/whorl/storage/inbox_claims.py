@@ -1,16 +1,15 @@
 """Claims on inbox rows: which slot moves them, under which batch number. A slot has one unfinished batch at most."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import takewhile
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from whorl.storage.ledger.tables import inbox, inbox_claims, inbox_slots
-from whorl.storage.ledger.upsert import insert_or_keep, insert_selected
+from whorl.storage.ledger.upsert import insert_or_keep
 
 MOST_PAYLOADS = 20_000
 
@@ -51,107 +50,110 @@ class Batch:
 
 def claim(conn: Connection, flywheel: str, kind: str, slot: int, max_rows: int, max_bytes: int) -> int | None:
     """The number of the slot's unfinished batch, else of a new one of the oldest free rows; None when there are none."""
-    # The slot's row is the lock between claims: were there two batches, the later one could reach the lake first.
     number = _locked(conn, flywheel, kind, slot) + 1
     claimed = unfinished(conn, flywheel, kind, slot)
     if claimed is not None:
         return claimed
-    found = conn.execute(_free(flywheel, kind).limit(MOST_PAYLOADS)).all()
-    if not found:
+    runs = conn.execute(_free_runs(conn, flywheel, kind, max_rows, max_bytes)).all()
+    if not runs:
         return None
-    last = _last_that_fits([(row.seq, row.rows, row.bytes) for row in found], max_rows, max_bytes)
-    columns = (inbox.c.seq, inbox.c.flywheel, inbox.c.kind, sa.literal(slot), sa.literal(number))
-    between = inbox.c.seq.between(found[0].seq, last)
-    taken = insert_selected(
-        conn,
-        inbox_claims,
-        ("seq", "flywheel", "kind", "slot", "batch"),
-        _free(flywheel, kind).with_only_columns(*columns).where(between),
-    )
-    if not taken:
-        # Another slot was faster.
-        return None
-    the_slot = _slot(flywheel, kind, slot)
+    _claim(conn, Batch(flywheel, kind, slot, number, 0, []), [(run.first, run.last) for run in runs])
+    the_slot = _of(inbox_slots, flywheel, kind) & (inbox_slots.c.slot == slot)
     conn.execute(inbox_slots.update().where(the_slot).values(last_batch=number))
     return number
 
 
 def unfinished(conn: Connection, flywheel: str, kind: str, slot: int) -> int | None:
     """The number of the batch that the slot has claimed and not finished."""
-    claimed = sa.select(inbox_claims.c.batch).where(_of_slot(flywheel, kind, slot)).limit(1)
-    number: int | None = conn.execute(claimed).scalar()
+    mine = _of(inbox_claims, flywheel, kind) & (inbox_claims.c.slot == slot)
+    number: int | None = conn.execute(sa.select(inbox_claims.c.batch).where(mine).limit(1)).scalar()
     return number
 
 
 def rows_of(conn: Connection, flywheel: str, kind: str, slot: int, number: int) -> Batch:
     """A claimed batch with its payloads; without any when it was finished meanwhile."""
-    wanted = sa.select(inbox.c.seq, inbox.c.received_at, inbox.c.rows, inbox.c.payload).where(
-        inbox.c.seq.in_(_seqs(flywheel, kind, slot, number))
-    )
-    found = conn.execute(wanted.order_by(inbox.c.seq)).all()
-    last = found[-1].seq if found else 0
-    return Batch(flywheel, kind, slot, number, last, [Waiting(*row) for row in found])
+    batch = Batch(flywheel, kind, slot, number, 0, [])
+    wanted = sa.select(inbox.c.seq, inbox.c.received_at, inbox.c.rows, inbox.c.payload)
+    wanted = wanted.select_from(inbox_claims.join(inbox, _in_run())).where(_runs_of(batch))
+    rows = [Waiting(*row) for row in conn.execute(wanted.order_by(inbox.c.seq))]
+    return replace(batch, last=rows[-1].seq if rows else 0, rows=rows)
 
 
-def delete(conn: Connection, batch: Batch, only: Sequence[int] | None = None) -> None:
-    """Delete a batch's rows and its claims; or only those of some numbers."""
-    seqs = seqs_of(batch) if only is None else seqs_of(batch).where(inbox_claims.c.seq.in_(only))
-    conn.execute(inbox.delete().where(inbox.c.seq.in_(seqs)))
-    conn.execute(inbox_claims.delete().where(inbox_claims.c.seq.in_(seqs)))
+def delete(conn: Connection, batch: Batch, first: int, last: int) -> None:
+    """Delete those rows of a batch that have the numbers from first to last, and its claim with the last of them."""
+    its_own = _of(inbox, batch.flywheel, batch.kind) & is_of(batch)
+    conn.execute(inbox.delete().where(inbox.c.seq.between(first, last), its_own))
+    empty = ~sa.exists().where(_in_run()).correlate(inbox_claims)
+    conn.execute(inbox_claims.delete().where(_runs_of(batch), empty))
 
 
-def seqs_of(batch: Batch) -> sa.Select[tuple[int]]:
-    """The numbers of the rows that are claimed for a batch."""
-    return _seqs(batch.flywheel, batch.kind, batch.slot, batch.number)
+def is_of(batch: Batch) -> sa.ColumnElement[bool]:
+    """Whether a row of the inbox, of the batch's flywheel and kind, is claimed for it."""
+    return sa.exists().where(_in_run(), _runs_of(batch)).correlate(inbox)
+
+
+def narrow(conn: Connection, batch: Batch) -> None:
+    """Claim for a batch no number but those that its rows have: the others may be given anew."""
+    left = [row.seq for row in rows_of(conn, batch.flywheel, batch.kind, batch.slot, batch.number).rows]
+    conn.execute(inbox_claims.delete().where(_runs_of(batch)))
+    _claim(conn, batch, [(seq, seq) for seq in left])
 
 
 def slots_behind(conn: Connection, flywheel: str, upto: int) -> list[int]:
     """Slots with claims on rows up to a number."""
-    behind = (inbox_claims.c.flywheel == flywheel) & (inbox_claims.c.seq <= upto)
+    behind = (inbox_claims.c.flywheel == flywheel) & (inbox_claims.c.first <= upto)
     return sorted(conn.execute(sa.select(inbox_claims.c.slot).where(behind).distinct()).scalars())
 
 
-def _free(flywheel: str, kind: str) -> sa.Select[tuple[int, int, int]]:
-    """Rows that nobody has claimed, oldest first; those that another transaction is about to claim are left to it."""
-    claimed = sa.exists().where(inbox_claims.c.seq == inbox.c.seq)
-    wanted = sa.select(inbox.c.seq, inbox.c.rows, inbox.c.bytes)
-    wanted = wanted.where(inbox.c.flywheel == flywheel, inbox.c.kind == kind, ~claimed)
-    return wanted.order_by(inbox.c.seq).with_for_update(skip_locked=True, of=inbox)
+def _free_runs(
+    conn: Connection, flywheel: str, kind: str, max_rows: int, max_bytes: int
+) -> sa.Select[tuple[int, int]]:
+    """The oldest rows that nobody has claimed and that fit, as runs; the first row always does."""
+    claimed = sa.exists().where(_in_run()).correlate(inbox)
+    free = sa.select(inbox.c.seq, inbox.c.rows, inbox.c.bytes).where(_of(inbox, flywheel, kind), ~claimed)
+    some = free.order_by(inbox.c.seq).limit(MOST_PAYLOADS).subquery()
+    in_order = some.c.seq
+    held = sa.func.sum(some.c.rows).over(order_by=in_order) - some.c.rows
+    size = sa.func.sum(some.c.bytes).over(order_by=in_order) - some.c.bytes
+    # A number that is missing may be that of a row whose transaction has not ended. In SQLite they end in their order.
+    missing = some.c.seq - sa.func.row_number().over(order_by=in_order)
+    run = sa.literal(0) if conn.dialect.name == "sqlite" else missing
+    before = sa.select(in_order, held.label("held"), size.label("size"), run.label("run")).subquery()
+    runs = sa.select(sa.func.min(before.c.seq).label("first"), sa.func.max(before.c.seq).label("last"))
+    return runs.where(before.c.held < max_rows, before.c.size < max_bytes).group_by(before.c.run)
 
 
-def _last_that_fits(rows: list[tuple[int, int, int]], max_rows: int, max_bytes: int) -> int:
-    """The number of the last row of those that fit, in their order; the first one always does."""
-    held = size = 0
-
-    def fits(row: tuple[int, int, int]) -> bool:
-        nonlocal held, size
-        before = (held, size)
-        held, size = held + row[1], size + row[2]
-        return before[0] < max_rows and before[1] < max_bytes
-
-    return [seq for seq, _, _ in takewhile(fits, rows)][-1]
+def _claim(conn: Connection, batch: Batch, runs: Sequence[tuple[int, int]]) -> None:
+    its_own = {"flywheel": batch.flywheel, "kind": batch.kind, "slot": batch.slot, "batch": batch.number}
+    if runs:
+        conn.execute(
+            inbox_claims.insert(), [{**its_own, "first": first, "last": last} for first, last in runs]
+        )
 
 
 def _locked(conn: Connection, flywheel: str, kind: str, slot: int) -> int:
-    """The number of the slot's last batch; nobody else claims for it until this transaction ends."""
-    insert_or_keep(conn, inbox_slots, {"flywheel": flywheel, "kind": kind, "slot": slot, "last_batch": 0})
-    last = sa.select(inbox_slots.c.last_batch).where(_slot(flywheel, kind, slot))
-    return int(conn.execute(last.with_for_update()).scalar_one())
+    """The number of the slot's last batch; nobody claims of this kind until the transaction ends.
+
+    Were there two batches of a slot, the later one could reach the lake first; were there two who claim, both could
+    have the same rows. The first slot's row is everybody's lock.
+    """
+    for each in sorted({0, slot}):
+        insert_or_keep(conn, inbox_slots, {"flywheel": flywheel, "kind": kind, "slot": each, "last_batch": 0})
+    both = _of(inbox_slots, flywheel, kind) & inbox_slots.c.slot.in_((0, slot))
+    last = sa.select(inbox_slots.c.slot, inbox_slots.c.last_batch).where(both).order_by(inbox_slots.c.slot)
+    return int(conn.execute(last.with_for_update()).all()[-1].last_batch)
 
 
-def _slot(flywheel: str, kind: str, slot: int) -> sa.ColumnElement[bool]:
-    return sa.and_(inbox_slots.c.flywheel == flywheel, inbox_slots.c.kind == kind, inbox_slots.c.slot == slot)
+def _of(table: sa.Table, flywheel: str, kind: str) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.flywheel == flywheel, table.c.kind == kind)
 
 
-def _of_slot(flywheel: str, kind: str, slot: int) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        inbox_claims.c.flywheel == flywheel, inbox_claims.c.kind == kind, inbox_claims.c.slot == slot
-    )
+def _in_run() -> sa.ColumnElement[bool]:
+    """Whether a row is in a run."""
+    same = (inbox.c.flywheel == inbox_claims.c.flywheel) & (inbox.c.kind == inbox_claims.c.kind)
+    return same & inbox.c.seq.between(inbox_claims.c.first, inbox_claims.c.last)
 
 
-def _of_batch(flywheel: str, kind: str, slot: int, number: int) -> sa.ColumnElement[bool]:
-    return sa.and_(_of_slot(flywheel, kind, slot), inbox_claims.c.batch == number)
-
-
-def _seqs(flywheel: str, kind: str, slot: int, number: int) -> sa.Select[tuple[int]]:
-    return sa.select(inbox_claims.c.seq).where(_of_batch(flywheel, kind, slot, number))
+def _runs_of(batch: Batch) -> sa.ColumnElement[bool]:
+    of_slot = _of(inbox_claims, batch.flywheel, batch.kind) & (inbox_claims.c.slot == batch.slot)
+    return of_slot & (inbox_claims.c.batch == batch.number)

@@ -8,12 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from whorl.clock import as_utc
+from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import idempotency
 from whorl.storage.ledger.upsert import insert_or_keep
 
 _COPY = b"COPY inbox (flywheel, kind, rows, bytes, received_at, payload) FROM STDIN (FORMAT BINARY)"
 _COPY_TYPES = ("text", "text", "int4", "int8", "timestamptz", "bytea")
-_INSERT = "INSERT INTO inbox (flywheel, kind, rows, bytes, received_at, payload) VALUES (?, ?, ?, ?, ?, ?)"
+_INTO = "INSERT INTO inbox (flywheel, kind, rows, bytes, received_at, payload) VALUES "
+_VALUES = "(?, ?, ?, ?, ?, ?)"
 _Row = tuple[str, str, int, int, datetime, bytes]
 
 
@@ -49,13 +51,19 @@ class Write(NamedTuple):
 
 def insert(conn: Connection, writes: Iterable[Write]) -> None:
     """Insert the parts of writes, in their order. The driver does it: for one row, SQLAlchemy would double the work."""
-    rows: list[_Row] = [
-        (write.flywheel, part.kind, part.rows, len(part.payload), as_utc(write.received_at), part.payload)
-        for write in writes
-        for part in write.parts
-    ]
-    if rows:
-        (_copy if conn.dialect.name == "postgresql" else _insert)(conn.connection.driver_connection, rows)
+    rows = _rows(writes)
+    driver: Any = conn.connection.driver_connection
+    if rows and conn.dialect.name == "postgresql":
+        _copy(driver, rows)
+    elif rows:
+        driver.executemany(_INTO + _VALUES, map(_in_text, rows))
+
+
+def insert_alone(ledger: Ledger, writes: Iterable[Write]) -> None:
+    """The same as a transaction of its own, in SQLite: one statement, so that the interpreter's lock is let go once."""
+    rows = _rows(writes)
+    values = [value for row in rows for value in _in_text(row)]
+    ledger.write_alone(_INTO + ", ".join([_VALUES] * len(rows)), values)
 
 
 def answer_to(conn: Connection, flywheel: str, kind: str, key: str) -> Named | None:
@@ -88,7 +96,14 @@ def _copy(driver: Any, rows: Sequence[_Row]) -> None:
             copy.write_row(row)
 
 
-def _insert(driver: Any, rows: Sequence[_Row]) -> None:
-    # A time as the column's type writes it: in UTC, of fixed width.
-    texts = ((*row[:4], row[4].replace(tzinfo=None).isoformat(" ", "microseconds"), row[5]) for row in rows)
-    driver.executemany(_INSERT, texts)
+def _rows(writes: Iterable[Write]) -> list[_Row]:
+    return [
+        (write.flywheel, part.kind, part.rows, len(part.payload), as_utc(write.received_at), part.payload)
+        for write in writes
+        for part in write.parts
+    ]
+
+
+def _in_text(row: _Row) -> tuple[str, str, int, int, str, bytes]:
+    """As SQLite keeps it: a time as the column's type writes it, in UTC, of fixed width."""
+    return (*row[:4], row[4].replace(tzinfo=None).isoformat(" ", "microseconds"), row[5])

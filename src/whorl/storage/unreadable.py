@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from whorl.records import Record
 from whorl.storage import audit
-from whorl.storage.inbox_claims import Batch, delete, seqs_of
+from whorl.storage.inbox_claims import Batch, delete, is_of, narrow
 from whorl.storage.ledger.column_types import Instant
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import inbox, unreadable
@@ -42,9 +42,10 @@ def set_aside(ledger: Ledger, batch: Batch, errors: Mapping[int, str], at: datet
     with ledger.write() as conn:
         for seq, error in errors.items():
             kept = (*(inbox.c[name] for name in _ROW), sa.literal(error), sa.literal(at, Instant()))
-            row = sa.select(*kept).where(inbox.c.seq == seq, inbox.c.seq.in_(seqs_of(batch)))
+            row = sa.select(*kept).where(inbox.c.seq == seq, is_of(batch))
             conn.execute(unreadable.insert().from_select([*_ROW, "error", "at"], row))
-        delete(conn, batch, list(errors))
+            delete(conn, batch, seq, seq)
+        narrow(conn, batch)
         body = {"rows": sorted(errors), "kind": batch.kind, "error": next(iter(errors.values()))}
         audit.append(conn, batch.flywheel, at=at, by="flush", action="inbox.set_aside", body=body)
 

@@ -78,16 +78,17 @@ inbox = Table(
     Index(None, "flywheel", "kind", "seq", "rows", "bytes"),
 )
 
-# Beside the rows, not in them: SQLite would write a payload anew to mark its row.
+# Beside the rows, not in them: SQLite would write a payload anew to mark its row. One row is a run of claimed rows:
+# those of this flywheel and kind from `first` to `last`.
 inbox_claims = Table(
     "inbox_claims",
     metadata,
-    _key("seq", BigInteger),
-    _must("flywheel"),
-    _must("kind"),
+    _key("flywheel"),
+    _key("kind"),
+    _key("first", BigInteger),
+    _must("last", BigInteger),
     _must("slot", Integer),
     _must("batch", BigInteger),
-    Index(None, "flywheel", "kind", "slot", "batch", "seq"),
 )
 
 # Of the inbox, and out of the way: nothing could read them (`unreadable.py`).

@@ -1,21 +1,15 @@
 """Insert or keep, insert or replace: the statements whose words differ between the databases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Select, Table
+from sqlalchemy import Connection, Insert, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert_or_keep(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert unless a row with the same key is there; True when it was inserted."""
     return _count(conn, _insert(conn, table, row).on_conflict_do_nothing()) == 1
-
-
-def insert_selected(conn: Connection, table: Table, names: Sequence[str], rows: Select[Any]) -> int:
-    """Insert what a query gives, except rows whose key is there; returns how many were inserted."""
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    return _count(conn, insert(table).from_select(list(names), rows).on_conflict_do_nothing())
 
 
 def insert_or_replace(conn: Connection, table: Table, row: Mapping[str, Any]) -> None:
