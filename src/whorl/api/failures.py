@@ -76,18 +76,36 @@ class AllRefused(Record, frozen=True, kw_only=True, omit_defaults=False):
     notes: list[str]
 
 
-FAILURES = {
-    status: ResponseSpec(data_container=Failure, description=what, generate_examples=False)
-    for status, what in {
-        400: "The request cannot be read.",
-        401: "An API key is needed.",
-        403: "The key, or the page that a browser shows, may not do this.",
-        404: "There is no such thing.",
-        409: "It is not in a state that allows this.",
-        422: "The records are refused.",
-        429: "The key's rate is exceeded; see Retry-After.",
-        503: "Not now; see the hint and Retry-After.",
-    }.items()
+_TOLD = {
+    400: "The request cannot be read.",
+    401: "An API key is needed.",
+    403: "The key, or the page that a browser shows, may not do this.",
+    404: "There is no such thing.",
+    408: "The body did not come in time.",
+    409: "It is not in a state that allows this.",
+    413: "The body is too large.",
+    415: "The media type or the encoding is not known.",
+    429: "The key's rate is exceeded; see Retry-After.",
+    503: "Not now; see the hint and Retry-After.",
+}
+
+
+def failures(*statuses: int) -> dict[int, ResponseSpec]:
+    """What the description says of a route's failures, in the one shape."""
+    return {
+        status: ResponseSpec(data_container=Failure, description=_TOLD[status], generate_examples=False)
+        for status in statuses
+    }
+
+
+# Whom a gate lets in, and when.
+GATED = failures(401, 403, 429, 503)
+# Of a route that shows what is in a flywheel, that acts on it, and that takes a body of records.
+SHOWS = failures(400, 404) | GATED
+ACTS = failures(409, 413) | SHOWS
+FAILURES = failures(408, 415) | ACTS
+TAKES = FAILURES | {
+    422: ResponseSpec(data_container=AllRefused, description="All were refused.", generate_examples=False)
 }
 
 

@@ -13,13 +13,13 @@ import pyarrow as pa
 from litestar import Controller, Request, Response, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery
 
 from whorl.api.auth import needs
-from whorl.api.body import Batch, read_body, records
+from whorl.api.body import Batch, records
 from whorl.api.capture import RecordsOperation, all_refused
-from whorl.api.failures import FAILURES, AllRefused
+from whorl.api.failures import TAKES, AllRefused
+from whorl.api.whole import whole_body
 from whorl.capture.mapping import Mapper, native_mapper
 from whorl.capture.paths import ABSENT, Path
 from whorl.capture.sealed import pack, seal
@@ -68,7 +68,7 @@ class PredictRoutes(Controller):
         status_code=200,
         operation_class=RecordsOperation,
         summary="Ask the champion; its answer is logged",
-        responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
+        responses=TAKES,
     )
     async def predict(
         self,
@@ -79,10 +79,13 @@ class PredictRoutes(Controller):
         log: FromQuery[bool] = True,
     ) -> Answer | Answers:
         ws = wheel.ws
-        how = _How(ws.of_spec(native_mapper if native else Mapper), log, ws.spec.schema.group if native else None)
-        body, headers = await read_body(request), request.headers
+        how = _How(
+            ws.of_spec(native_mapper if native else Mapper), log, ws.spec.schema.group if native else None
+        )
+        headers = request.headers
         media_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
-        answer = await sync_to_thread(_answer, service.meter, wheel, how, body, media_type, encoding)
+        async with whole_body(request) as body:
+            answer = await sync_to_thread(_answer, service.meter, wheel, how, body, media_type, encoding)
         return cast(Answers, answer)
 
 
@@ -120,9 +123,7 @@ class _Asked(NamedTuple):
     keep: bool
 
 
-def _asked(
-    ws: Workspace, how: _How, batch: Batch, notes: Notes
-) -> tuple[list[_Asked], list[Refusal]]:
+def _asked(ws: Workspace, how: _How, batch: Batch, notes: Notes) -> tuple[list[_Asked], list[Refusal]]:
     mapper, now = how.mapper, ws.clock.now()
     good: list[_Asked] = []
     refused = list(batch.refused)
