@@ -233,6 +233,7 @@ def test_rows_that_are_none_of_its_are_listed(ws: Workspace, lines: Any) -> None
         (4, "shape"),
         (5, "time"),
     ]
+    assert "reset_index" in report.rejects[2].hint
     assert report.accepted > 0
 
 

@@ -16,7 +16,7 @@ from whorl.capture.conventions.traces import add_step, went_wrong
 from whorl.capture.importers.chat import given
 from whorl.capture.importers.native import Native, Raw, content_id
 from whorl.capture.mapping import Kind
-from whorl.capture.values import Notes, instant
+from whorl.capture.values import Notes, instant, refusal
 
 _STATUS = {"OK": "ok", "ERROR": "error"}
 _PREFIX = "attributes."
@@ -79,8 +79,13 @@ def _annotation(row: Raw) -> Raw:
         target = {"prediction_id": at_span(row["span_id"])}
     elif row.get("trace_id"):
         target = {"prediction_id": row["trace_id"]}
-    else:
+    elif row.get("session_id"):
         target = {"session": row["session_id"]}
+    else:
+        raise refusal(
+            "shape", "it does not say of which span, trace or session.", "span_id",
+            "A data frame loses its index in JSON: write it with reset_index().",
+        )  # fmt: skip
     edited = None if time == row.get("created_at") else time
     return _identified({**said, **target, "extra": said["extra"] | given(user_id=row.get("user_id"))}, edited)
 
