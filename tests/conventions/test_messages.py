@@ -155,3 +155,9 @@ def test_what_cannot_be_read_stays_as_it_came(ws: Workspace, about: dict[str, st
     (row,) = rows(ws, "predictions")
     assert row["messages"] is None
     assert {key: json.loads(row["extra"])[key] for key in about} == about
+
+
+@pytest.mark.parametrize("entry", ["tool_calls.0.tool_call", "contents.0.message_content"])
+def test_an_entry_of_another_shape_breaks_nothing(ws: Workspace, entry: str) -> None:
+    told = {"llm.input_messages.0.message.role": "user", f"llm.input_messages.0.message.{entry}": ["x"]}
+    assert traced(ws, span({**CALL, **told})).rejected == set()

@@ -141,8 +141,8 @@ def _flat(node: Any) -> dict[str, Any]:
     """A message whose lists were counted: OpenInference's nests each entry under its name, OpenLLMetry's does not."""
     if not isinstance(node, dict):
         return {}
-    calls = [one.get("tool_call", one) for one in listed(node.get("tool_calls"))]
-    contents = [one.get("message_content", one) for one in listed(node.get("contents"))]
+    calls = [_within(one, "tool_call") for one in listed(node.get("tool_calls"))]
+    contents = [_within(one, "message_content") for one in listed(node.get("contents"))]
     return {
         **node,
         "content": node.get("content") or [_content(one) for one in contents],
@@ -150,7 +150,12 @@ def _flat(node: Any) -> dict[str, Any]:
     }
 
 
-def _counted_call(call: Any) -> dict[str, Any]:
+def _within(entry: dict[str, Any], name: str) -> dict[str, Any]:
+    inner = entry.get(name)
+    return inner if isinstance(inner, dict) else entry
+
+
+def _counted_call(call: dict[str, Any]) -> dict[str, Any]:
     function = call.get("function")
     named = function if isinstance(function, dict) else call
     return _call(call.get("id"), named.get("name"), named.get("arguments"))
