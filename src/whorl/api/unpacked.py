@@ -4,6 +4,7 @@ gzip is unpacked as it arrives. zstd is unpacked once all of it is here, so what
 """
 
 import zlib
+from collections import deque
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ from whorl.api.failures import BodyError
 MAX_BODY_BYTES = 64 << 20
 # Of all that one compressed body may become, so that a bomb ends.
 MAX_UNPACKED_BYTES = 4 << 30
+# What is behind a member of gzip is copied, and members may be tiny.
+_PACKED_PIECE = 16 << 10
 ENCODINGS = ("gzip", "zstd")
 
 
@@ -33,7 +36,7 @@ class Unpacked:
             raise BodyError(
                 415, f"The encoding {self.encoding!r} is not known.", where="Content-Encoding", hint=hint
             )
-        self._waiting: list[bytes] = []
+        self._waiting = deque[memoryview | bytes]()
         self._size = 0
         self.whole = False
         self._gzip: Any = None
@@ -48,7 +51,7 @@ class Unpacked:
         """What has come; `last`: nothing will."""
         self.whole = last
         if data:
-            self._waiting.append(data)
+            self._waiting.append(memoryview(data))
         if self.encoding == "zstd" and sum(map(len, self._waiting)) > MAX_BODY_BYTES:
             raise too_large("compressed by zstd")
 
@@ -68,32 +71,28 @@ class Unpacked:
     def _plain(self, size: int) -> bytes:
         if not self._waiting:
             return b""
-        first = self._waiting.pop(0)
+        first = self._waiting.popleft()
         if len(first) > size:
-            self._waiting.insert(0, first[size:])
-        return first[:size]
+            self._waiting.appendleft(first[size:])
+        return bytes(first[:size])
 
     def _from_gzip(self, size: int) -> bytes:
-        if self._gzip is None:
-            self._gzip = zlib.decompressobj(31)
         while True:
-            data = b"".join(self._waiting)
-            self._waiting.clear()
-            if self._gzip.eof:
-                if not data:
-                    return b""
-                # Another member follows: files that were joined.
+            data = self._plain(_PACKED_PIECE)
+            if data and (self._gzip is None or self._gzip.eof):
+                # The first member, or another one: files that were joined.
                 self._gzip = zlib.decompressobj(31)
-            found: bytes = self._gzip.decompress(data, size)
-            rest = self._gzip.unused_data or self._gzip.unconsumed_tail
-            if rest:
-                self._waiting.append(rest)
+            # Without data too: what went in before may not have come out yet.
+            found: bytes = b"" if self._gzip is None else self._gzip.decompress(data, size)
+            if data and (rest := self._gzip.unused_data or self._gzip.unconsumed_tail):
+                self._waiting.appendleft(rest)
             if found:
                 return found
-            if not rest:
-                if self.whole and not self._gzip.eof:
-                    raise self._broken("it ends in the middle")
-                return b""
+            if not data:
+                break
+        if self.whole and (self._gzip is None or not self._gzip.eof):
+            raise self._broken("it ends in the middle")
+        return b""
 
     def _from_zstd(self, size: int) -> bytes:
         if not self.whole:
