@@ -1,5 +1,6 @@
 """What [capture] forbids is not kept of telemetry either, whatever it becomes: paths are names of attributes or of fields."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 from exports import CALL, SPAN, SUPPORT, event, logged, rows, span, traced
 
 from whorl.capture.flush import flush
+from whorl.capture.scrub.keyed_hash import KeyedHash
+from whorl.capture.scrub.scrubber import scrubber_of
 from whorl.clock import SimulatedClock
 from whorl.spec import parse_spec
 from whorl.workspace import open_workspace
@@ -72,8 +75,6 @@ def test_a_hash_by_either_way_in_is_one(
     tmp_path: Path, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WHORL_HASH_KEY", "k" * 32)
-    from whorl.capture.scrub.scrubber import scrubber_of
-
     text = (
         SUPPORT.replace("[schema]\n", '[schema]\ngroup = "user.id"\n')
         + '[capture]\nhash = ["user.id", "session"]\n'
@@ -108,3 +109,70 @@ def test_the_step_of_a_call_has_the_consent_of_its_span(tmp_path: Path, clock: S
         assert [row["prediction_id"] for row in rows(ws, "spans")] == [
             row["id"] for row in rows(ws, "predictions")
         ]
+
+
+def kept_of(
+    folder: Path, clock: SimulatedClock, capture: str, about: dict[str, Any], schema: str = ""
+) -> Any:
+    """Session, messages and output of a call, the attributes of a step, and the session of an evaluation."""
+    spec = parse_spec(SUPPORT.replace("[schema]\n", f"[schema]\n{schema}\n") + "[capture]\n" + capture)
+    with open_workspace(spec, folder, clock=clock, mirror=False, holdout_key="ab" * 32) as ws:
+        clock.move_to(clock.now().replace(minute=1))
+        step = {**about, "gen_ai.operation.name": "invoke_agent"}
+        traced(ws, span({**about, **CALL}), span(step, span_id=SPAN[::-1]))
+        logged(ws, event("gen_ai.evaluation.result", about={**about, "gen_ai.evaluation.name": "e"}))
+        flush(ws)
+        (call,), (judged,) = rows(ws, "predictions"), rows(ws, "feedback")
+        (attributes,) = [row["attributes"] for row in rows(ws, "spans") if row["prediction_id"] is None]
+    return call, attributes, judged
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the hash of SECRET is."""
+    monkeypatch.setenv("WHORL_HASH_KEY", "k" * 32)
+    return KeyedHash(b"k" * 32).of(SECRET) or ""
+
+
+@pytest.mark.parametrize("schema", ["", 'session = "session.id"'])
+@pytest.mark.parametrize("paths", ['["session.id"]', '["session"]', '["session.id", "session"]'])
+def test_a_session_is_hashed_once_and_alike_wherever_it_lies(
+    tmp_path: Path, clock: SimulatedClock, hashed: str, paths: str, schema: str
+) -> None:
+    call, attributes, judged = kept_of(tmp_path, clock, f"hash = {paths}", {"session.id": SECRET}, schema)
+    assert (call["session_id"], judged["session_id"]) == (hashed, hashed)
+    assert json.loads(attributes)["session.id"] == hashed
+
+
+def test_an_attribute_that_is_called_like_the_inside_of_a_field_is_what_is_meant(
+    tmp_path: Path, clock: SimulatedClock
+) -> None:
+    about = {
+        "gen_ai.conversation.id": "c1",
+        "gen_ai.output.messages": '[{"role":"assistant","parts":[{"type":"text","content":"Hi"}]}]',
+        "output.value": SECRET,
+    }
+    call, attributes, judged = kept_of(tmp_path, clock, 'drop = ["session.id", "output.value"]', about)
+    assert (call["session_id"], call["output"], judged["session_id"]) == ("c1", "Hi", "c1")
+    assert SECRET not in f"{call}{attributes}{judged}"
+
+
+def test_what_hides_in_such_a_field_goes_all_the_same() -> None:
+    spec = parse_spec(SUPPORT + '[capture]\ndrop = ["session.id", "output.value"]\n')
+    scrubber = scrubber_of(spec)
+    assert scrubber is not None
+    torn = {"session": f'{{"id": "{SECRET}"', "output": f'[{{"value": "{SECRET}"'}
+    assert SECRET not in str(scrubber.scrubbed(torn))
+    nested = {"session": {"id": SECRET, "at": 1}, "output": {"value": SECRET, "also": 2}}
+    assert scrubber.scrubbed(nested) == {"session": {"at": 1}, "output": {"also": 2}}
+
+
+@pytest.mark.parametrize("path", ["messages", "messages.name"])
+def test_messages_that_a_step_has_as_attributes_are_messages(
+    tmp_path: Path, clock: SimulatedClock, path: str
+) -> None:
+    asked = f'[{{"role":"user","name":"{SECRET}","parts":[{{"type":"text","content":"x"}}]}}]'
+    about = {"gen_ai.input.messages": asked, "llm.input_messages.0.message.name": SECRET, "app.note": "stays"}
+    kept = kept_of(tmp_path, clock, f'drop = ["{path}"]', about)
+    assert SECRET not in str(kept)
+    assert json.loads(kept[1])["app.note"] == "stays"

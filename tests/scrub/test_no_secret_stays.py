@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from litestar.testing import TestClient
+from telemetry_ways import over_otlp
 
 from whorl.api.app import make_app
 from whorl.capture.accept import accept
@@ -194,7 +196,67 @@ def from_sql(run: Run) -> None:
             run.said.append(str(error))
 
 
-WAYS = [over_http, embedded, from_files, from_sql]
+def over_arrow(run: Run) -> None:
+    url = "/v1/flywheels/desk/"
+    for kind, compression in (
+        ("predictions", None),
+        ("predictions", "lz4"),
+        ("labels", "zstd"),
+        ("feedback", None),
+    ):
+        rows = [run.good(no=f"a{n}", truth={"bad": n % 2 == 0}) for n in range(120)]
+        for n, row in enumerate(rows, start=1):
+            row["user"]["ok"] = n % 4 != 0
+            row["amount"] = str(row["amount"]) if n % 5 else run.secret()
+            row["at"] = row["at"] if n % 7 else run.secret()
+            row["chat"] = json.dumps(row["chat"]) if n % 11 else run.secret()
+        whole = _arrow(rows, compression)
+        odd = [{"no": run.secret("{}"), "at": run.secret(), run.secret(): 1, "holder": run.secret("{}")}]
+        for body in (
+            whole,
+            _arrow(rows[:3], compression),
+            whole[:-200],
+            whole[:200],
+            _arrow(odd, None),
+            run.secret().encode(),
+        ):
+            headers = {"content-type": "application/vnd.apache.arrow.stream"}
+            run.said.append(run.client.post(url + kind, content=body, headers=headers).text)
+
+
+def _arrow(rows: list[dict[str, Any]], compression: str | None) -> bytes:
+    table, sink = pa.Table.from_pylist(rows), pa.BufferOutputStream()
+    with pa.ipc.new_stream(
+        sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)
+    ) as writer:
+        writer.write_table(table, max_chunksize=50)
+    return bytes(sink.getvalue())
+
+
+def refused_whole(run: Run) -> None:
+    """Requests of which nothing is taken: each says something of itself in its answer, or in a log."""
+    form, good = {"content-type": "application/json"}, json.dumps(run.good())
+    for kind in ("predictions", "labels", "feedback", "predict"):
+        for body, headers in (
+            (json.dumps({"records": [run.secret()] * 3}), form),
+            (json.dumps([run.good()]), form),
+            (json.dumps({"records": run.good()}), form),
+            ("[" * 5000 + json.dumps(run.secret()), form),
+            (good[:-1] + run.secret(), form),
+            (good, {"content-type": "text/odd"}),
+            (good, form | {"content-encoding": "odd"}),
+            (good, form | {"content-encoding": "gzip"}),
+            (good, form | {"idempotency-key": run.secret("{}") * 100}),
+            (good, form | {"authorization": run.secret("Bearer whorl_0123456789ab_{}")}),
+        ):
+            run.said.append(run.client.post(f"/v1/flywheels/desk/{kind}", content=body, headers=headers).text)
+        headers = form | {"idempotency-key": f"one-{kind}"}
+        for body in (good, json.dumps(run.good())):
+            run.said.append(run.client.post(f"/v1/flywheels/desk/{kind}", content=body, headers=headers).text)
+
+
+KEEPING = [over_http, over_arrow, over_otlp, embedded, from_files, from_sql]
+WAYS = [*KEEPING, refused_whole]
 
 
 @pytest.fixture
@@ -235,7 +297,7 @@ def test_no_secret_stays(started: Callable[[str], Run], way: Callable[[Run], Non
     assert not any(KEY in text for text in [*run.said, run.log.text, *map(_texts, run.folder.rglob("*"))])
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", KEEPING)
 def test_without_the_scrub_they_are_found(started: Callable[[str], Run], way: Callable[[Run], None]) -> None:
     run = started("")
     way(run)

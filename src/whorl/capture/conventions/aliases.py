@@ -4,10 +4,10 @@ Attributes are looked for in the order of the table; the first that has a value 
 attribute another meaning raises VERSION, which every prediction keeps as `extra.conventions`.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
 
-Scrub = Callable[[dict[str, Any]], dict[str, Any]]
+from whorl.capture.paths import ABSENT
 
 VERSION = 2
 
@@ -96,21 +96,40 @@ ALIASES: dict[str, Alias] = {
 }
 
 
+ATTRIBUTES = frozenset(key for alias in ALIASES.values() for key in alias.keys)
+# What an attribute would have become, for those that stay what they are: all but what feedback alone has.
+_FIELDS = {
+    key: alias.becomes.rpartition(" ")[2].removeprefix("extra.")
+    for alias in ALIASES.values()
+    if not alias.becomes.startswith("feedback")
+    for key in alias.keys
+}
+_COUNTED = tuple((key.removesuffix("N"), field) for key, field in _FIELDS.items() if key.endswith(".N"))
+
+
+class Door(Protocol):
+    """What [capture] asks for, as `Scrubber` knows it."""
+
+    def named(self, raw: dict[str, Any]) -> dict[str, Any]: ...
+
+    def as_field(self, name: str, field: str, value: Any) -> Any: ...
+
+
 class Attributes:
     """Attributes of one span or log record, read by meaning; what was read is left out of the rest.
 
     Args:
-        scrub: What [capture] asks for by the names of attributes is done to those that are read: they become fields of
-            another name, where the scrubber at the door would not find them.
+        door: What [capture] asks for by the names of attributes is done to those that are read: they become fields of
+            another name, where the scrubber at the door would not find them. What it asks for by the names of fields is done
+            to those that are left.
 
     >>> found = Attributes({"gen_ai.system": "openai", "gen_ai.request.seed": 7, "llm.system": "openai"})
     >>> found.take("provider"), found.take("agent"), found.rest()
     ('openai', None, {'gen_ai.request.seed': 7})
     """
 
-    def __init__(self, values: dict[str, Any], scrub: Scrub | None = None) -> None:
-        self._values = values
-        self._scrub = scrub or (lambda one: one)
+    def __init__(self, values: dict[str, Any], door: Door | None = None) -> None:
+        self._values, self._door = values, door
         self._taken: set[str] = set()
 
     def take(self, meaning: str) -> Any:
@@ -120,7 +139,7 @@ class Attributes:
             value = self._values.get(key)
             if value is not None and value != "":
                 self._taken.add(key)
-                found = self._scrub({key: value}).get(key) if found is None else found
+                found = self._named({key: value}).get(key) if found is None else found
         return found
 
     def take_counted(self, meaning: str) -> list[dict[str, Any]]:
@@ -129,7 +148,7 @@ class Attributes:
         for prefix in _counted(meaning):
             below = {key: value for key, value in self._values.items() if key.startswith(prefix)}
             self._taken.update(below)
-            kept = self._scrub(below)
+            kept = self._named(below)
             found = found or _tree({key.removeprefix(prefix): value for key, value in kept.items()})
         return found
 
@@ -137,9 +156,23 @@ class Attributes:
         """What was taken under a meaning could not be read: it stays with the rest."""
         self._taken.difference_update(ALIASES[meaning].keys)
 
-    def rest(self) -> dict[str, Any]:
-        """What nobody took."""
+    def untaken(self) -> dict[str, Any]:
+        """What nobody took, to be read by others."""
         return {key: value for key, value in self._values.items() if key not in self._taken}
+
+    def rest(self) -> dict[str, Any]:
+        """What nobody took, as it may be kept."""
+        kept = {key: self._as_field(key, value) for key, value in self.untaken().items()}
+        return {key: value for key, value in kept.items() if value is not ABSENT}
+
+    def _named(self, values: dict[str, Any]) -> dict[str, Any]:
+        return values if self._door is None else self._door.named(values)
+
+    def _as_field(self, key: str, value: Any) -> Any:
+        field = _FIELDS.get(key) or next(
+            (field for prefix, field in _COUNTED if key.startswith(prefix)), None
+        )
+        return value if self._door is None or field is None else self._door.as_field(key, field, value)
 
 
 def listed(node: Any) -> list[dict[str, Any]]:

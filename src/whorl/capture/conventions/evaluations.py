@@ -60,7 +60,7 @@ def take_annotations(
         {**evaluation_record(about, None, None, time), "session": session}
         for about in _counted(attributes, *_OF_SESSION)
     ]
-    return said, attributes.rest()
+    return said, attributes.untaken()
 
 
 def _counted(attributes: Attributes, *meanings: str) -> Iterator[Attributes]:

@@ -60,7 +60,7 @@ def decoded(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return msgspec.json.decode(value)
+        return msgspec.json.decode(str(value))
     except (msgspec.DecodeError, RecursionError):
         return None
 

@@ -1,5 +1,6 @@
 """Requests of OTLP/HTTP as protobuf messages, whichever way they were encoded, and their attributes as plain values."""
 
+import re
 from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from whorl.errors import RecordError
 Export = TypeVar("Export", ExportTraceServiceRequest, ExportLogsServiceRequest)
 # OTLP writes these as hexadecimal in JSON; Protobuf's own JSON would have base64. It takes a field by either of two names.
 _HEX = frozenset(("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"))
+
+_FAILED = re.compile(r"(?:Failed to parse \w+ field: )+")
 
 
 def read_request(body: bytes, kind: type[Export], *, json: bool) -> Export:
@@ -38,11 +41,19 @@ def read_request(body: bytes, kind: type[Export], *, json: bool) -> Export:
     ) as error:
         how = "OTLP's JSON" if json else "OTLP's protobuf"
         raise RecordError(
-            f"The body is not {how}: {error}.",
+            f"The body is not {how}{_place_of(error)}.",
             where="body",
             hint="Send application/x-protobuf, or application/json with ids as hexadecimal text.",
         ) from None
     return request
+
+
+def _place_of(error: Exception) -> str:
+    """Where it is wrong, as far as that can be said without a word of what stands there."""
+    if isinstance(error, msgspec.DecodeError):
+        return f": {error}"
+    failed = _FAILED.match(str(error)) if isinstance(error, ParseError) else None
+    return f", in {'.'.join(failed[0].split()[3::5])}" if failed else ""
 
 
 def plain_attributes(attributes: Iterable[KeyValue]) -> dict[str, Any]:

@@ -39,12 +39,12 @@ class Declared:
         self._features = {name: one.path for name, one in spec.features.items() if one.path}
         self._keys, self._protected = dict(spec.schema.keys), dict(spec.protected)
         self._single = {"group": spec.schema.group, "session": spec.schema.session}
-        self._scrub = None if scrubber is None else scrubber.named
+        self._door = scrubber
         self._consent = spec.capture.consent
 
     def attributes(self, values: dict[str, Any]) -> Attributes:
         """Attributes to be read."""
-        return Attributes(values, self._scrub)
+        return Attributes(values, self._door)
 
     def consent(self, values: dict[str, Any]) -> Raw:
         """What a span says of consent, for a record that takes nothing else from its attributes."""

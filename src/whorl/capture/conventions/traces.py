@@ -88,7 +88,8 @@ def add_step(
         into.add("predictions", {**call, "latency_ms": step["duration_ms"]}, place)
         into.add("spans", {**step, "prediction_id": call["id"], **declared.consent(values)}, place)
     else:
-        into.add("spans", beside(step, values, {"service": service_of(resource, declared), **wrong}), place)
+        kept = declared.attributes(values).rest()
+        into.add("spans", beside(step, kept, {"service": service_of(resource, declared), **wrong}), place)
 
 
 def is_model_call(values: dict[str, Any]) -> bool:

@@ -19,6 +19,10 @@ LEAST_BYTES = 16
 PREFIX = "hmac:"
 
 
+class Hashed(str):
+    """A hash that is on its way into another field, where it is not to be hashed, cut or redacted again."""
+
+
 class KeyedHash:
     """HMAC-SHA-256 of a value as text, its first 128 bits in hexadecimal.
 

@@ -7,6 +7,7 @@ of `records.py`, where it may lie in `features`, `keys`, `protected` or `extra`.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from whorl.capture.conventions.aliases import ATTRIBUTES
 from whorl.capture.fields import Fields
 from whorl.capture.paths import Path
 from whorl.spec import Spec
@@ -29,6 +30,7 @@ class Place:
     Attributes:
         keep: A value that must stay, unless it is an object or a list; "number" and "time" keep only what is one.
         declared: A drop or hash lies further in, so what hides it (text that cannot be read) must go.
+        names: Text that is plain hides nothing here: it is the whole value, and what lies further in is called alike.
     """
 
     below: dict[str, "Place"] = field(default_factory=dict)
@@ -38,6 +40,7 @@ class Place:
     cut: int | None = None
     keep: Keep = "no"
     declared: bool = False
+    names: bool = False
 
     def at(self, route: tuple[str, ...], *, declared: bool = False) -> "Place":
         """The place that a route of keys leads to, made where it is not there."""
@@ -65,6 +68,14 @@ def places(spec: Spec) -> Place:
             place.cut = length
     if capture.redact:
         _keep(root, spec)
+    # `session.id` and `output.value` are attributes of OpenTelemetry, and `session` and `output` are fields of ours.
+    asked = {*capture.drop, *capture.hash} & ATTRIBUTES
+    for name in (
+        *_OWN_NAMES,
+        *(path.partition(".")[0] for path in asked if path.partition(".")[0] in ANSWERS),
+    ):
+        if name in root.below:
+            root.below[name].names = True
     return root
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from whorl.capture.paths import ABSENT, Path
 from whorl.capture.scrub.checksums import is_card
 from whorl.capture.scrub.column_walk import Walked, rows_with, walked
-from whorl.capture.scrub.keyed_hash import KeyedHash, hash_key
+from whorl.capture.scrub.keyed_hash import Hashed, KeyedHash, hash_key
 from whorl.capture.scrub.places import Keep, Place, places
 from whorl.capture.scrub.redactor import redactor
 from whorl.capture.values import refusal, text_of
@@ -85,9 +85,24 @@ class Scrubber:
 
         What is asked for everywhere is left to that record.
         """
-        if self._root.below.keys().isdisjoint(raw):
+        below = self._root.below
+        if below.keys().isdisjoint(raw):
             return raw
-        return self._object(raw, self._root, False, None)
+        kept = self._object(raw, self._root, False, None)
+        return {name: _marked(value, below.get(name, _NOTHING)) for name, value in kept.items()}
+
+    def as_field(self, name: str, field: str, value: Any) -> Any:
+        """A value that keeps a name of its own, and means the field of a record: what is asked for that field is done.
+
+        ABSENT when it goes: also where something is asked for further in, since its shape is not the field's. What is asked
+        for by its own name is left to the door.
+        """
+        place, own = self._root.below.get(field, _NOTHING), self._root.below.get(name, _NOTHING)
+        if own.drop or own.hash:
+            return value
+        if place.drop or (place.below and not place.names):
+            return ABSENT
+        return _marked(self._value(value, place, False, None), place)
 
     def may_keep(self, raw: Mapping[str, Any], kind: Consenting = "predictions") -> bool:
         """Whether a record has the consent that its kind needs."""
@@ -155,6 +170,8 @@ class Scrubber:
         """A value at a place; `redact` and `cut` are what is asked for further out."""
         if value is None:
             return None
+        if type(value) is Hashed:
+            return str(value)
         if place.hash:
             return self._hash(value)
         redact = redact or place.redact
@@ -179,7 +196,7 @@ class Scrubber:
             if inside is not ABSENT:
                 # A list or an object in a cell of text.
                 return msgspec.json.encode(self._value(inside, place, redact, cut), enc_hook=str).decode()
-            if place.declared:
+            if place.declared and not (place.names and not _looks_like_json(text)):
                 return None
         text = self._redact(text) if redact else text
         return text if cut is None else text[:cut]
@@ -231,9 +248,17 @@ def _is_time(value: Any) -> bool:
     return not isinstance(value, str) or _TIME.fullmatch(value.strip()) is not None
 
 
+def _marked(value: Any, place: Place) -> Any:
+    return Hashed(value) if place.hash and value is not None else value
+
+
+def _looks_like_json(text: str) -> bool:
+    return text.lstrip()[:1] in ("{", "[")
+
+
 def _json(text: str) -> Any:
     """What a text holds as JSON list or object; ABSENT when it is neither."""
-    if text.lstrip()[:1] not in ("{", "["):
+    if not _looks_like_json(text):
         return ABSENT
     try:
         return msgspec.json.decode(text)
