@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -10,28 +9,13 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
-from threading import Event
 from time import perf_counter, perf_counter_ns, sleep
 
-import httpx
-
 import whorl
+from load import server
 from report import Figure, options, report
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
-SPEC = """
-name = "fraud"
-task = "binary"
-[schema]
-id = "transaction_id"
-time = "timestamp"
-group = "user_id"
-score = "prediction.fraud_probability"
-[schema.features]
-amount = "float"
-merchant = "category"
-is_new_merchant = "bool"
-"""
 RECORD = {
     "timestamp": "2023-10-27T10:30:00Z",
     "user_id": "user_9876",
@@ -81,34 +65,14 @@ def costs(log: Callable[[dict[str, object]], object], calls: int, wait: Wait) ->
     return median(taken) / 1000, cuts[98] / 1000
 
 
-def served(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
-    """A server in a process of its own, on this machine, and its address."""
-    (folder / "fraud.toml").write_text(SPEC)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    whole = [sys.executable, "-c", "from whorl.cli import main; main()", "serve", "--port", str(port)]
-    process = subprocess.Popen(
-        [*whole, "--spec", str(folder / "fraud.toml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-    while process.poll() is None:
-        try:
-            if httpx.get(f"{url}/readyz", trust_env=False).is_success:
-                return process, url
-        except httpx.TransportError:
-            Event().wait(0.1)
-    sys.exit("The server did not start.")
-
-
 def call_figures(folder: Path, quick: bool) -> list[Figure]:
     """Beside `json.dumps` of the same record at the same pace: what logging costs that does nothing."""
-    process, url = served(folder)
     figures = []
-    try:
+    with server(folder / "server") as running:
         for durable in (False, True):
             name = "durable" if durable else "log_prediction"
-            with whorl.connect(url, flywheel="fraud", durable=durable, spool=folder / "spool") as client:
+            spool = folder / "spool"
+            with whorl.connect(running.url, flywheel="fraud", durable=durable, spool=spool) as client:
                 for pace, wait, calls in PACES:
                     some = calls // 4 if quick else calls
                     p50, p99 = costs(client.log_prediction, some, wait)
@@ -121,9 +85,6 @@ def call_figures(folder: Path, quick: bool) -> list[Figure]:
                 stats = client.stats()
             if stats.sent != stats.logged:
                 sys.exit(f"Not all that was logged is at the server: {stats}")
-    finally:
-        process.terminate()
-        process.wait()
     return figures
 
 
