@@ -46,6 +46,7 @@ def ws(service: Service, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         monkeypatch.setattr(module, "SLICE_BYTES", SLICE)
     for module in (body, parts):
         monkeypatch.setattr(module, "MAX_RECORD_BYTES", LONGEST)
+        monkeypatch.setattr(module, "SLICE_RECORDS", 5)
     for module in (parts, arrow_parts):
         monkeypatch.setattr(module, "_PIECE", 64)
     return service.wheel("shop").ws

@@ -4,10 +4,10 @@ One record that is too large, or a line that is not JSON, is refused by itself; 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,9 +21,14 @@ from whorl.records import Refusal
 JSON, NDJSON, ARROW = "application/json", "application/x-ndjson", "application/vnd.apache.arrow.stream"
 # What is decoded, mapped and kept at a time.
 SLICE_BYTES = 4 << 20
+# A record of a few bytes takes hundreds when it is refused.
+SLICE_RECORDS = 1 << 16
+# Of a JSON document that is longer than a slice: each takes some sixty bytes before anything is known of it.
+MAX_VALUES = 8 << 20
 _PIECE = 1 << 20
 _SHAPES = 'Send one record or {"records": [...]} as application/json, or NDJSON as application/x-ndjson.'
 _decode = msgspec.json.Decoder().decode
+T = TypeVar("T")
 
 
 @dataclass
@@ -60,38 +65,50 @@ def records(body: bytes, content_type: str, encoding: str) -> Batch:
     """Cut a body into records.
 
     Raises:
-        BodyError: The body as a whole cannot be read: encoding (415), media type (415), size (413), syntax (400).
+        BodyError: The body as a whole cannot be read: encoding (415), media type (415), syntax (400), size or more than
+            SLICE_RECORDS (413).
     """
     kind = media_type(content_type)
     body = decompressed(body, encoding)
+    if kind == NDJSON and body.count(b"\n") > SLICE_RECORDS:
+        raise _too_many("lines", SLICE_RECORDS)
     if kind == NDJSON and body.strip():
-        return from_lines(body.splitlines())
-    first, *others = document(body)
-    for other in others:
-        first.numbered += other.numbered
-        first.refused += other.refused
-    return first
+        return from_lines(body.split(b"\n"))
+    all_of_it = Batch()
+    for some in document(body):
+        all_of_it.numbered += some.numbered
+        all_of_it.refused += some.refused
+        all_of_it.single = some.single
+        if len(all_of_it.numbered) + len(all_of_it.refused) > SLICE_RECORDS:
+            raise _too_many("records", SLICE_RECORDS)
+    return all_of_it
 
 
 def document(body: bytes) -> Iterator[Batch]:
     """A JSON document, one record or `{"records": [...]}`, a few megabytes at a time.
 
     Raises:
-        BodyError: It is neither (400).
+        BodyError: It is neither (400), or of more than MAX_VALUES (413).
     """
     if not body or body.isspace():
         raise empty()
     if len(body) <= SLICE_BYTES:
         found = _read(body, Any)
         several = _several(found)
-        yield Batch([(0, found)], single=True) if several is None else Batch(list(enumerate(several)))
+        if several is None:
+            yield Batch([(0, found)], single=True)
+            return
+        yield from map(Batch, _slices(enumerate(several), lambda _: 0) if several else [[]])
         return
+    if body.count(b",") >= MAX_VALUES:
+        raise _too_many("values", MAX_VALUES)
     # Cut before it is read, so that a record that is too large costs no more than its bytes.
     cut = _read(body, dict[str, msgspec.Raw])
     if set(cut) != {"records"} or bytes(memoryview(cut["records"])[:1]) != b"[":
         yield _one_by_one(enumerate([body]), single=True)
         return
-    yield from map(_one_by_one, _slices(enumerate(map(bytes, _read(cut["records"], list[msgspec.Raw])))))
+    texts = enumerate(map(bytes, _read(cut["records"], list[msgspec.Raw])))
+    yield from map(_one_by_one, _slices(texts, len))
 
 
 def from_lines(lines: Iterable[bytes], first: int = 0) -> Batch:
@@ -131,13 +148,18 @@ def _read(text: bytes, kind: Any) -> Any:
         raise BodyError(400, f"The body is not JSON: {error}.", hint=_SHAPES) from None
 
 
-def _slices(texts: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
-    """Texts, a few megabytes of them at a time."""
-    some, size = list[tuple[int, bytes]](), 0
-    for one in texts:
+def _too_many(what: str, most: int) -> BodyError:
+    hint = "Send it as application/x-ndjson, or in several requests."
+    return BodyError(413, f"The body has more than {most:,} {what}.", hint=hint)
+
+
+def _slices(numbered: Iterable[tuple[int, T]], bytes_of: Callable[[T], int]) -> Iterator[list[tuple[int, T]]]:
+    """Records, or their texts, so many of them at a time as are a slice."""
+    some, size = list[tuple[int, T]](), 0
+    for one in numbered:
         some.append(one)
-        size += len(one[1])
-        if size >= SLICE_BYTES:
+        size += bytes_of(one[1])
+        if size >= SLICE_BYTES or len(some) >= SLICE_RECORDS:
             yield some
             some, size = [], 0
     if some:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from whorl.api.body import SLICE_BYTES, Batch, document, empty, from_lines
+from whorl.api.body import SLICE_BYTES, SLICE_RECORDS, Batch, document, empty, from_lines
 from whorl.api.unpacked import MAX_BODY_BYTES, Unpacked, too_large
 from whorl.capture import sealed
 from whorl.capture.values import MAX_RECORD_BYTES, refusal_of
@@ -63,7 +63,7 @@ class Document:
 
 
 class Lines:
-    """NDJSON: a few megabytes of whole lines are a part."""
+    """NDJSON: a few megabytes of whole lines are a part, or so many lines as are a slice."""
 
     def __init__(self, unpacked: Unpacked) -> None:
         self._unpacked = unpacked
@@ -75,7 +75,12 @@ class Lines:
         self._passed = 0
 
     def next(self) -> Part | None:
-        while piece := self._unpacked.read(_PIECE):
+        while True:
+            if len(self._held) >= SLICE_BYTES and (part := self._cut()):
+                return part
+            piece = self._unpacked.read(_PIECE)
+            if not piece:
+                break
             if self._passed:
                 line, end, piece = piece.partition(b"\n")
                 self._passed += len(line)
@@ -84,8 +89,6 @@ class Lines:
             self._held += piece
             if self._passed:
                 return self._too_long()
-            if len(self._held) >= SLICE_BYTES and (part := self._cut()):
-                return part
         if not self._unpacked.whole:
             return None
         part = self._cut() if self._held else None
@@ -110,8 +113,10 @@ class Lines:
 
     def _lines(self, end: int) -> Part | None:
         content = bytes(self._held[:end])
-        del self._held[:end]
-        batch = from_lines(content.splitlines(), self._place)
+        if content.count(b"\n") > SLICE_RECORDS:
+            content = content[: -len(content.split(b"\n", SLICE_RECORDS)[-1])]
+        del self._held[: len(content)]
+        batch = from_lines(content.split(b"\n"), self._place)
         count = len(batch.numbered) + len(batch.refused)
         self._place += count
         self._any = self._any or count > 0
