@@ -16,7 +16,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from whorl.api.auth import Caller, needs
-from whorl.api.failures import FAILURES
+from whorl.api.failures import GATED
 from whorl.monitor.overview import Overview, overview
 from whorl.serve.meter import Family, Meter, Sample
 from whorl.serve.service import Service
@@ -32,7 +32,7 @@ class MetricsRoutes(Controller):
 
     @get(
         "/metrics", sync_to_thread=True, opt=needs("read", narrows=True), summary="Figures for Prometheus",
-        media_type="text/plain", responses=FAILURES,
+        media_type="text/plain", responses=GATED,
     )  # fmt: skip
     def metrics(self, service: NamedDependency[Service], caller: NamedDependency[Caller]) -> Response[str]:
         names = [name for name in service.wheels if caller.may_see(name)]
