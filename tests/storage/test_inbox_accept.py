@@ -124,12 +124,15 @@ def test_one_refused_payload_does_not_take_its_neighbours_down(ledger: Ledger, c
 
 
 @pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
-def test_when_the_disk_is_full_every_caller_hears_it(ledger: Ledger, clock: SimulatedClock) -> None:
+def test_when_the_disk_is_full_every_caller_hears_it(
+    ledger: Ledger, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def limit(connection: sqlite3.Connection, *_: object) -> None:
         connection.execute("PRAGMA max_page_count = 1")
 
     ledger.engine.dispose()
     event.listen(ledger.engine, "connect", limit)
+    monkeypatch.setattr("whorl.storage.ledger.ledger._set_up_sqlite", limit)
     inbox = Inbox(ledger)
     with ThreadPoolExecutor(4) as pool:
         answers = [

@@ -33,6 +33,7 @@ from whorl.api.failures import FAILURES, AllRefused, BodyError, Fault
 from whorl.api.intake import Intake, Step, answered_before, together
 from whorl.api.outcomes import outcome
 from whorl.capture.mapping import Kind
+from whorl.errors import StateError
 from whorl.records import Accepted, Record, Refusal
 from whorl.serve.service import Service
 from whorl.workspace import Workspace
@@ -88,9 +89,9 @@ class CaptureRoutes(Controller):
         summary="Log records",
         responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
     )
-    async def log(self, name: FromPath[str], native: FromQuery[bool] = False) -> Captured:
+    async def log(self, name: FromPath[str], native: FromQuery[bool] = False) -> Captured:  # noqa: ARG002 - described
         """With `native`, records have the field names of `whorl.Prediction`, `Label` and `Feedback`, whatever [schema] says."""
-        raise NotImplementedError("Door answers this route.")
+        raise StateError("Door answers this route.")
 
 
 class Door(ASGIMiddleware):

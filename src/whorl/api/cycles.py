@@ -70,7 +70,7 @@ class CycleRoutes(Controller):
     @post("/", status_code=202, sync_to_thread=True, opt=needs("operate"),
           summary="Start a cycle", responses=ACTS)  # fmt: skip
     def start(self, wheel: NamedDependency[Wheel]) -> Cycle:
-        begun = start(wheel.ws, "manual", wheel.meter.flushed)
+        begun = start(wheel.ws, "manual", wheel.tell)
         return cycles.get(wheel.ws.ledger, wheel.name, begun)
 
     @post("/{cycle_id:str}/approve", status_code=202, sync_to_thread=True, opt=needs("operate"),

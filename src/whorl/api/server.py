@@ -21,6 +21,7 @@ from granian.server.embed import Server
 from whorl.api.app import make_app
 from whorl.api.local_only import check_address, is_loopback
 from whorl.errors import StateError
+from whorl.serve.garbage import look_less_often
 from whorl.serve.service import Only, Service
 from whorl.storage import api_keys
 from whorl.storage.inbox import CAPACITY_BYTES
@@ -80,6 +81,7 @@ def serve(
         spec_paths, root, ledger_url=ledger_url, tracking_uri=tracking_uri, only=only, inbox_bytes=inbox_bytes
     )
     try:
+        check_part(service)
         check_who_may_call(service, host, tls)
         check_port(host, port)
         asyncio.run(_listen(service, host, port, tls))
@@ -90,6 +92,16 @@ def serve(
         # Its thread is inside native code that does not survive the interpreter's end.
         logging.shutdown()
         os._exit(0)
+
+
+def check_part(service: Service) -> None:
+    """Raise StateError for a part of the work on a ledger in a file."""
+    if service.only is not None and service.ledger.embedded:
+        raise StateError(
+            "A ledger in a file is served by one server, which does everything.",
+            where=f"--only {service.only}",
+            hint="Name a PostgreSQL ledger in WHORL_LEDGER, or leave --only out.",
+        )
 
 
 def check_who_may_call(service: Service, host: str, tls: Tls | None) -> None:
@@ -135,6 +147,7 @@ async def _listen(service: Service, host: str, port: int, tls: Tls | None) -> No
         loop.call_soon_threadsafe(server.stop)
 
     service.start(stop_all)
+    look_less_often()
     scheme, names = "https" if tls else "http", ", ".join(service.wheels)
     log.info("Serving %s at %s://%s:%d", names, scheme, host, port)
     await server.serve()

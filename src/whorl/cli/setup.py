@@ -1,6 +1,5 @@
 """`whorl init`, `whorl spec check`, `whorl serve`: begin, check, run."""
 
-import logging
 import os
 import re
 from pathlib import Path
@@ -106,11 +105,10 @@ def serve(
     """Listen, flush, turn on cadence, go on with what was approved. Stops on Ctrl-C without losing anything."""
     from whorl.api.server import Tls
     from whorl.api.server import serve as listen
+    from whorl.serve.logs import log_to_stderr
     from whorl.workspace import DEFAULT_ROOT
 
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    log_to_stderr()
     paths = specs or [DEFAULT_SPEC]
     if (tls_cert is None) != (tls_key is None):
         raise typer.BadParameter("--tls-cert and --tls-key go together.", param_hint="--tls-cert")
@@ -127,15 +125,6 @@ def serve(
         only=only,  # type: ignore[arg-type]
         inbox_bytes=inbox_bytes,
     )
-
-
-class _Masked(logging.Formatter):
-    """Other libraries log the URLs that they call, as they are."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        from whorl.errors import masked
-
-        return masked(super().format(record))
 
 
 def _name_of(directory: Path) -> str:

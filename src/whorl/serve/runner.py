@@ -12,20 +12,22 @@ from functools import partial
 from queue import SimpleQueue
 from time import monotonic
 
-from whorl.capture.flush import flush
+from whorl.capture.flush import Tell, flush
 from whorl.cycle import Trigger, start, turn
 from whorl.errors import StorageError, WhorlError, masked
 from whorl.monitor.watch import watch
 from whorl.release.deliver import deliver_webhooks
 from whorl.serve.champion import Champion
-from whorl.serve.meter import Meter
 from whorl.serve.scheduler import Scheduler, Task, What
 from whorl.serve.seen import look
+from whorl.storage.lock import take_if_free
 from whorl.workspace import Workspace
 
 log = logging.getLogger("whorl.serve")
 
-TICK_S = 0.25
+TICK_S = 0.5
+# Looking costs a few milliseconds of the interpreter's lock, which requests want.
+TICK_BESIDE_REQUESTS_S = 1.0
 # One thread each. A cycle owns the engine of its own workspace; uploads and webhooks wait for other people's servers.
 LANES: dict[What, str] = {
     "flush": "flush",
@@ -37,6 +39,8 @@ LANES: dict[What, str] = {
     "mirror": "outside",
     "maintain": "maintain",
 }
+# What a server leaves to the process beside it.
+FLUSHING: frozenset[What] = frozenset({"flush", "maintain"})
 # A batch's own name is known for so long.
 NAMES_KEPT = timedelta(days=1)
 
@@ -47,12 +51,11 @@ class Wheel:
     Args:
         ws: For requests, the flusher and everything small.
         turning: For cycles: the engine of a workspace is used by one thread at a time.
-        meter: Counts what is flushed; one of its own by default.
+        tell: Called for each batch that was moved to the lake here.
     """
 
-    def __init__(self, ws: Workspace, turning: Workspace, meter: Meter | None = None) -> None:
-        self.ws, self.turning = ws, turning
-        self.meter = meter or Meter()
+    def __init__(self, ws: Workspace, turning: Workspace, tell: Tell | None = None) -> None:
+        self.ws, self.turning, self.tell = ws, turning, tell
         self.name = ws.name
         self.champion = Champion(ws)
         self.scheduler = Scheduler(ws.spec, ws.clock.now())
@@ -61,14 +64,14 @@ class Wheel:
         """Do one task; raises what it raises."""
         match task.what:
             case "flush":
-                flush(self.ws, self.meter.flushed)
+                flush(self.ws, self.tell)
             case "load":
                 self.champion.refresh()
             case "turn":
-                turn(self.turning, task.argument, self.meter.flushed)
+                turn(self.turning, task.argument, self.tell)
             case "start":
                 why: Trigger = "finding" if task.argument == "finding" else "cadence"
-                start(self.turning, why, self.meter.flushed)
+                start(self.turning, why, self.tell)
             case "watch":
                 watch(self.turning, self.ws.clock.now())
             case "deliver":
@@ -78,8 +81,11 @@ class Wheel:
                 if problems := self.ws.mirror_models():
                     raise StorageError("; ".join(problems), where="MLflow")
             case "maintain":
-                self.ws.lake.maintain()
-                self.ws.inbox.forget_names(self.name, self.ws.clock.now() - NAMES_KEPT)
+                lock = take_if_free(self.ws.root, self.ws.ledger, f"maintaining-{self.name}")
+                if lock is not None:
+                    with lock:
+                        self.ws.lake.maintain()
+                        self.ws.inbox.forget_names(self.name, self.ws.clock.now() - NAMES_KEPT)
 
     def due(self) -> list[Task]:
         """What should begin now."""
@@ -92,13 +98,14 @@ class Wheel:
 
 
 class Runner:
-    """Looks at every wheel a few times a second and hands each task to its lane.
+    """Looks at every wheel once a second or twice, and hands each task to its lane.
 
     Args:
         still_ours: Whether the workspace's lock is held; None while that cannot be told (the database is away): nothing
             begins meanwhile. False once another process has it: nothing runs any more then.
         stop_all: Called once when it is lost.
         only: Tasks that are done here; all by default.
+        tick_s: Time between two looks.
     """
 
     def __init__(
@@ -107,9 +114,10 @@ class Runner:
         still_ours: Callable[[], bool | None],
         stop_all: Callable[[], None],
         only: Collection[What] = LANES.keys(),
+        tick_s: float = TICK_S,
     ) -> None:
         self._wheels, self._still_ours, self._stop_all = wheels, still_ours, stop_all
-        self._only = only
+        self._only, self._tick_s = only, tick_s
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._looking = threading.Thread(target=self._look, name="whorl-look", daemon=True)
@@ -149,7 +157,7 @@ class Runner:
                 log.exception("%s: the ledger cannot be read", wheel.name)
 
     def _look(self) -> None:
-        while not self._over.wait(TICK_S):
+        while not self._over.wait(self._tick_s):
             ours = self._still_ours()
             if ours is False:
                 log.critical("Another process has taken this workspace while its lock was lost. Stopping.")

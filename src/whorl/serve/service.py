@@ -1,7 +1,8 @@
 """The flywheels of one server process, opened and running: what HTTP handlers and the runner share.
 
-Embedded, one process serves a workspace: it holds the lock `turning` from before it listens until it ends. Where the
-ledger is on PostgreSQL, others may stand beside it that need no lock: some only accept records, some only flush.
+One process serves a workspace: it holds the lock `turning` from before it listens until it ends, and has a process beside
+it that flushes. Where the ledger is on PostgreSQL, others may stand beside it that need no lock: some only accept records,
+some only flush.
 """
 
 import logging
@@ -11,21 +12,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from whorl.capture.flush import flush
+from whorl.capture.flush import Tell, flush
 from whorl.capture.scrub.scrubber import scrubber_of
 from whorl.clock import Clock, RealClock
 from whorl.errors import (
     NotFound,
     SpecError,
-    StateError,
     StorageError,
     WhorlError,
     WorkspaceHeld,
     did_you_mean,
 )
 from whorl.flywheel import LOCK
+from whorl.serve.flusher import Flusher, How
 from whorl.serve.meter import Meter
-from whorl.serve.runner import Runner, Wheel
+from whorl.serve.runner import FLUSHING, LANES, TICK_BESIDE_REQUESTS_S, Runner, Wheel
 from whorl.spec import load_spec
 from whorl.spec.cautions import cautions
 from whorl.storage import flywheels
@@ -51,10 +52,10 @@ class Service:
         tracking_uri: An MLflow server; default is a store in `root`.
         only: Which part of the work is done here; default is all of it.
         inbox_bytes: What may wait in the inbox of the whole ledger before no more is accepted.
+        tell: Called for each batch that this process has moved to the lake; the meter counts them by default.
 
     Raises:
         SpecError: A spec is wrong, two name the same flywheel, or what [capture] needs is not there.
-        StateError: `only` on a ledger in a file, which one process serves.
         WorkspaceHeld: Another process runs this workspace.
     """
 
@@ -68,6 +69,7 @@ class Service:
         only: Only | None = None,
         inbox_bytes: int = CAPACITY_BYTES,
         clock: Clock | None = None,
+        tell: Tell | None = None,
     ) -> None:
         specs = [(path, load_spec(path)) for path in spec_paths]
         for _, spec in specs:
@@ -99,8 +101,12 @@ class Service:
                           tracking_uri=tracking_uri, beside=path.absolute().parent, inbox_bytes=inbox_bytes)
                 for _ in range(2)
             )  # fmt: skip
-            self.wheels[spec.name] = Wheel(ws, turning, self.meter)
+            self.wheels[spec.name] = Wheel(ws, turning, tell or self.meter.flushed)
         self._runner: Runner | None = None
+        self._flusher: Flusher | None = None
+        self._how = How(
+            specs=[str(path.absolute()) for path in spec_paths], root=str(self.root), ledger_url=ledger_url
+        )
 
     @property
     def ready(self) -> bool:
@@ -124,7 +130,7 @@ class Service:
         if self.only == "capture":
             return
         if self.only == "flush":
-            self._runner = Runner(wheels, lambda: True, stop_all, only=["flush"])
+            self._runner = Runner(wheels, lambda: True, stop_all, only=FLUSHING)
             self._runner.start()
             return
         for wheel in self.wheels.values():
@@ -135,8 +141,11 @@ class Service:
                     wheel.champion.refresh()
                 except WhorlError as error:
                     log.error("%s: the champion does not answer: %s", wheel.name, error)
-        self._runner = Runner(wheels, self._still_ours, stop_all)
+        rest = LANES.keys() - FLUSHING
+        self._runner = Runner(wheels, self._still_ours, stop_all, rest, TICK_BESIDE_REQUESTS_S)
         self._runner.start()
+        self._flusher = Flusher(self._how, self.meter.flushed)
+        self._flusher.start()
 
     def close(self) -> bool:
         """Stop the tasks, move what was accepted into the lake, let go of the workspace.
@@ -144,6 +153,8 @@ class Service:
         Returns:
             False when a cycle still runs in this process: it goes on at its step when the next server starts.
         """
+        if self._flusher is not None:
+            self._flusher.close(STOP_WITHIN_S)
         ended = self._runner is None or self._runner.stop(STOP_WITHIN_S)
         for wheel in self.wheels.values():
             if self.only != "capture":
@@ -158,15 +169,7 @@ class Service:
         return ended
 
     def _taken_lock(self) -> Lock | None:
-        if self.only is None:
-            return hold(self.root, self.ledger, LOCK)
-        if self.ledger.embedded:
-            raise StateError(
-                "A ledger in a file is served by one process, which does everything.",
-                where=f"--only {self.only}",
-                hint="Name a PostgreSQL ledger in WHORL_LEDGER, or leave --only out.",
-            )
-        return None
+        return hold(self.root, self.ledger, LOCK) if self.only is None else None
 
     def _ours(self) -> bool:
         return self._lock is not None and self._lock.still_held()

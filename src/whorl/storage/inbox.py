@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -31,7 +31,8 @@ BATCH_BYTES = 64 << 20
 SPARE_BYTES, SPARE_SHARE = 256 << 20, 0.05
 _MEASURE_EVERY_S = 1.0
 # Those who accept wait for so many rows at most.
-_DELETED_TOGETHER = 500
+_DELETED_TOGETHER = 250
+_PAUSE_S = 0.004
 
 Answered = Named | None
 
@@ -121,11 +122,15 @@ class Inbox:
         """
         if not self._anything(flywheel, kind):
             return None
-        with self._ledger.write() as conn:
-            number = claims.claim(conn, flywheel, kind, slot, max_rows, max_bytes)
-        if number is None:
-            return None
-        # Read outside: others write meanwhile.
+        number = None
+        while number is None:
+            # What is read is read outside of the transaction that writes: others write meanwhile.
+            with self._ledger.read() as conn:
+                free = claims.free(conn, flywheel, kind, max_rows, max_bytes)
+                if not free.runs and claims.unfinished(conn, flywheel, kind, slot) is None:
+                    return None
+            with self._ledger.write() as conn:
+                number = claims.claim(conn, flywheel, kind, slot, free)
         with self._ledger.read() as conn:
             return claims.rows_of(conn, flywheel, kind, slot, number)
 
@@ -147,6 +152,9 @@ class Inbox:
         """
         for start in range(0, len(batch.rows), _DELETED_TOGETHER):
             some = batch.rows[start : start + _DELETED_TOGETHER]
+            if start:
+                # Another process that waits for its turn to write looks again and again, and would never find it.
+                sleep(_PAUSE_S)
             with self._ledger.write() as conn:
                 claims.delete(conn, batch, some[0].seq, some[-1].seq)
         self._ledger.checkpoint()

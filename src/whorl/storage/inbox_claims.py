@@ -48,16 +48,30 @@ class Batch:
         return self.kind if self.slot == 0 else f"{self.kind}/{self.slot}"
 
 
-def claim(conn: Connection, flywheel: str, kind: str, slot: int, max_rows: int, max_bytes: int) -> int | None:
-    """The number of the slot's unfinished batch, else of a new one of the oldest free rows; None when there are none."""
+class Free(NamedTuple):
+    """Rows that nobody had claimed, as runs of numbers, and how many batches there had been."""
+
+    runs: list[tuple[int, int]]
+    batches: int
+
+
+def free(conn: Connection, flywheel: str, kind: str, max_rows: int, max_bytes: int) -> Free:
+    """The oldest free rows that fit; the first one always does."""
+    # Counted first: a batch that is claimed between the two is then one more than were counted.
+    batches = _batches(conn, flywheel, kind)
+    found = conn.execute(_free_runs(conn, flywheel, kind, max_rows, max_bytes))
+    return Free([(run.first, run.last) for run in found], batches)
+
+
+def claim(conn: Connection, flywheel: str, kind: str, slot: int, free: Free) -> int | None:
+    """The number of the slot's unfinished batch, else of a new one of these rows; None when somebody was faster."""
     number = _locked(conn, flywheel, kind, slot) + 1
     claimed = unfinished(conn, flywheel, kind, slot)
     if claimed is not None:
         return claimed
-    runs = conn.execute(_free_runs(conn, flywheel, kind, max_rows, max_bytes)).all()
-    if not runs:
+    if _batches(conn, flywheel, kind) != free.batches:
         return None
-    _claim(conn, Batch(flywheel, kind, slot, number, 0, []), [(run.first, run.last) for run in runs])
+    _claim(conn, Batch(flywheel, kind, slot, number, 0, []), free.runs)
     the_slot = _of(inbox_slots, flywheel, kind) & (inbox_slots.c.slot == slot)
     conn.execute(inbox_slots.update().where(the_slot).values(last_batch=number))
     return number
@@ -110,8 +124,8 @@ def _free_runs(
 ) -> sa.Select[tuple[int, int]]:
     """The oldest rows that nobody has claimed and that fit, as runs; the first row always does."""
     claimed = sa.exists().where(_in_run()).correlate(inbox)
-    free = sa.select(inbox.c.seq, inbox.c.rows, inbox.c.bytes).where(_of(inbox, flywheel, kind), ~claimed)
-    some = free.order_by(inbox.c.seq).limit(MOST_PAYLOADS).subquery()
+    rows = sa.select(inbox.c.seq, inbox.c.rows, inbox.c.bytes).where(_of(inbox, flywheel, kind), ~claimed)
+    some = rows.order_by(inbox.c.seq).limit(MOST_PAYLOADS).subquery()
     in_order = some.c.seq
     held = sa.func.sum(some.c.rows).over(order_by=in_order) - some.c.rows
     size = sa.func.sum(some.c.bytes).over(order_by=in_order) - some.c.bytes
@@ -121,6 +135,12 @@ def _free_runs(
     before = sa.select(in_order, held.label("held"), size.label("size"), run.label("run")).subquery()
     runs = sa.select(sa.func.min(before.c.seq).label("first"), sa.func.max(before.c.seq).label("last"))
     return runs.where(before.c.held < max_rows, before.c.size < max_bytes).group_by(before.c.run)
+
+
+def _batches(conn: Connection, flywheel: str, kind: str) -> int:
+    """How many batches have been claimed, by all slots."""
+    total = sa.select(sa.func.sum(inbox_slots.c.last_batch)).where(_of(inbox_slots, flywheel, kind))
+    return int(conn.execute(total).scalar() or 0)
 
 
 def _claim(conn: Connection, batch: Batch, runs: Sequence[tuple[int, int]]) -> None:

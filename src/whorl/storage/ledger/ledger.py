@@ -4,10 +4,12 @@ SQLite: write-ahead log, full synchronisation, and every writer takes the write 
 transaction fails halfway because another one was faster. PostgreSQL: the same calls, by URL.
 """
 
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +29,7 @@ HEAD = "0005"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x77686F726C
 _BUSY_S = 30.0
+_NAP_S = 0.0005
 # A writer that finds more in SQLite's log moves it into the file by itself; see `checkpoint`.
 _LOG_PAGES = 16_384
 
@@ -47,7 +50,7 @@ class Ledger:
         self.engine, self.clock, self.uuid = engine, clock, uuid
         self.embedded = engine.dialect.name == "sqlite"
         self._writer = threading.Lock()
-        self._lone: Any = None
+        self._lone: sqlite3.Connection | None = None
 
     @classmethod
     def open(cls, url: str, clock: Clock, root: Path | None = None, *, as_is: bool = False) -> "Ledger":
@@ -100,17 +103,23 @@ class Ledger:
         """
         with self._turn(), _explained(self.engine):
             if self._lone is None:
-                borrowed = self.engine.raw_connection()
-                self._lone = borrowed.dbapi_connection
-                borrowed.detach()
-                self._lone.execute("PRAGMA query_only = OFF")
-            self._lone.execute(statement, values)
+                self._lone = self._by_itself()
+            until = monotonic() + _BUSY_S
+            while True:
+                try:
+                    self._lone.execute(statement, values)
+                    return
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > until:
+                        raise
+                # SQLite by itself would nap for longer than the other process writes.
+                sleep(_NAP_S)
 
     def checkpoint(self) -> None:
         """SQLite: move what was committed from its log into the file, beside those who write; they would stop for it."""
         if self.embedded:
-            with self.session() as conn:
-                conn.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+            with _explained(self.engine), closing(self._by_itself()) as connection:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -124,6 +133,12 @@ class Ledger:
             conn = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             conn.detach()
             return conn
+
+    def _by_itself(self) -> sqlite3.Connection:
+        """A connection to the file, outside the pool, that commits each statement and waits for nobody."""
+        connection = sqlite3.connect(self.place, timeout=0, isolation_level=None, check_same_thread=False)
+        _set_up_sqlite(connection, None)
+        return connection
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

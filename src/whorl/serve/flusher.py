@@ -1,0 +1,120 @@
+"""The process beside a server that moves what was accepted to the lake.
+
+Moving takes the interpreter's lock for tens of milliseconds at a time, and requests would wait for it. The process is
+told what to serve on its input, ends when that closes, and tells on its output of what it has moved; when it dies,
+another one goes on where it stopped (`capture/flush.py`).
+"""
+
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import IO
+
+import msgspec
+
+from whorl.capture.flush import Moved
+
+log = logging.getLogger("whorl.serve")
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+_COMMAND = (sys.executable, "-m", "whorl.serve.flusher_process")
+
+
+class How(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be flushed: flywheel.toml files, the workspace's directory, and where its ledger is."""
+
+    specs: list[str]
+    root: str
+    ledger_url: str | None
+
+
+class Flusher:
+    """Keeps the process running from `start` to `close`.
+
+    Args:
+        tell: Called, in a thread of its own, for each batch that was moved.
+    """
+
+    def __init__(self, how: How, tell: Callable[[Moved], object]) -> None:
+        self._how, self._tell = how, tell
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watching = threading.Thread(target=self._watch, name="whorl-flusher", daemon=True)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while it runs."""
+        return None if self._process is None or self._process.poll() is not None else self._process.pid
+
+    def start(self) -> None:
+        self._watching.start()
+
+    def close(self, wait_s: float) -> None:
+        """Let it finish the batch that it moves, for so long; what is left then is claimed, and moved next time."""
+        with self._lock:
+            self._over.set()
+            process = self._process
+        if process is not None:
+            _close(process.stdin)
+            try:
+                process.wait(wait_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._watching.is_alive():
+            self._watching.join(wait_s)
+
+    def _watch(self) -> None:
+        wait_s = FIRST_WAIT_S
+        while (process := self._begun()) is not None:
+            began = monotonic()
+            self._listen(process)
+            status = process.wait()
+            for pipe in (process.stdin, process.stdout):
+                _close(pipe)
+            if self._over.is_set():
+                return
+            if monotonic() - began > LONGEST_WAIT_S:
+                wait_s = FIRST_WAIT_S
+            log.error(
+                "The flusher has ended (%s); another one begins in %g s.", _how_it_ended(status), wait_s
+            )
+            self._over.wait(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _begun(self) -> subprocess.Popen[bytes] | None:
+        """A new process that knows what to do; None when it is over."""
+        with self._lock:
+            if self._over.is_set():
+                return None
+            self._process = subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            stdin = self._process.stdin
+        if stdin is not None:
+            try:
+                stdin.write(msgspec.json.encode(self._how) + b"\n")
+                stdin.flush()
+            except OSError:
+                # It has died already, which the caller will see.
+                _close(stdin)
+        return self._process
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        for line in process.stdout or ():
+            self._tell(msgspec.json.decode(line, type=Moved))
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    try:
+        if pipe is not None:
+            pipe.close()
+    except OSError:
+        pass
+
+
+def _how_it_ended(status: int) -> str:
+    return f"status {status}" if status >= 0 else signal.Signals(-status).name

@@ -1,0 +1,62 @@
+"""`python -m whorl.serve.flusher_process`: the other end of `flusher.py`. Started by a server, never by hand."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+from whorl.capture.flush import Moved
+from whorl.errors import WhorlError
+from whorl.serve.flusher import How
+from whorl.serve.garbage import look_less_often
+from whorl.serve.logs import log_to_stderr
+from whorl.serve.service import Service
+
+_NICE = 5
+
+
+def main() -> None:
+    """Flush until the input closes, which it does when the server ends, however that does."""
+    # Who stops the server by a signal to all of its processes still gets the last batches moved.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    log_to_stderr()
+    # Where processors are short, whoever waits for an answer goes first.
+    os.nice(_NICE)
+    how = msgspec.json.decode(sys.stdin.buffer.readline(), type=How)
+    # What libraries print must not come between the lines that the server reads.
+    told = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    lock = threading.Lock()
+
+    def tell(moved: Moved) -> None:
+        with lock:
+            try:
+                told.write(msgspec.json.encode(moved) + b"\n")
+                told.flush()
+            except BrokenPipeError:
+                # The server is gone; its end of the input tells the rest.
+                pass
+
+    over = threading.Event()
+    specs, root = [Path(spec) for spec in how.specs], Path(how.root)
+    with Service(specs, root, ledger_url=how.ledger_url, only="flush", tell=tell) as service:
+        look_less_often()
+        service.start(over.set)
+        threading.Thread(target=_until_closed, args=(over,), daemon=True).start()
+        over.wait()
+
+
+def _until_closed(over: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    over.set()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except WhorlError as error:
+        sys.exit(f"whorl: the flusher cannot start: {error}")
