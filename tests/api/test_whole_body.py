@@ -19,8 +19,8 @@ MOST = 1000
 @pytest.fixture(autouse=True)
 def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     monkeypatch.setattr(whole, "MAX_BODY_BYTES", MOST)
-    monkeypatch.setattr(whole, "_held", Held(2 * MOST))
-    return whole._held
+    monkeypatch.setattr(whole, "bodies", Held(2 * MOST))
+    return whole.bodies
 
 
 def asked(chunks: Sequence[bytes], *, ends: bool = True) -> Any:
@@ -44,7 +44,7 @@ def read(request: Any) -> bytes:
     return asyncio.run(body())
 
 
-def test_it_comes_whole_and_nothing_is_held_after_it(held: Held) -> None:
+def test_it_comes_whole_and_nothing_isbodies_after_it(held: Held) -> None:
     assert read(asked([b"x" * 600, b"y" * 400])) == b"x" * 600 + b"y" * 400
     held.add(2 * MOST)
 

@@ -1,7 +1,7 @@
 """A request's body as it arrives, a few megabytes at a time; neither slow nor many bodies can fill the memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from litestar.types import Receive
 
@@ -35,7 +35,11 @@ class Held:
         self._now -= size
 
 
-async def arriving(receive: Receive, held: Held) -> AsyncIterator[tuple[bytes, bool]]:
+# Of all bodies that this process is just reading.
+bodies = Held()
+
+
+async def arriving(receive: Receive, held: Held) -> AsyncGenerator[tuple[bytes, bool]]:
     """What has come, and whether it is all.
 
     Raises:

@@ -5,6 +5,7 @@ its arguments and its response costs several times what a record does.
 """
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import parse_qs
@@ -14,23 +15,23 @@ from litestar import Controller, Response, post
 from litestar.concurrency import sync_to_thread
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
     OpenAPIFormat,
     OpenAPIMediaType,
     OpenAPIType,
     Operation,
+    Parameter,
     RequestBody,
     Schema,
 )
 from litestar.params import FromPath, FromQuery
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from whorl.api.arriving import Held, arriving
+from whorl.api.arriving import arriving, bodies
 from whorl.api.auth import Gate, needs
 from whorl.api.body import ARROW, JSON, NDJSON
-from whorl.api.failures import FAILURES, AllRefused, BodyError, Fault
-from whorl.api.intake import Intake, Step, answered_before, together
+from whorl.api.failures import TAKES, AllRefused, BodyError, Fault
+from whorl.api.intake import MAX_KEY, Intake, Step, answered_before, together
 from whorl.api.outcomes import outcome
 from whorl.capture.mapping import Kind
 from whorl.errors import StateError
@@ -66,7 +67,11 @@ class LogOperation(RecordsOperation):
         super().__post_init__()
         if isinstance(self.request_body, RequestBody):
             self.request_body.content[ARROW] = OpenAPIMediaType(schema=_ROWS)
-            self.request_body.description = "Content-Encoding may be gzip or zstd. With an Idempotency-Key, the same body sent again is answered, not kept twice."
+        name = Parameter(
+            "Idempotency-Key", "header", schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_KEY),
+            description="Names the body: the same one sent again under it is answered, not kept twice.",
+        )  # fmt: skip
+        self.parameters = [*(self.parameters or []), name]
 
 
 class Captured(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -87,7 +92,7 @@ class CaptureRoutes(Controller):
         status_code=202,
         operation_class=LogOperation,
         summary="Log records",
-        responses={**FAILURES, 422: ResponseSpec(data_container=AllRefused, description="All were refused.")},
+        responses=TAKES,
     )
     async def log(self, name: FromPath[str], native: FromQuery[bool] = False) -> Captured:  # noqa: ARG002 - described
         """With `native`, records have the field names of `whorl.Prediction`, `Label` and `Feedback`, whatever [schema] says."""
@@ -101,7 +106,6 @@ class Door(ASGIMiddleware):
 
     def __init__(self, service: Service, gate: Gate) -> None:
         self._service, self._gate = service, gate
-        self._held = Held()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         opt = scope["route_handler"].opt
@@ -132,14 +136,15 @@ class Door(ASGIMiddleware):
     ) -> Accepted:
         intake = Intake(ws, kind, headers, native=native)
         answer = Accepted(accepted=0)
-        async for data, last in arriving(receive, self._held):
-            intake.feed(data, last=last)
-            # Small bodies are mapped sooner than they could be handed to a thread.
-            at_once = last and len(data) <= AT_ONCE_BYTES and intake.plain
-            while not intake.ended and (
-                step := intake.next() if at_once else await sync_to_thread(intake.next)
-            ):
-                answer = together(answer, await self._kept(ws, kind, step))
+        async with aclosing(arriving(receive, bodies)) as parts:
+            async for data, last in parts:
+                intake.feed(data, last=last)
+                # Small bodies are mapped sooner than they could be handed to a thread.
+                at_once = last and len(data) <= AT_ONCE_BYTES and intake.plain
+                while not intake.ended and (
+                    step := intake.next() if at_once else await sync_to_thread(intake.next)
+                ):
+                    answer = together(answer, await self._kept(ws, kind, step))
         return answer
 
     async def _kept(self, ws: Workspace, kind: Kind, step: Step) -> Accepted:

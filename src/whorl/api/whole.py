@@ -9,10 +9,8 @@ from typing import Any
 
 from litestar import Request
 
-from whorl.api.arriving import Held, arriving
+from whorl.api.arriving import arriving, bodies
 from whorl.api.unpacked import MAX_BODY_BYTES, too_large
-
-_held = Held()
 
 
 @asynccontextmanager
@@ -25,12 +23,12 @@ async def whole_body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
     """
     parts, size = list[bytes](), 0
     try:
-        async for data, _ in arriving(request.receive, _held):
+        async for data, _ in arriving(request.receive, bodies):
             if size + len(data) > MAX_BODY_BYTES:
                 raise too_large()
-            _held.add(len(data))
+            bodies.add(len(data))
             size += len(data)
             parts.append(data)
         yield b"".join(parts)
     finally:
-        _held.free(size)
+        bodies.free(size)

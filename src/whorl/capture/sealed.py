@@ -133,7 +133,10 @@ def rows_of(
     packed, single_times = list[bytes](), list[tuple[int, int]]()
     for at, payload in payloads:
         if payload[:1] == _ARROW:
-            part = _fitted(pyarrow.ipc.open_stream(payload, options=_READ).read_all(), schema)
+            table = pyarrow.ipc.open_stream(payload, options=_READ).read_all()
+            # What has rotten on the disk would end the process when it is looked at.
+            table.validate()
+            part = _fitted(table, schema)
             parts.append(part)
             accepted.append((epoch_us(at), part.num_rows))
         else:
