@@ -21,7 +21,8 @@ from whorl.capture.flush import Moved
 log = logging.getLogger("whorl.serve")
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
-_COMMAND = (sys.executable, "-m", "whorl.serve.flusher_process")
+# -P: what lies in the working directory must not be taken for a library.
+_COMMAND = (sys.executable, "-P", "-m", "whorl.serve.flusher_process")
 
 
 class How(msgspec.Struct, frozen=True, kw_only=True):

@@ -72,7 +72,7 @@ class Service:
         tell: Tell | None = None,
     ) -> None:
         specs = [(path, load_spec(path)) for path in spec_paths]
-        for _, spec in specs:
+        for _, spec in specs if only != "flush" else ():
             # Without its key or its model nothing may be taken in: better not to start.
             scrubber_of(spec)
         names = [spec.name for _, spec in specs]
