@@ -27,7 +27,7 @@ from whorl.clock import SimulatedClock
 from whorl.cycle import CycleReport, start, turn
 from whorl.errors import ReleaseError, StateError, TrainingFailed
 from whorl.release.release import release
-from whorl.serve.runner import Wheel
+from whorl.serve.wheel import Wheel
 from whorl.spec import load_spec
 from whorl.storage import cycles
 from whorl.storage.outbox import Outbox

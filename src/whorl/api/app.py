@@ -24,8 +24,8 @@ from whorl.api.models import ModelRoutes
 from whorl.api.otlp import OtlpRoutes
 from whorl.api.predict import PredictRoutes
 from whorl.api.unpacked import MAX_BODY_BYTES
-from whorl.serve.runner import Wheel
 from whorl.serve.service import Only, Service
+from whorl.serve.wheel import Wheel
 
 # What a process answers, by the part of the work that it does.
 ROUTES: dict[Only | None, list[type[Controller]]] = {

@@ -12,7 +12,7 @@ from whorl.api.failures import ACTS, SHOWS
 from whorl.api.pages import Before, Limit, Page, page
 from whorl.cycle import start
 from whorl.records import Record
-from whorl.serve.runner import Wheel
+from whorl.serve.wheel import Wheel
 from whorl.storage import cycles
 from whorl.storage.cycles import Cycle, Submission, Submitted
 from whorl.storage.journal import Step

@@ -10,8 +10,8 @@ from whorl.api.auth import Caller, needs
 from whorl.api.failures import GATED, SHOWS, failures
 from whorl.errors import StorageError
 from whorl.monitor.overview import Overview, overview
-from whorl.serve.runner import Wheel
 from whorl.serve.service import Service
+from whorl.serve.wheel import Wheel
 
 log = logging.getLogger("whorl.api")
 

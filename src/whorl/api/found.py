@@ -16,7 +16,7 @@ from whorl.api.failures import SHOWS, BodyError
 from whorl.api.pages import Before, Limit, Page, page
 from whorl.examples.join import Examples
 from whorl.records import DatasetVersion, Record
-from whorl.serve.runner import Wheel
+from whorl.serve.wheel import Wheel
 from whorl.storage import dataset_versions, findings
 from whorl.storage.findings import Raised
 

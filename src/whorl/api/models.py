@@ -12,7 +12,7 @@ from whorl.api.failures import ACTS, SHOWS
 from whorl.api.pages import Before, Limit, Page, page
 from whorl.records import ModelVersion, Record, Release
 from whorl.release.release import promote, rollback
-from whorl.serve.runner import Wheel
+from whorl.serve.wheel import Wheel
 
 
 class ModelShown(Record, frozen=True, kw_only=True, omit_defaults=False):

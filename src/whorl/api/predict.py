@@ -29,8 +29,8 @@ from whorl.models.model import Model
 from whorl.records import Accepted, Label, Prediction, Record, Refusal
 from whorl.serve.champion import Serving
 from whorl.serve.meter import Meter
-from whorl.serve.runner import Wheel
 from whorl.serve.service import Service
+from whorl.serve.wheel import Wheel
 from whorl.stats.arrays import Floats
 from whorl.storage.inbox_writes import Part
 from whorl.storage.tables import FEATURE, feature_fields

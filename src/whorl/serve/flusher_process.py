@@ -11,11 +11,13 @@ import msgspec
 from whorl.capture.flush import Moved
 from whorl.errors import WhorlError
 from whorl.serve.flusher import How
+from whorl.serve.flushing import FLUSHING, opened
 from whorl.serve.garbage import look_less_often
 from whorl.serve.logs import log_to_stderr
-from whorl.serve.service import Service
+from whorl.serve.runner import Runner
 
 _NICE = 5
+STOP_WITHIN_S = 10.0
 
 
 def main() -> None:
@@ -42,12 +44,13 @@ def main() -> None:
                 pass
 
     over = threading.Event()
-    specs, root = [Path(spec) for spec in how.specs], Path(how.root)
-    with Service(specs, root, ledger_url=how.ledger_url, only="flush", tell=tell) as service:
+    with opened([Path(spec) for spec in how.specs], Path(how.root), how.ledger_url, tell) as wheels:
         look_less_often()
-        service.start(over.set)
+        runner = Runner(wheels, lambda: True, over.set, FLUSHING)
+        runner.start()
         threading.Thread(target=_until_closed, args=(over,), daemon=True).start()
         over.wait()
+        runner.stop(STOP_WITHIN_S)
 
 
 def _until_closed(over: threading.Event) -> None:

@@ -7,20 +7,13 @@ by the end of the process goes on at the step it was in when the next server sta
 import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
-from datetime import timedelta
 from functools import partial
 from queue import SimpleQueue
 from time import monotonic
+from typing import Protocol
 
-from whorl.capture.flush import Tell, flush
-from whorl.cycle import Trigger, start, turn
-from whorl.errors import StorageError, WhorlError, masked
-from whorl.monitor.watch import watch
-from whorl.release.deliver import deliver_webhooks
-from whorl.serve.champion import Champion
+from whorl.errors import WhorlError, masked
 from whorl.serve.scheduler import Scheduler, Task, What
-from whorl.serve.seen import look
-from whorl.storage.lock import take_if_free
 from whorl.workspace import Workspace
 
 log = logging.getLogger("whorl.serve")
@@ -39,62 +32,23 @@ LANES: dict[What, str] = {
     "mirror": "outside",
     "maintain": "maintain",
 }
-# What a server leaves to the process beside it.
-FLUSHING: frozenset[What] = frozenset({"flush", "maintain"})
-# A batch's own name is known for so long.
-NAMES_KEPT = timedelta(days=1)
 
 
-class Wheel:
-    """One flywheel of this server.
+class Wheel(Protocol):
+    """A flywheel of which something is done here."""
 
-    Args:
-        ws: For requests, the flusher and everything small.
-        turning: For cycles: the engine of a workspace is used by one thread at a time.
-        tell: Called for each batch that was moved to the lake here.
-    """
-
-    def __init__(self, ws: Workspace, turning: Workspace, tell: Tell | None = None) -> None:
-        self.ws, self.turning, self.tell = ws, turning, tell
-        self.name = ws.name
-        self.champion = Champion(ws)
-        self.scheduler = Scheduler(ws.spec, ws.clock.now())
-
-    def run(self, task: Task) -> None:
-        """Do one task; raises what it raises."""
-        match task.what:
-            case "flush":
-                flush(self.ws, self.tell)
-            case "load":
-                self.champion.refresh()
-            case "turn":
-                turn(self.turning, task.argument, self.tell)
-            case "start":
-                why: Trigger = "finding" if task.argument == "finding" else "cadence"
-                start(self.turning, why, self.tell)
-            case "watch":
-                watch(self.turning, self.ws.clock.now())
-            case "deliver":
-                # Each flywheel signs with its own key.
-                deliver_webhooks(self.ws.ledger, self.ws.spec.release.secret_env, self.name)
-            case "mirror":
-                if problems := self.ws.mirror_models():
-                    raise StorageError("; ".join(problems), where="MLflow")
-            case "maintain":
-                lock = take_if_free(self.ws.root, self.ws.ledger, f"maintaining-{self.name}")
-                if lock is not None:
-                    with lock:
-                        self.ws.lake.maintain()
-                        self.ws.inbox.forget_names(self.name, self.ws.clock.now() - NAMES_KEPT)
+    @property
+    def name(self) -> str: ...
+    @property
+    def ws(self) -> Workspace: ...
+    @property
+    def scheduler(self) -> Scheduler: ...
 
     def due(self) -> list[Task]:
         """What should begin now."""
-        now = self.ws.clock.now()
-        champion = self.champion
-        seen = look(self.ws.ledger, self.ws.spec, now, loaded=champion.loaded, serves=champion.asked)
-        lake = self.ws.lake
-        seen = seen._replace(new_files=lake.new_files, scattered=bool(lake.scattered))
-        return self.scheduler.due(now, seen)
+
+    def run(self, task: Task) -> None:
+        """Do one task; raises what it raises."""
 
 
 class Runner:

@@ -25,8 +25,10 @@ from whorl.errors import (
 )
 from whorl.flywheel import LOCK
 from whorl.serve.flusher import Flusher, How
+from whorl.serve.flushing import FLUSHING
 from whorl.serve.meter import Meter
-from whorl.serve.runner import FLUSHING, LANES, TICK_BESIDE_REQUESTS_S, Runner, Wheel
+from whorl.serve.runner import LANES, TICK_BESIDE_REQUESTS_S, Runner
+from whorl.serve.wheel import Wheel
 from whorl.spec import load_spec
 from whorl.spec.cautions import cautions
 from whorl.storage import flywheels
