@@ -112,6 +112,47 @@ def test_one_that_cannot_start_says_why_and_is_tried_again(
     assert str(spec) in said
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        'import sys; sys.stdout.write(\'["fraud","predictions",1\'); sys.stdout.flush()',
+        "import os; os.kill(os.getpid(), 9)",
+    ],
+)
+def test_one_that_breaks_off_while_it_tells_is_followed_by_another(
+    ws: Workspace, how: How, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr(module, "FIRST_WAIT_S", 0.01)
+    real = module._COMMAND
+    monkeypatch.setattr(module, "_COMMAND", (sys.executable, "-c", program))
+    accept(ws, "predictions", predictions("a"))
+    told: list[Moved] = []
+    flusher = Flusher(how, told.append)
+    flusher.start()
+    until(lambda: flusher.pid)
+    monkeypatch.setattr(module, "_COMMAND", real)
+    until(lambda: told)
+    flusher.close(30)
+    assert in_lake(ws) == ["a"]
+
+
+def test_one_that_cannot_be_started_is_tried_again(
+    ws: Workspace, how: How, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "FIRST_WAIT_S", 0.01)
+    real = module._COMMAND
+    monkeypatch.setattr(module, "_COMMAND", ("/nowhere/python",))
+    accept(ws, "predictions", predictions("a"))
+    told: list[Moved] = []
+    flusher = Flusher(how, told.append)
+    with caplog.at_level(logging.ERROR):
+        flusher.start()
+        until(lambda: "cannot be started" in caplog.text)
+        monkeypatch.setattr(module, "_COMMAND", real)
+        until(lambda: told)
+    flusher.close(30)
+
+
 def test_it_ends_when_its_server_is_killed(ws: Workspace, how: How) -> None:
     program = (
         "import sys, msgspec; from whorl.serve.flusher import *\n"

@@ -72,21 +72,36 @@ class Flusher:
 
     def _watch(self) -> None:
         wait_s = FIRST_WAIT_S
-        while (process := self._begun()) is not None:
+        while not self._over.is_set():
             began = monotonic()
-            self._listen(process)
-            status = process.wait()
-            for pipe in (process.stdin, process.stdout):
-                _close(pipe)
+            ended = self._one()
             if self._over.is_set():
                 return
             if monotonic() - began > LONGEST_WAIT_S:
                 wait_s = FIRST_WAIT_S
-            log.error(
-                "The flusher has ended (%s); another one begins in %g s.", _how_it_ended(status), wait_s
-            )
+            log.error("The flusher has ended (%s); another one begins in %g s.", ended, wait_s)
             self._over.wait(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _one(self) -> str:
+        """Run one process to its end; returns how that came."""
+        try:
+            process = self._begun()
+        except OSError as error:
+            return f"it cannot be started: {error}"
+        if process is None:
+            return "it is over"
+        with process:
+            for line in process.stdout or ():
+                self._heard(line)
+        return _how_it_ended(process.returncode)
+
+    def _heard(self, line: bytes) -> None:
+        try:
+            self._tell(msgspec.json.decode(line, type=Moved))
+        except msgspec.DecodeError:
+            # The last words of one that was killed; what it moved is moved, and not counted.
+            log.warning("The flusher broke off in the middle of what it told: %r", line[:100])
 
     def _begun(self) -> subprocess.Popen[bytes] | None:
         """A new process that knows what to do; None when it is over."""
@@ -103,10 +118,6 @@ class Flusher:
                 # It has died already, which the caller will see.
                 _close(stdin)
         return self._process
-
-    def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        for line in process.stdout or ():
-            self._tell(msgspec.json.decode(line, type=Moved))
 
 
 def _close(pipe: IO[bytes] | None) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -37,7 +38,7 @@ def main() -> None:
     def tell(moved: Moved) -> None:
         with lock:
             try:
-                told.write(msgspec.json.encode(moved) + b"\n")
+                told.write(msgspec.json.encode(moved._replace(waited=_together(moved.waited))) + b"\n")
                 told.flush()
             except BrokenPipeError:
                 # The server is gone; its end of the input tells the rest.
@@ -51,6 +52,14 @@ def main() -> None:
         threading.Thread(target=_until_closed, args=(over,), daemon=True).start()
         over.wait()
         runner.stop(STOP_WITHIN_S)
+
+
+def _together(waited: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """To the hundredth of a second: a line for each of thousands of payloads would be long."""
+    records = Counter[float]()
+    for count, seconds in waited:
+        records[round(seconds, 2)] += count
+    return [(count, seconds) for seconds, count in records.items()]
 
 
 def _until_closed(over: threading.Event) -> None:
