@@ -21,7 +21,7 @@ from granian.server.embed import Server
 from whorl.api.app import make_app
 from whorl.api.local_only import check_address, is_loopback
 from whorl.errors import StateError
-from whorl.serve.garbage import look_less_often
+from whorl.serve.garbage import looked_for_less_often
 from whorl.serve.service import Only, Service
 from whorl.storage import api_keys
 from whorl.storage.inbox import CAPACITY_BYTES
@@ -147,7 +147,7 @@ async def _listen(service: Service, host: str, port: int, tls: Tls | None) -> No
         loop.call_soon_threadsafe(server.stop)
 
     service.start(stop_all)
-    look_less_often()
     scheme, names = "https" if tls else "http", ", ".join(service.wheels)
     log.info("Serving %s at %s://%s:%d", names, scheme, host, port)
-    await server.serve()
+    with looked_for_less_often():
+        await server.serve()

@@ -13,7 +13,7 @@ from whorl.capture.flush import Moved
 from whorl.errors import WhorlError
 from whorl.serve.flusher import How
 from whorl.serve.flushing import FLUSHING, opened
-from whorl.serve.garbage import look_less_often
+from whorl.serve.garbage import looked_for_less_often
 from whorl.serve.logs import log_to_stderr
 from whorl.serve.runner import Runner
 
@@ -46,11 +46,11 @@ def main() -> None:
 
     over = threading.Event()
     with opened([Path(spec) for spec in how.specs], Path(how.root), how.ledger_url, tell) as wheels:
-        look_less_often()
         runner = Runner(wheels, lambda: True, over.set, FLUSHING)
         runner.start()
         threading.Thread(target=_until_closed, args=(over,), daemon=True).start()
-        over.wait()
+        with looked_for_less_often():
+            over.wait()
         runner.stop(STOP_WITHIN_S)
 
 

@@ -5,10 +5,18 @@ which stays for as long as the process: on a batch of 1,000 records that took a 
 """
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
-def look_less_often() -> None:
+@contextmanager
+def looked_for_less_often() -> Iterator[None]:
     """Leave what is there now alone, and look through new objects when there are some tens of thousands."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    try:
+        yield
+    finally:
+        # Libraries that count what they have made complain of what is never given back.
+        gc.unfreeze()

@@ -10,6 +10,8 @@ def log_to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # Each of its steps, when a ledger is made.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 class _Masked(logging.Formatter):
