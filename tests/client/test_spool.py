@@ -1,7 +1,9 @@
 """The spool by itself: nothing that was appended is lost, whatever is torn; its bounds; who owns it."""
 
+import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +79,81 @@ def test_a_window_that_was_tried_from_memory_keeps_its_key(tmp_path: Path) -> No
     taken.settled(window)
     assert drained(taken) == records(4)
     taken.close()
+
+
+class Killed(BaseException):
+    """In place of a signal: nothing of what comes after it is done."""
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["new segment", "same segment"])
+@pytest.mark.parametrize("call", range(8))
+def test_killed_while_a_tried_window_is_written_down_it_has_its_key_or_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int, earlier: bool
+) -> None:
+    spool = Spool.make(tmp_path, MAX)
+    if earlier:
+        spool.append(records(1))
+        drained(spool)
+    calls: list[str] = []
+
+    def deadly(name: str) -> Any:
+        real = getattr(os, name)
+
+        def call_or_die(fd: int, *rest: Any) -> Any:
+            calls.append(name)
+            if len(calls) == call + 1:
+                if name == "write":
+                    # Of a long write a part may be there.
+                    real(fd, rest[0][: len(frame(record(2))) + 3])
+                raise Killed
+            return real(fd, *rest)
+
+        return call_or_die
+
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        for name in ("write", "pwrite", "fdatasync", "fsync"):
+            patch.setattr(os, name, deadly(name))
+        spool.adopt(Window(b"k" * 16, records(2, 3)))
+        spool.sync()
+    taken = left_by_the_dead(spool, tmp_path)
+    window = taken.window(10, MAX)
+    assert window is None or (window.key, window.records) in [
+        (b"k" * 16, records(2)),
+        (b"k" * 16, records(2, 3)),
+    ]
+    taken.close()
+
+
+def test_a_tried_window_that_there_is_no_room_for_leaves_no_key_behind(tmp_path: Path) -> None:
+    spool = Spool.make(tmp_path, 200)
+    with pytest.raises(Full):
+        spool.adopt(Window(b"k" * 16, records(*range(50))))
+    spool.append(records(1))
+    taken = left_by_the_dead(spool, tmp_path)
+    window = taken.window(10, MAX)
+    assert window is not None
+    assert window.key != b"k" * 16
+    assert window.records == records(1)
+    taken.close()
+
+
+def test_a_window_that_could_not_be_written_down_was_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool.make(tmp_path, MAX)
+    spool.append(records(1))
+
+    def broken(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    for _ in range(2):
+        window = spool.window(10, MAX)
+        assert window is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", broken)
+            with pytest.raises(OSError, match="Input"):
+                spool.begin(window)
+    spool.close()
 
 
 @pytest.mark.parametrize("kept", range(1, len(frame(record(3)))))

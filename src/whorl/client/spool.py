@@ -2,7 +2,7 @@
 
 A record is in the file when `append` returns: the death of the process does not lose it. `sync` puts on disk what was
 appended, against loss of power. The directory is locked while its process lives; once it is dead, the next process takes
-it over (`Spool.take`). Nothing is sent from here: see `worker.py`.
+it over (`Spool.take`). Nothing is sent from here: see `courier.py`.
 """
 
 import contextlib
@@ -138,9 +138,10 @@ class Spool:
                 self._mark = Mark(segment=number)
             mark = self._mark
             if mark.until > mark.done:
+                # Where they are fewer than were begun with (torn, or cut), the server must still see that it knows them.
                 records, length = self._read(number, mark.done, mark.until - mark.done, 1 << 62)
-                if length == mark.until - mark.done:
-                    return Window(mark.key, records, number, mark.done, mark.until)
+                if records:
+                    return Window(mark.key, records, number, mark.done, mark.done + length)
             records, length = self._read(number, mark.done, most_bytes, most)
             if records:
                 end = mark.done + length
@@ -153,19 +154,28 @@ class Spool:
         """Write down that a window is being sent, so that whoever goes on sends the same under the same key. Raises OSError."""
         if self._mark.key == window.key:
             return
-        self._mark = Mark(window.segment, window.start, window.end, window.key)
         self.sync()
-        write_mark(self._mark_fd, self._mark)
-        os.fdatasync(self._mark_fd)
+        self._note(Mark(window.segment, window.start, window.end, window.key))
 
     def adopt(self, window: Window) -> None:
-        """Take over a window that was tried from memory; the spool is empty, so it is the first in it. Raises OSError, having taken nothing."""
-        self.append(window.records)
-        end = self._sizes[self._writing]
-        start = end - sum(HEADER_BYTES + len(record.body) for record in window.records)
-        # Where the mark cannot be written, this process knows the key all the same.
-        with contextlib.suppress(OSError):
-            self.begin(window._replace(segment=self._writing, start=start, end=end))
+        """Take over a window that was tried from memory; the spool is empty, so it is the first in it. Raises OSError, having taken nothing.
+
+        Its key is written before its records are: whoever finds some of them sends them under that key.
+        """
+        before = self._mark
+        with self._guard:
+            self._segment()
+            start = self._sizes[self._writing]
+            length = sum(HEADER_BYTES + len(record.body) for record in window.records)
+            try:
+                self._note(Mark(self._writing, start, start + length, window.key))
+                self.append(window.records)
+            except OSError:
+                # What is written there later has another key.
+                self._mark = before
+                with contextlib.suppress(OSError):
+                    write_mark(self._mark_fd, before)
+                raise
 
     def settled(self, window: Window) -> None:
         """The server has answered for these records. Raises OSError."""
@@ -186,6 +196,12 @@ class Spool:
         for fd in fds:
             with contextlib.suppress(OSError):
                 os.close(fd)
+
+    def _note(self, mark: Mark) -> None:
+        """Put a mark on disk; not on disk, it counts for nothing here either. Raises OSError."""
+        write_mark(self._mark_fd, mark)
+        os.fdatasync(self._mark_fd)
+        self._mark = mark
 
     def _segment(self) -> int:
         """Where to write."""
