@@ -1,5 +1,6 @@
 """What a healthy server does not show: a full inbox, a ledger that fails, a defect."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,34 @@ def test_a_defect_is_500_in_the_same_shape_without_its_insides(
     answer = client.post(PREDICTIONS, json=ROW)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
     assert "secret-4711" not in answer.text
+
+
+def test_a_key_is_looked_up_beside_the_event_loop(
+    service: Service, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[bool]()
+
+    def answer_to(*_: object) -> None:
+        asked.append(_in_event_loop())
+
+    monkeypatch.setattr(service.wheel("fraud").ws.inbox, "answer_to", answer_to)
+    assert client.post(PREDICTIONS, json=ROW, headers={"Idempotency-Key": "one"}).status_code == 202
+    assert asked == [False]
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", ["predictions", "labels", "feedback"])
+def test_options_takes_no_records(service: Service, client: TestClient, path: str) -> None:
+    answer = client.request("OPTIONS", f"/v1/flywheels/fraud/{path}", json=ROW)
+    assert (answer.status_code, answer.headers["allow"]) == (204, "OPTIONS, POST")
+    assert service.wheel("fraud").ws.inbox.depth("fraud").rows == 0
 
 
 def test_it_is_not_ready_before_its_tasks_run(service: Service, client: TestClient) -> None:

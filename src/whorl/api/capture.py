@@ -109,7 +109,8 @@ class Door(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         opt = scope["route_handler"].opt
-        if _DOOR not in opt:
+        # The framework's own answers to other methods of these routes have the same options.
+        if _DOOR not in opt or cast(HTTPScope, scope)["method"] != "POST":
             await next_app(scope, receive, send)
             return
         name = scope["path_params"]["name"]
@@ -140,7 +141,7 @@ class Door(ASGIMiddleware):
             async for data, last in parts:
                 intake.feed(data, last=last)
                 # Small bodies are mapped sooner than they could be handed to a thread.
-                at_once = last and len(data) <= AT_ONCE_BYTES and intake.plain
+                at_once = last and len(data) <= AT_ONCE_BYTES and intake.at_once
                 while not intake.ended and (
                     step := intake.next() if at_once else await sync_to_thread(intake.next)
                 ):

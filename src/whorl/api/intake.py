@@ -1,6 +1,6 @@
 """What a request brings, part by part: cut, mapped, and named so that a retry is answered instead of kept again.
 
-Nothing here waits: the handler in `capture.py` feeds what has come, and keeps what is handed out.
+The handler in `capture.py` feeds what has come, and keeps what is handed out. Only a key is looked up here, in the ledger.
 """
 
 from collections.abc import Mapping
@@ -69,9 +69,9 @@ class Intake:
         self._number = 0
 
     @property
-    def plain(self) -> bool:
-        """The body is as long in memory as it was sent."""
-        return self._unpacked.plain
+    def at_once(self) -> bool:
+        """`next` waits for nothing, and the body is as long in memory as it was sent."""
+        return self._unpacked.plain and self._key is None
 
     @property
     def ended(self) -> bool:
