@@ -158,6 +158,26 @@ def test_refused_records_are_counted_and_never_sent_again(
     assert "refused by the server: amount: expected a number. Send one." in caplog.text
 
 
+@pytest.mark.parametrize("status", [202, 422])
+def test_what_the_server_had_no_consent_for_is_counted_as_that(
+    connect: Connect, server: FakeServer, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    refusal = {"index": 1, "code": "type", "message": "amount: expected a number.", "hint": "Send one."}
+    told = {"refused": [refusal], "notes": ["2 record(s) were not kept: there was no consent."]}
+    more = {"accepted": 1} if status == 202 else {"error": {"code": "record", "message": "no"}}
+    server.say = lambda _: httpx.Response(status, json={**told, **more})
+    with caplog.at_level(logging.WARNING, "whorl.client"):
+        client = connect(linger_s=60.0)
+        for id in numbered(0, 4 if status == 202 else 3):
+            client.log_prediction({"id": id})
+        assert client.flush(WITHIN_S)
+        client.close()
+    stats = client.stats()
+    assert (stats.sent, stats.refused, stats.without_consent, stats.waiting) == (int(status == 202), 1, 2, 0)
+    assert "1 refused by the server: amount: expected a number. Send one." in caplog.text
+    assert "2 not kept by the server: there was no consent" in caplog.text
+
+
 def test_a_key_that_the_server_knows_from_another_body_is_not_tried_for_ever(
     connect: Connect, server: FakeServer
 ) -> None:

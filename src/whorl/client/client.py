@@ -128,13 +128,14 @@ class Client:
             sent, spooled, taken_over = (
                 (0, 0, 0) if courier is None else (courier.sent, courier.spooled, courier.taken_over)
             )
-            refused = losses.refused
+            refused, without_consent = losses.refused, losses.without_consent
         return Stats(
             logged=logged,
             sent=sent,
             refused=refused,
+            without_consent=without_consent,
             dropped=dropped,
-            waiting=logged - sent - refused - sum(dropped.values()),
+            waiting=logged - sent - refused - without_consent - sum(dropped.values()),
             spooled=spooled,
             taken_over=taken_over,
         )

@@ -249,6 +249,7 @@ class Courier:
     def _settle(self, window: Window, spool: Spool | None, answers: list[Answer]) -> None:
         """The server has answered for a window."""
         accepted, refused = sum(a.accepted for a in answers), sum(a.refused for a in answers)
+        without_consent = sum(a.without_consent for a in answers)
         why = next((a.why for a in answers if a.why), "")
         self._losses.trouble("")
         self._failures = 0
@@ -260,12 +261,13 @@ class Courier:
         else:
             spool.settled(window)
         if spool in self._others:
-            self.taken_over += accepted + refused
+            self.taken_over += accepted + refused + without_consent
             if refused:
                 self._losses.note(f"{refused} records of an earlier process were refused: {why}")
             return
         self.sent += accepted
         self._losses.refuse(refused, why)
+        self._losses.without_consent += without_consent
         with self._changed:
             self._changed.notify_all()
 
@@ -307,8 +309,9 @@ class Courier:
             self._changed.notify_all()
 
     def _unsettled(self) -> int:
-        """How many were taken in and are neither sent nor refused nor left."""
-        return self.taken_in - self.sent - self._losses.refused - self.left
+        """How many were taken in and of which nobody knows yet what becomes of them."""
+        lost = self._losses.refused + self._losses.without_consent + self.left
+        return self.taken_in - self.sent - lost
 
     def _connected(self) -> Sender:
         if self._sender is None:

@@ -35,11 +35,12 @@ _MEANS: dict[Reason, str] = {
 
 
 class Stats(Record, frozen=True, kw_only=True, omit_defaults=False):
-    """Counts since `connect`. logged = sent + refused + dropped + waiting.
+    """Counts since `connect` or `open`. logged = sent + refused + without_consent + dropped + waiting.
 
     Attributes:
         sent: On the server's disk.
         refused: The server said no for good.
+        without_consent: The server kept nothing of them, because [capture] consent was not given.
         dropped: Lost here, by reason.
         waiting: In memory or in the spool.
         spooled: Written to the spool, sent since or not.
@@ -49,6 +50,7 @@ class Stats(Record, frozen=True, kw_only=True, omit_defaults=False):
     logged: int
     sent: int
     refused: int
+    without_consent: int
     dropped: dict[str, int]
     waiting: int
     spooled: int
@@ -60,11 +62,11 @@ class Losses:
 
     def __init__(self) -> None:
         self.dropped: Counter[Reason] = Counter()
-        self.refused = 0
+        self.refused = self.without_consent = 0
         self._why = self._trouble = ""
         self._notes: list[str] = []
         self._told: Counter[Reason] = Counter()
-        self._told_refused = 0
+        self._told_refused = self._told_without = 0
         self._last: float | None = None
 
     def refuse(self, count: int, why: str) -> None:
@@ -86,15 +88,17 @@ class Losses:
         now = monotonic()
         if not last and self._last is not None and now - self._last < WARN_EVERY_S:
             return
-        dropped, refused = self.dropped.copy(), self.refused
+        dropped, refused, without = self.dropped.copy(), self.refused, self.without_consent
         fresh = dropped - self._told
         news = [f"{fresh[reason]} dropped, {means}" for reason, means in _MEANS.items() if fresh[reason]]
         if refused > self._told_refused:
             news.append(f"{refused - self._told_refused} refused by the server: {self._why}")
+        if without > self._told_without:
+            news.append(f"{without - self._told_without} not kept by the server: there was no consent")
         news += self._notes
         if self._trouble:
             news.append(f"not sent yet: {self._trouble}")
         if news:
             log.warning("Whorl: %s", "; ".join(news))
-            self._last, self._told, self._told_refused = now, dropped, refused
+            self._last, self._told, self._told_refused, self._told_without = now, dropped, refused, without
             self._notes, self._trouble = [], ""

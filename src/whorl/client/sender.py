@@ -1,11 +1,10 @@
 """A window of records over HTTP: one request a kind, each with a key of its own, so that sending again never doubles.
 
-What the server said becomes an Outcome; what to do about it is decided in `worker.py`.
+What the server said becomes an Answer, or is raised as NotNow; what to do about it is decided in `courier.py`.
 """
 
 import gzip
 import json
-from collections.abc import Iterable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -31,10 +30,11 @@ _LONGEST_WAIT_S = 300.0
 
 
 class Answer(NamedTuple):
-    """How many of a request's records are on the server's disk, and what it said of the others."""
+    """How many of a request's records are on the server's disk, and what became of the others; `why` is of those refused."""
 
     accepted: int
     refused: int
+    without_consent: int = 0
     why: str = ""
 
 
@@ -83,13 +83,15 @@ class Sender:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise NotNow(f"{masked(self._place)}: {type(error).__name__}: {error}") from None
         told = json_object(answer.content)
-        if answer.status_code == 202 and type(told.get("accepted")) is int:
-            refused = len(bodies) - int(told["accepted"])
-            without_consent = "no consent" if told.get("without_consent") else ""
-            return Answer(len(bodies) - refused, refused, _first(told.get("refused")) or without_consent)
-        said = f"HTTP {answer.status_code} {_fault(told)}".rstrip()
+        refused, said = _refusals(told), f"HTTP {answer.status_code} {_fault(told)}".rstrip()
+        taken = answer.status_code == 202 and type(told.get("accepted")) is int
+        if taken or (answer.status_code == 422 and refused):
+            # Named are those that were refused. Of what there was no consent for nothing is left, not even its place.
+            accepted = int(told["accepted"]) if taken else 0
+            unnamed = len(bodies) - accepted - len(refused)
+            return Answer(accepted, len(refused), unnamed, _first(refused))
         if answer.status_code in _NEVER or _where(told) == "Idempotency-Key":
-            return Answer(0, len(bodies), _first(told.get("refused")) or said)
+            return Answer(0, len(bodies), why=said)
         raise NotNow(f"{masked(self._place)}: {said}", self._retry_after(answer.headers.get("Retry-After")))
 
     def _retry_after(self, value: str | None) -> float | None:
@@ -115,12 +117,15 @@ def json_object(content: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _first(refused: Any) -> str:
+def _refusals(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records that were refused, each with its reason."""
+    refused = told.get("refused")
+    return [one for one in refused if isinstance(one, dict)] if isinstance(refused, list) else []
+
+
+def _first(refused: list[dict[str, Any]]) -> str:
     """What the server said of the first record it refused."""
-    for refusal in refused if isinstance(refused, Iterable) else ():
-        if isinstance(refusal, dict):
-            return f"{refusal.get('message', '')} {refusal.get('hint', '')}".strip()
-    return ""
+    return f"{refused[0].get('message', '')} {refused[0].get('hint', '')}".strip() if refused else ""
 
 
 def _fault(told: dict[str, Any]) -> str:
