@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,14 @@ import sqlalchemy as sa
 from whorl.clock import SimulatedClock
 from whorl.errors import StorageError, WorkspaceHeld
 from whorl.storage.ledger.ledger import Ledger
-from whorl.storage.lock import hold
+from whorl.storage.lock import hold, wait_for
 
 HOLD = """
 import sys
 from pathlib import Path
 from whorl.clock import RealClock
 from whorl.storage.ledger.ledger import Ledger
-from whorl.storage.lock import hold
+from whorl.storage.lock import hold, wait_for
 ledger = Ledger.open(sys.argv[2], RealClock())
 lock = hold(Path(sys.argv[1]), ledger, "server")
 print("held", flush=True)
@@ -119,6 +120,18 @@ def test_a_lost_connection_loses_the_lock_and_says_so(tmp_path: Path, ledger: Le
     assert not lock.still_held()
     lock.release()
     _hold_soon(tmp_path, ledger).release()
+
+
+@pytest.mark.parametrize("ledger_url", ["postgres"], indirect=True)
+def test_one_who_waits_and_is_cut_off_is_told_so(tmp_path: Path, ledger: Ledger) -> None:
+    waits = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = 'advisory'"
+    with wait_for(tmp_path, ledger, "arriving"), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait_for, tmp_path, ledger, "arriving", shared=True)
+        with ledger.session() as conn:
+            while not conn.execute(sa.text(f"SELECT pg_terminate_backend(pid) {waits}")).all():
+                assert not waiting.done()
+        with pytest.raises(StorageError, match="The database was stopped"):
+            waiting.result(60)
 
 
 def _hold_soon(root: Path, ledger: Ledger):  # type: ignore[no-untyped-def]

@@ -1,7 +1,8 @@
-"""One process at a time: who may flush, who may run cycles. Reads, approvals and rollback need no lock.
+"""Locks of a workspace, by name, among processes: who turns its cycles, who has a flusher's slot, who maintains the lake.
 
 Embedded it is a lock on a file in the workspace, on PostgreSQL an advisory lock of a session: both are freed by the
 system when the process dies, however it dies. Beside the lock lies who holds it, only to be shown.
+Reads, approvals and rollback need no lock.
 """
 
 import fcntl
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from whorl.errors import StorageError, WorkspaceHeld, masked
+from whorl.storage.ledger.faults import explain
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import meta
 from whorl.storage.ledger.upsert import insert_or_replace
@@ -165,9 +167,14 @@ class _DatabaseLock:
     def take(self, *, wait: bool = False, shared: bool = False) -> bool:
         if wait:
             lock = sa.func.pg_advisory_lock_shared if shared else sa.func.pg_advisory_lock
-            self._session.execute(sa.select(lock(self._key)))
-            return True
-        return bool(self._session.execute(sa.select(sa.func.pg_try_advisory_lock(self._key))).scalar())
+        else:
+            lock = sa.func.pg_try_advisory_lock
+        try:
+            taken = self._session.execute(sa.select(lock(self._key))).scalar()
+        except DBAPIError as error:
+            self._session.close()
+            raise explain(error.orig, self._ledger.place, 0) or error from error
+        return wait or bool(taken)
 
     def sign(self, holder: bytes) -> None:
         with self._ledger.write() as conn:
