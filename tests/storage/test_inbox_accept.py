@@ -14,8 +14,9 @@ from sqlalchemy import event
 
 from whorl.clock import SimulatedClock
 from whorl.errors import InboxFull, StateError, StorageError
+from whorl.storage import inbox as module
 from whorl.storage.group_commit import GroupCommit
-from whorl.storage.inbox import Depth, Inbox
+from whorl.storage.inbox import Answered, Depth, Inbox
 from whorl.storage.inbox_writes import Named, Part, Write
 from whorl.storage.ledger.ledger import Ledger
 
@@ -204,6 +205,29 @@ def test_a_name_is_forgotten_when_it_is_old(inbox: Inbox, clock: SimulatedClock)
     assert inbox.forget_names("fraud", clock.now() + timedelta(hours=1)) == 1
     assert inbox.answer_to("fraud", "labels", "old") is None
     assert inbox.answer_to("fraud", "labels", "young") is not None
+
+
+def test_names_are_forgotten_in_pieces_between_which_others_write(
+    inbox: Inbox, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        for flywheel in ("fraud", "churn"):
+            named = Named("labels", f"k{number}", "d", None)
+            inbox.accept(flywheel, [Part("labels", b"x", 1)], clock.now(), named)
+    between: list[Answered] = []
+
+    def another_writes(_: float) -> None:
+        between.append(inbox.accept("fraud", [Part("labels", b"meanwhile", 1)], clock.now()))
+
+    monkeypatch.setattr(module, "_FORGOTTEN_TOGETHER", 2)
+    monkeypatch.setattr(module, "sleep", another_writes)
+    assert inbox.forget_names("fraud", clock.now() + timedelta(hours=1)) == 5
+    assert between == [None, None]
+    known = [
+        [inbox.answer_to(name, "labels", f"k{n}") is not None for n in range(5)]
+        for name in ("fraud", "churn")
+    ]
+    assert known == [[False] * 5, [True] * 5]
 
 
 def test_a_name_whose_payload_was_refused_is_free(ledger: Ledger, clock: SimulatedClock) -> None:

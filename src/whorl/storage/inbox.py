@@ -30,8 +30,9 @@ BATCH_BYTES = 64 << 20
 # Left free on the ledger's disk, so that what is in the inbox can still be moved out of it.
 SPARE_BYTES, SPARE_SHARE = 256 << 20, 0.05
 _MEASURE_EVERY_S = 1.0
-# Those who accept wait for so many rows at most.
+# Those who accept wait for so many rows, or names of batches, at most.
 _DELETED_TOGETHER = 250
+_FORGOTTEN_TOGETHER = 1_000
 _PAUSE_S = 0.004
 
 Answered = Named | None
@@ -88,18 +89,28 @@ class Inbox:
 
     def forget_names(self, flywheel: str, before: datetime) -> int:
         """Remove the names that batches gave themselves before a time; returns how many."""
-        with self._ledger.write() as conn:
-            return writes.forget_names(conn, flywheel, before)
+        forgotten = 0
+        while True:
+            with self._ledger.write() as conn:
+                some = writes.forget_names(conn, flywheel, before, _FORGOTTEN_TOGETHER)
+            forgotten += some
+            if some < _FORGOTTEN_TOGETHER:
+                self._ledger.checkpoint()
+                return forgotten
+            sleep(_PAUSE_S)
 
-    @staticmethod
     def keep(
-        conn: Connection, flywheel: str, kind: str, payload: bytes, rows: int, received_at: datetime
-    ) -> None:
-        """Keep a payload in the caller's transaction, beside the watermark of where it came from.
+        self, conn: Connection, flywheel: str, kind: str, payload: bytes, rows: int, received_at: datetime
+    ) -> float:
+        """Keep a payload in the caller's transaction, beside the watermark of where it came from. It is never refused.
 
-        Capacity is not asked: the caller reads a source at its own pace and waits for the flusher.
+        Returns:
+            What share of the room it takes. The caller reads a source at its own pace, and flushes before it has taken more
+            than half: the rest is for those who cannot wait. The room is two batches of the flusher, for a server beside the
+            caller may have less than the caller is told.
         """
         writes.insert(conn, [Write(flywheel, [Part(kind, payload, rows)], received_at)])
+        return len(payload) / min(self._room._capacity, 2 * BATCH_BYTES)
 
     def newest(self, flywheel: str) -> int:
         """The number of the newest row that waits, 0 when none does: what is accepted from now on has a higher one,

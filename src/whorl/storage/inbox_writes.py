@@ -83,10 +83,13 @@ def keep_name(conn: Connection, write: Write) -> Named | None:
     return answer_to(conn, write.flywheel, write.named.kind, write.named.key)
 
 
-def forget_names(conn: Connection, flywheel: str, before: datetime) -> int:
-    """Remove the names that were given before a time; returns how many."""
-    old = (idempotency.c.flywheel == flywheel) & (idempotency.c.at < before)
-    return conn.execute(idempotency.delete().where(old)).rowcount
+def forget_names(conn: Connection, flywheel: str, before: datetime, most: int) -> int:
+    """Remove so many of the names that were given before a time, oldest first; returns how many."""
+    key = (idempotency.c.flywheel, idempotency.c.kind, idempotency.c.key)
+    # As an expression: SQLite would otherwise read all names of the flywheel, by the key, to find the old ones.
+    its_own = sa.func.coalesce(idempotency.c.flywheel, "") == flywheel
+    old = sa.select(*key).where(its_own, idempotency.c.at < before).order_by(idempotency.c.at).limit(most)
+    return conn.execute(idempotency.delete().where(sa.tuple_(*key).in_(old))).rowcount
 
 
 def _copy(driver: Any, rows: Sequence[_Row]) -> None:
