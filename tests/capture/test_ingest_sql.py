@@ -7,16 +7,20 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from whorl.capture.accept import accept
 from whorl.capture.flush import flush
 from whorl.capture.importers import sql as module
 from whorl.capture.importers.sql import ingest_sql
-from whorl.errors import SourceError
+from whorl.errors import SourceError, StateError, StorageError
+from whorl.storage.inbox import Inbox
 from whorl.workspace import Workspace
 
 QUERY = """
 SELECT id AS transaction_id, at AS "timestamp", amount, fraud AS "ground_truth.is_fraud", changed
 FROM payments WHERE note NOT LIKE '%:test%' -- a comment
 ;"""
+
+OTHER_QUERY = 'SELECT id AS transaction_id, fraud AS "ground_truth.is_fraud", changed FROM payments'
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -97,6 +101,71 @@ def test_it_goes_on_after_the_chunk_it_stopped_in(
     assert ws.inbox.depth(ws.name).rows == 8
     assert ingest_sql(ws, shop, QUERY, "changed").accepted == 3
     assert _ids(ws) == [f"p{n}" for n in range(7)]
+
+
+@pytest.mark.parametrize("watermark", ["changed", None])
+def test_two_runs_of_a_query_do_not_overlap(
+    ws: Workspace, shop: str, payments: Any, monkeypatch: pytest.MonkeyPatch, watermark: str | None
+) -> None:
+    payments(("a", 1, "2025-12-01 10:00:00+00"), ("b", 2, "2025-12-01 11:00:00+00"))
+    real, refused = module._chunks, []
+
+    def chunks(*args: Any, **more: Any) -> Any:
+        with monkeypatch.context() as second:
+            second.setattr(module, "_chunks", real)
+            with pytest.raises(StateError, match="Another run reads this query") as error:
+                ingest_sql(ws, shop, QUERY, watermark)
+            refused.append(error)
+            assert ingest_sql(ws, shop, OTHER_QUERY, watermark, kind="labels").accepted == 2
+        yield from real(*args, **more)
+
+    with monkeypatch.context() as first:
+        first.setattr(module, "_chunks", chunks)
+        assert ingest_sql(ws, shop, QUERY, watermark).accepted == 2
+    assert refused
+    assert _ids(ws) == ["a", "b"]
+    assert ingest_sql(ws, shop, QUERY, "changed").accepted == (0 if watermark else 2)
+
+
+def test_a_run_that_has_lost_its_lock_keeps_nothing_more(
+    ws: Workspace, shop: str, payments: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payments(("a", 1, "2025-12-01 10:00:00+00"))
+    real = module.take_if_free
+
+    def lost(*args: Any) -> Any:
+        lock = real(*args)
+        assert lock is not None
+        lock.release()
+        return lock
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "take_if_free", lost)
+        with pytest.raises(StorageError, match="was lost"):
+            ingest_sql(ws, shop, QUERY, "changed")
+    assert _ids(ws) == []
+
+
+def test_half_of_the_inbox_is_left_to_those_who_cannot_wait(
+    ws: Workspace, shop: str, payments: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK_ROWS", 5)
+    ws.inbox.close()
+    ws.inbox = Inbox(ws.ledger, capacity := 3000)
+    payments(*((f"p{n:02d}", n, f"2025-12-01 10:00:{n:02d}+00") for n in range(50)))
+    real, depths = module.watermarks.put, []
+
+    def put(conn: Any, *args: Any) -> None:
+        depths.append(conn.scalar(sa.text("SELECT sum(bytes) FROM inbox")))
+        real(conn, *args)
+
+    monkeypatch.setattr(module.watermarks, "put", put)
+    assert ingest_sql(ws, shop, QUERY, "changed").accepted == 50
+    assert max(depths) < capacity / 2 + 2 * depths[0]
+    assert depths[0] * len(depths) > capacity, "so much would not have fitted"
+    live = {"transaction_id": "live", "timestamp": "2025-12-01T00:00:00Z", "amount": 1}
+    assert accept(ws, "predictions", [live]).accepted == 1
+    assert _ids(ws) == ["live", *(f"p{n:02d}" for n in range(50))]
 
 
 def test_without_a_watermark_it_says_so(ws: Workspace, shop: str, payments: Any) -> None:

@@ -1,7 +1,7 @@
 """`whorl ingest --sql URL --query ... --watermark COLUMN`: rows of any database, streamed, each exactly once.
 
-A chunk of rows goes into the inbox in the very ledger transaction that moves the watermark, so both stay or neither; from
-there the flusher moves it on. Rows come in the watermark's order. Rows that share the last value seen are read again next
+One run of a query at a time. A chunk of rows goes into the inbox in the very ledger transaction that moves the watermark, so
+both stay or neither; before they take the room of others there, the run moves them on to the lake. Rows come in the watermark's order. Rows that share the last value seen are read again next
 time (a late one may have joined them) and known by a digest of their content: none is lost, none doubled, and one that
 was changed comes again. What no watermark can see: rows that appear later with a smaller value. Rows without one are not
 taken, and counted.
@@ -20,16 +20,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from whorl.capture.accept import seal_all
 from whorl.capture.bulk import Bulk, Rows
+from whorl.capture.flush import flush
 from whorl.capture.importers.report import IngestReport, Rejects
 from whorl.capture.mapping import Kind, Mapper
 from whorl.capture.scrub.scrubber import WITHOUT_CONSENT, Scrubber
 from whorl.capture.sealed import pack
 from whorl.capture.values import Notes
-from whorl.errors import SourceError, did_you_mean
+from whorl.errors import SourceError, StateError, StorageError, did_you_mean
 from whorl.spec import Spec
 from whorl.storage import watermarks
 from whorl.storage.company_database import engine_of
 from whorl.storage.ledger.ledger import place_of
+from whorl.storage.lock import Lock, take_if_free
 from whorl.workspace import Workspace
 
 CHUNK_ROWS = 20_000
@@ -58,7 +60,7 @@ class Watermark(msgspec.Struct, frozen=True):
 def ingest_sql(
     ws: Workspace, url: str, query: str, watermark: str | None = None, kind: Kind | None = None
 ) -> IngestReport:
-    """Read a query into the inbox; call `flush` (or let the server do it) to move it to the lake.
+    """Read a query into the inbox; call `flush` (or let the server do it) to move the last of it to the lake.
 
     Args:
         url: SQLAlchemy URL of the database.
@@ -69,34 +71,42 @@ def ingest_sql(
 
     Raises:
         SourceError: The database cannot be read. Chunks before the fault stay, and the next run goes on after them.
+        StateError: Another run reads this query.
+        StorageError: What was read could not be moved to the lake, or the ledger was out of reach. The same holds.
     """
     engine = engine_of(url)
     where = place_of(engine.url)
     source = _source(where, query, watermark, kind)
     notes, mapper, now = Notes(), Mapper(ws.spec), ws.clock.now()
-    with ws.ledger.read() as conn:
-        found = watermarks.get(conn, ws.name, source) if watermark else None
-    mark = None if found is None else msgspec.convert(found, Watermark)
     accepted = labels = row_number = again = 0
+    room_taken = 0.0
     try:
         with (
+            _alone(ws, source, where) as lock,
             Rejects(ws.place("rejects") / f"sql-{source[-12:]}.rejects.ndjson") as rejects,
-            closing(_chunks(engine, where, query, watermark, mark, quote=mapper.scrubber is None)) as chunks,
         ):
-            for rows in chunks:
-                fresh, mark, skipped = _after(rows, watermark, mark, where, mapper.scrubber)
-                again += skipped
-                numbered = list(enumerate(fresh, start=row_number + 1))
-                row_number += len(fresh)
-                sealed, refused = seal_all(mapper, kind or "predictions", numbered, now, notes)
-                with ws.ledger.write() as conn:
-                    for name, records in sealed.items():
-                        ws.inbox.keep(conn, ws.name, name, pack(records), len(records), now)
-                    if mark is not None:
-                        watermarks.put(conn, ws.name, source, msgspec.to_builtins(mark), now)
-                rejects.add(refused)
-                accepted += len(fresh) - len(refused)
-                labels += len(sealed.get("labels", []))
+            mark = _mark(ws, source) if watermark else None
+            with closing(
+                _chunks(engine, where, query, watermark, mark, quote=mapper.scrubber is None)
+            ) as chunks:
+                for rows in chunks:
+                    fresh, mark, skipped = _after(rows, watermark, mark, where, mapper.scrubber)
+                    again += skipped
+                    numbered = list(enumerate(fresh, start=row_number + 1))
+                    row_number += len(fresh)
+                    sealed, refused = seal_all(mapper, kind or "predictions", numbered, now, notes)
+                    _still_alone(lock, ws)
+                    with ws.ledger.write() as conn:
+                        for name, records in sealed.items():
+                            room_taken += ws.inbox.keep(conn, ws.name, name, pack(records), len(records), now)
+                        if mark is not None:
+                            watermarks.put(conn, ws.name, source, msgspec.to_builtins(mark), now)
+                    rejects.add(refused)
+                    accepted += len(fresh) - len(refused)
+                    labels += len(sealed.get("labels", []))
+                    if room_taken > 0.5:
+                        flush(ws)
+                        room_taken = 0.0
         unmarked = _unmarked(engine, where, query, watermark, quote=mapper.scrubber is None)
     finally:
         engine.dispose()
@@ -145,6 +155,37 @@ def _source(where: str, query: str, watermark: str | None, kind: str | None) -> 
     """The name under which a query's watermark is kept: another query, column or kind starts anew."""
     text = "\n".join([" ".join(query.split()), watermark or "", kind or ""])
     return f"{where}#{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+@contextmanager
+def _alone(ws: Workspace, source: str, where: str) -> Iterator[Lock]:
+    """One run of a query at a time: two would read the same rows, and the slower one would set the watermark back."""
+    name = f"reading-{ws.name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+    lock = take_if_free(ws.root, ws.ledger, name)
+    if lock is None:
+        raise StateError(
+            "Another run reads this query just now.",
+            where=where,
+            hint="Nothing was read. Start it again when that one has ended: it goes on after the last row that was taken.",
+        )
+    with lock:
+        yield lock
+
+
+def _still_alone(lock: Lock, ws: Workspace) -> None:
+    if not lock.still_held():
+        raise StorageError(
+            "The connection that kept other runs of this query away was lost.",
+            where=ws.ledger.place,
+            hint="Start it again: it goes on after the last row that was taken.",
+        )
+
+
+def _mark(ws: Workspace, source: str) -> Watermark | None:
+    """How far the query has been read; None before the first time."""
+    with ws.ledger.read() as conn:
+        found = watermarks.get(conn, ws.name, source)
+    return None if found is None else msgspec.convert(found, Watermark)
 
 
 def _chunks(
