@@ -1,25 +1,29 @@
 """The embedded face: one flywheel in this process, with the verbs that a server offers too.
 
-`whorl.open("fraud.toml")` needs no server and no network. Logging returns once the record is on disk; cycles run in
-the caller's thread.
+`whorl.open("fraud.toml")` needs no server and no network. Logging returns once the record is on disk, and raises where it
+is refused, which nobody else could tell; cycles run in the caller's thread.
 """
 
+import asyncio
 import getpass
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
 from whorl.capture.accept import accept
 from whorl.capture.flush import flush
-from whorl.capture.mapping import native_mapper
+from whorl.capture.mapping import Kind, native_mapper
 from whorl.client.encode import LOGGED_AT, plain
+from whorl.client.losses import Stats
 from whorl.client.shapes import feedback_record, label_record
 from whorl.client.track import Id, tracked
 from whorl.clock import Clock
 from whorl.cycle import CycleReport, start, turn
-from whorl.errors import NotFound, RecordError, StateError
+from whorl.errors import NotFound, RecordError, StateError, StorageError
 from whorl.models.model import Model, load_model
 from whorl.monitor.overview import Overview, overview
 from whorl.records import Accepted, Release
@@ -34,16 +38,23 @@ LOCK = "turning"
 
 
 class Flywheel:
-    """One flywheel's verbs. Use as a context manager, or call `close`."""
+    """One flywheel's verbs, those of `whorl.Client` called alike. Use as a context manager, also with `async`, or call `close`.
+
+    A verb that logs one record raises RecordError when it is refused; those that log many name what was refused in their
+    answer. Both raise StorageError when nothing could be kept. From asyncio, `await asyncio.to_thread(...)`: all of them write.
+    """
 
     def __init__(self, ws: Workspace) -> None:
         self.workspace = ws
         self._model: tuple[str, Model] | None = None
+        self._counting = Lock()
+        self._counts = Counter[str]()
 
     def log_prediction(self, record: Mapping[str, Any]) -> None:
-        """Log a model call in your own shape; returns once it is on disk. Raises RecordError when it is refused.
+        """Log a model call in your own shape; returns once it is on disk. A record that says no time is given that of this call.
 
-        A record that says no time is given that of this call.
+        Raises:
+            RecordError: It is refused.
         """
         _all_accepted(self.log_predictions([record]))
 
@@ -51,21 +62,29 @@ class Flywheel:
         """Log many model calls; the refused ones are named in the answer, the others are kept."""
         now = self.workspace.clock.now()
         stamped = [{LOGGED_AT: now, **one} if isinstance(one, Mapping) else one for one in records]
-        return accept(self.workspace, "predictions", stamped)
+        return self._log("predictions", stamped)
 
     def log_label(self, id: str | None, value: Any, **fields: Any) -> None:
-        """The truth about a prediction; a later one corrects an earlier one. Fields are those of `whorl.Label`."""
+        """The truth about a prediction; a later one corrects an earlier one. Fields are those of `whorl.Label`.
+
+        Raises:
+            RecordError: It is refused.
+        """
         record = label_record(self.workspace.clock.now(), id, value, fields)
-        _all_accepted(accept(self.workspace, "labels", [record], native=True))
+        _all_accepted(self._log("labels", [record], native=True))
 
     def log_labels(self, records: Iterable[Mapping[str, Any]]) -> Accepted:
-        """Labels in your own shape. One that says no time is given that of its arrival."""
-        return accept(self.workspace, "labels", list(records))
+        """Labels in your own shape; the refused ones are named in the answer. One that says no time is given that of its arrival."""
+        return self._log("labels", list(records))
 
     def log_feedback(self, id: str | None, name: str, value: Any = None, **fields: Any) -> None:
-        """A signal about a prediction: `log_feedback("txn_1", "thumbs", 1)`. Fields are those of `whorl.Feedback`."""
+        """A signal about a prediction: `log_feedback("txn_1", "thumbs", 1)`. Fields are those of `whorl.Feedback`.
+
+        Raises:
+            RecordError: It is refused.
+        """
         record = feedback_record(self.workspace.clock.now(), id, name, value, fields)
-        _all_accepted(accept(self.workspace, "feedback", [record], native=True))
+        _all_accepted(self._log("feedback", [record], native=True))
 
     def track(self, function: Callable[..., Any] | None = None, *, id: Id = None) -> Any:
         """Log each call of a function as a prediction; what is refused is warned of. See `whorl.track`."""
@@ -104,10 +123,34 @@ class Flywheel:
             _all_accepted(accept(self.workspace, "predictions", [record], native=True))
         return answer
 
-    def flush(self) -> int:
-        """Move what was logged into the lake; returns how many records. A cycle does this by itself."""
+    def flush(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - see there
+        """Move what was logged into the lake: True, once it is there. A cycle does this by itself.
+
+        Args:
+            timeout: For `Client.flush`, which waits for a server. Here there is nothing to wait for.
+
+        Raises:
+            WorkspaceHeld: A server runs this workspace and moves it by itself.
+        """
         with hold(self.workspace.root, self.workspace.ledger, LOCK):
-            return flush(self.workspace)
+            flush(self.workspace)
+        return True
+
+    def stats(self) -> Stats:
+        """What became of what was logged by this object: it is on disk, refused, or without consent; nothing waits."""
+        with self._counting:
+            found = self._counts.copy()
+        lost = found.pop("disk", 0)
+        return Stats(
+            logged=found.total() + lost,
+            sent=found["sent"],
+            refused=found["refused"],
+            without_consent=found["without_consent"],
+            dropped={"disk": lost} if lost else {},
+            waiting=0,
+            spooled=0,
+            taken_over=0,
+        )
 
     def run_cycle(self) -> CycleReport:
         """Turn the wheel: go on with the unfinished cycle, or start one; then send what waits for a URL, once.
@@ -161,8 +204,8 @@ class Flywheel:
         """What turns, what is stuck and why, who is needed."""
         return overview(self.workspace.ledger, self.workspace.name)
 
-    def close(self) -> None:
-        """Let go of files and connections; nothing that was accepted is lost."""
+    def close(self, timeout: float | None = None) -> None:  # noqa: ARG002 - see there
+        """Let go of files and connections; nothing that was accepted is lost. `timeout` is for `Client.close`, which sends."""
         self.workspace.close()
 
     def __enter__(self) -> "Flywheel":
@@ -171,8 +214,27 @@ class Flywheel:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    async def __aenter__(self) -> "Flywheel":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.close)
+
     def _log_call(self, record: dict[str, Any]) -> None:
-        _all_accepted(accept(self.workspace, "predictions", [plain(record)], native=True))
+        _all_accepted(self._log("predictions", [plain(record)], native=True))
+
+    def _log(self, kind: Kind, records: list[Any], *, native: bool = False) -> Accepted:
+        try:
+            answer = accept(self.workspace, kind, records, native=native)
+        except StorageError:
+            self._count(disk=len(records))
+            raise
+        self._count(sent=answer.accepted, refused=len(answer.refused), without_consent=answer.without_consent)
+        return answer
+
+    def _count(self, **counts: int) -> None:
+        with self._counting:
+            self._counts.update(counts)
 
     def _deliver(self) -> None:
         """One attempt at what waits in the outbox; where a server runs, it does this."""

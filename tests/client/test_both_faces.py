@@ -1,7 +1,9 @@
 """What is written for the embedded flywheel runs against a server: the same names, called alike, with the same answers."""
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import whorl
 from whorl.api.app import make_app
 from whorl.capture.flush import flush
 from whorl.client.client import Client
+from whorl.client.losses import Stats
 from whorl.errors import NotFound, RecordError, ServerError, StateError, WhorlError, error_of
 from whorl.flywheel import Flywheel
 from whorl.models.model import folder_digest
@@ -32,12 +35,14 @@ city = "category"
 [release]
 via = "serve"
 """
+ASKS = """[capture]
+consent = "ok"
+"""
 # A server's cycles and champions are the matter of those who run it: by its routes, or `whorl` beside it.
 OF_WHO_RUNS_IT = {
     "run_cycle", "approve", "reject", "submit", "cancel", "promote", "rollback", "status",
 }  # fmt: skip
-OF_WHO_IS_FAR = {"stats", "log_call"}
-FAR: dict[str, set[str]] = {"flush": {"timeout"}, "close": {"timeout"}}
+OF_WHO_IS_FAR = {"log_call"}
 
 
 def verbs(face: type) -> set[str]:
@@ -51,11 +56,8 @@ def test_each_has_the_verbs_of_the_other() -> None:
 
 @pytest.mark.parametrize("verb", sorted(verbs(Flywheel) & verbs(Client)))
 def test_a_verb_is_called_alike(verb: str) -> None:
-    embedded, far = (inspect.signature(getattr(face, verb)).parameters for face in (Flywheel, Client))
-    more = {name: far[name] for name in far if name not in embedded}
-    assert {name: far[name] for name in embedded} == dict(embedded)
-    assert set(more) == FAR.get(verb, set())
-    assert all(one.default is None for one in more.values()), "it can be called without them"
+    embedded, client = (inspect.signature(getattr(face, verb)).parameters for face in (Flywheel, Client))
+    assert dict(client) == dict(embedded)
 
 
 @pytest.fixture
@@ -69,9 +71,8 @@ def service(tmp_path: Path, constant_model: Any) -> Iterator[Service]:
         yield opened
 
 
-@pytest.fixture
-def faces(service: Service, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """Both, of one flywheel."""
+@contextmanager
+def far(service: Service, tmp_path: Path) -> Iterator[Client]:
     with TestClient(make_app(service), base_url="http://127.0.0.1") as inside:
 
         def through(request: httpx.Request) -> httpx.Response:
@@ -82,8 +83,15 @@ def faces(service: Service, tmp_path: Path) -> Iterator[dict[str, Any]]:
             "http://127.0.0.1", flywheel="shop", spool=tmp_path / "spool", linger_s=0.01,
             transport=httpx.MockTransport(through),
         )  # fmt: skip
-        yield {"embedded": Flywheel(service.wheel("shop").ws), "far": client}
+        yield client
         client.close(10)
+
+
+@pytest.fixture
+def faces(service: Service, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Both, of one flywheel."""
+    with far(service, tmp_path) as client:
+        yield {"embedded": Flywheel(service.wheel("shop").ws), "far": client}
 
 
 def test_many_at_once(faces: dict[str, Any], service: Service) -> None:
@@ -99,6 +107,30 @@ def test_many_at_once(faces: dict[str, Any], service: Service) -> None:
     }
     assert found["predictions"]["id"].to_pylist() == [f"{name}{n}" for name in faces for n in range(3)]
     assert found["labels"]["prediction_id"].to_pylist() == ["embedded0", "far0"]
+
+
+@pytest.mark.parametrize("name", ["embedded", "far"])
+def test_one_program_runs_on_either(tmp_path: Path, name: str) -> None:
+    async def program(opened: Any) -> Stats:
+        async with opened as face:
+            face.log_prediction({"order": {"id": "a"}, "amount": 1, "ok": True})
+            bad, unasked = ({"order": {"id": "b"}, "amount": "much", "ok": True}, {"order": {"id": "c"}})
+            face.log_predictions([bad, unasked])
+            face.log_feedback("a", "thumbs", 1)
+            assert face.flush(timeout=30) is True
+            assert face.flush() is True
+            face.close(timeout=10)
+        stats: Stats = face.stats()
+        return stats
+
+    (spec := tmp_path / "shop.toml").write_text(SPEC + ASKS)
+    if name == "embedded":
+        stats = asyncio.run(program(whorl.open(spec, workspace=tmp_path / "ws")))
+    else:
+        with Service([spec], tmp_path / "ws") as service, far(service, tmp_path) as client:
+            stats = asyncio.run(program(client))
+    assert (stats.logged, stats.sent, stats.refused, stats.without_consent) == (4, 2, 1, 1)
+    assert (stats.dropped, stats.waiting) == ({}, 0)
 
 
 def test_both_answer_alike(faces: dict[str, Any], service: Service) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 import whorl
 from whorl.clock import SimulatedClock
-from whorl.errors import RecordError
+from whorl.errors import InboxFull, RecordError
+from whorl.storage.inbox import Inbox
 
 SPEC = """
 name = "shop"
@@ -64,6 +65,17 @@ def test_a_time_that_is_missing_is_that_of_the_call_and_one_that_is_there_stays(
 def test_what_is_refused_raises(flywheel: whorl.Flywheel) -> None:
     with pytest.raises(RecordError, match="expected a number"):
         flywheel.log_prediction({"order_id": "a", "amount": "much"})
+    assert flywheel.stats().refused == 1
+
+
+def test_what_could_not_be_kept_raises_and_is_counted(flywheel: whorl.Flywheel) -> None:
+    flywheel.log_prediction({"order_id": "a", "amount": 1.0})
+    flywheel.workspace.inbox.close()
+    flywheel.workspace.inbox = Inbox(flywheel.workspace.ledger, capacity_bytes=1)
+    with pytest.raises(InboxFull):
+        flywheel.log_predictions({"order_id": id, "amount": 1.0} for id in "bc")
+    stats = flywheel.stats()
+    assert (stats.logged, stats.sent, stats.dropped, stats.waiting) == (3, 1, {"disk": 2}, 0)
 
 
 def test_track_logs_in_this_process(flywheel: whorl.Flywheel, caplog: pytest.LogCaptureFixture) -> None:
