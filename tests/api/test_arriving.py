@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from whorl.api import arriving as module
-from whorl.api.arriving import Held, arriving
+from whorl.api.arriving import Held, Share, arriving
 from whorl.api.body import SLICE_BYTES
 from whorl.api.failures import BodyError
 from whorl.errors import InboxFull
@@ -26,9 +26,16 @@ class Sent:
         return self._messages.pop(0)
 
 
-def taken(sent: Any, held: Held) -> list[tuple[int, bool]]:
+def taken(sent: Any, held: Held, *, keeps: int = 0) -> list[tuple[int, bool]]:
+    """What comes of a body whose taker keeps so much of it."""
+
     async def take() -> list[tuple[int, bool]]:
-        return [(len(data), last) async for data, last in arriving(sent, held)]
+        found = list[tuple[int, bool]]()
+        with Share(held) as share:
+            async for data, last in arriving(sent, share):
+                found.append((len(data), last))
+                share.keep(min(keeps, sum(size for size, _ in found)))
+        return found
 
     return asyncio.run(take())
 
@@ -37,7 +44,15 @@ def test_a_long_body_comes_in_parts_and_none_is_kept() -> None:
     held = Held(SLICE_BYTES + 10)
     chunk = b"x" * (SLICE_BYTES // 2)
     assert taken(Sent(*[chunk] * 5), held) == [(SLICE_BYTES, False)] * 2 + [(SLICE_BYTES // 2, True)]
-    held.add(SLICE_BYTES + 10)
+    held.change(SLICE_BYTES + 10)
+
+
+def test_what_is_kept_of_a_body_counts_to_its_end() -> None:
+    held, chunk = Held(2 * SLICE_BYTES), b"x" * SLICE_BYTES
+    with pytest.raises(InboxFull):
+        taken(Sent(*[chunk] * 3), held, keeps=3 * SLICE_BYTES)
+    taken(Sent(*[chunk] * 3), held, keeps=SLICE_BYTES)
+    held.change(2 * SLICE_BYTES)
 
 
 def test_an_empty_body_is_one_empty_part() -> None:
@@ -50,11 +65,11 @@ def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(BodyError) as refused:
         taken(Sent(b"x" * 9, ends=False), held)
     assert refused.value.status == 408
-    held.add(10)
+    held.change(10)
 
 
 def test_more_than_may_be_held_is_for_later() -> None:
     held = Held(10)
     with pytest.raises(InboxFull):
         taken(Sent(b"x" * 9, b"x" * 9), held)
-    held.add(10)
+    held.change(10)

@@ -8,7 +8,9 @@ import pytest
 from litestar.testing import TestClient
 from server_process import SPEC
 
+from whorl.api import capture
 from whorl.api.app import make_app
+from whorl.api.arriving import Held
 from whorl.capture.flush import flush
 from whorl.errors import SpecError, StorageError, WorkspaceHeld
 from whorl.serve.service import Service
@@ -69,6 +71,18 @@ def test_a_defect_is_500_in_the_same_shape_without_its_insides(
     answer = client.post(PREDICTIONS, json=ROW)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
     assert "secret-4711" not in answer.text
+
+
+@pytest.mark.parametrize("media", ["application/json", "application/x-ndjson"])
+def test_what_is_kept_of_a_body_counts_until_its_end(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, media: str
+) -> None:
+    monkeypatch.setattr(capture, "bodies", Held(10 << 20))
+    headers = {"content-type": media}
+    answer = client.post(PREDICTIONS, content=iter([b" " * (1 << 20)] * 13), headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "inbox_full")
+    assert client.post(PREDICTIONS, json=ROW).status_code == 202
+    capture.bodies.change(10 << 20)
 
 
 def test_a_key_is_looked_up_beside_the_event_loop(

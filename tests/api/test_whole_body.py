@@ -44,9 +44,9 @@ def read(request: Any) -> bytes:
     return asyncio.run(body())
 
 
-def test_it_comes_whole_and_nothing_isbodies_after_it(held: Held) -> None:
+def test_it_comes_whole_and_nothing_is_held_after_it(held: Held) -> None:
     assert read(asked([b"x" * 600, b"y" * 400])) == b"x" * 600 + b"y" * 400
-    held.add(2 * MOST)
+    held.change(2 * MOST)
 
 
 def test_one_that_does_not_come_is_given_up(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,18 +54,18 @@ def test_one_that_does_not_come_is_given_up(held: Held, monkeypatch: pytest.Monk
     with pytest.raises(BodyError) as refused:
         read(asked([b"x" * 600], ends=False))
     assert refused.value.status == 408
-    held.add(2 * MOST)
+    held.change(2 * MOST)
 
 
 def test_one_that_is_too_large_is_refused(held: Held) -> None:
     with pytest.raises(BodyError) as refused:
         read(asked([b"x" * 600, b"x" * 600]))
     assert refused.value.status == 413
-    held.add(2 * MOST)
+    held.change(2 * MOST)
 
 
 def test_many_at_once_must_wait(held: Held) -> None:
-    held.add(MOST + 1)
+    held.change(MOST + 401)
     with pytest.raises(InboxFull):
         read(asked([b"x" * 600]))
-    held.add(MOST - 1)
+    held.change(MOST - 401)

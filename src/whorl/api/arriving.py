@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Self
 
 from litestar.types import Receive
 
@@ -21,9 +22,9 @@ class Held:
         self._most = most
         self._now = 0
 
-    def add(self, size: int) -> None:
+    def change(self, size: int) -> None:
         """Raises InboxFull, so that the client tries again later."""
-        if self._now + size > self._most:
+        if size > 0 and self._now + size > self._most:
             raise InboxFull(
                 f"Bodies of {self._now:,} bytes are just being read; that is the most.",
                 where="body",
@@ -31,16 +32,32 @@ class Held:
             )
         self._now += size
 
-    def free(self, size: int) -> None:
-        self._now -= size
+
+class Share:
+    """What one request has of them, until its block ends."""
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        self.size = 0
+
+    def keep(self, size: int) -> None:
+        """It is so much from now on. Raises InboxFull."""
+        self._held.change(size - self.size)
+        self.size = size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.keep(0)
 
 
 # Of all bodies that this process is just reading.
 bodies = Held()
 
 
-async def arriving(receive: Receive, held: Held) -> AsyncGenerator[tuple[bytes, bool]]:
-    """What has come, and whether it is all.
+async def arriving(receive: Receive, share: Share) -> AsyncGenerator[tuple[bytes, bool]]:
+    """What has come, and whether it is all. It counts as held until the taker says that it keeps less.
 
     Raises:
         BodyError: Nothing more came in time (408), or the connection broke (400).
@@ -55,14 +72,13 @@ async def arriving(receive: Receive, held: Held) -> AsyncGenerator[tuple[bytes, 
                 if message["type"] != "http.request":
                     raise BodyError(400, "The connection broke before the body's end.")
                 chunk, more = message.get("body", b""), message.get("more_body", False)
-                held.add(len(chunk))
+                share.keep(share.size + len(chunk))
                 size += len(chunk)
                 parts.append(chunk)
                 if size < SLICE_BYTES or not more:
                     continue
                 limit.reschedule(None)
                 yield b"".join(parts), False
-                held.free(size)
                 parts, size = [], 0
                 limit.reschedule(clock() + PART_WITHIN_S)
         yield b"".join(parts), True
@@ -71,5 +87,3 @@ async def arriving(receive: Receive, held: Held) -> AsyncGenerator[tuple[bytes, 
             408, f"{SLICE_BYTES:,} bytes, or the rest of the body, did not come within {PART_WITHIN_S:g} s.",
             hint="What had come before was kept; see Idempotency-Key.",
         ) from None  # fmt: skip
-    finally:
-        held.free(size)

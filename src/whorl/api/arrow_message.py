@@ -28,6 +28,9 @@ class Message:
             header = self._table(table, 2)
             # A dictionary's values are a record batch inside it.
             self._batch = self._table(header, 1) if self.kind == "dictionary" and header else header
+            # Which column's values these are; with `adds`, behind those that were there.
+            self.values_of = (self._field("<q", header, 0) or 0) if header else 0
+            self.adds = bool(header and self.kind == "dictionary" and self._field("<B", header, 2))
         except struct.error:
             raise ValueError("a message's metadata is cut") from None
         if not self.kind or self.body_bytes < 0:

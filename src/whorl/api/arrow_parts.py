@@ -4,20 +4,23 @@ Messages are cut by their framing (Arrow columnar format, "Encapsulated message 
 larger in memory, by compression or by dictionaries, is refused or read in slices.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from hashlib import sha256
 
 import pyarrow as pa
 import pyarrow.ipc
 
 from whorl.api.arrow_message import Message
+from whorl.api.arrow_slices import PLAIN, written_out
 from whorl.api.body import SLICE_BYTES, empty
 from whorl.api.failures import BodyError
 from whorl.api.parts import Part, Table
 from whorl.api.unpacked import MAX_BODY_BYTES, Unpacked, too_large
 
 _PIECE = 1 << 20
-_SLICE_ROWS = 1 << 16
-_CONTINUES, _END = b"\xff\xff\xff\xff", b"\x00\x00\x00\x00"
+# Of dictionaries that were read again for parts that another dictionary has cut short.
+_MOST_AGAIN = 1 << 30
+_CONTINUES = b"\xff\xff\xff\xff"
 
 
 class ArrowParts:
@@ -26,43 +29,81 @@ class ArrowParts:
     def __init__(self, unpacked: Unpacked) -> None:
         self._unpacked = unpacked
         self._held = bytearray()
-        # What every part begins with: the schema, and the dictionaries so far.
-        self._head: list[bytes] = []
+        # What every part begins with: the schema, and the dictionaries so far, each with what was added to it.
+        self._schema = b""
+        self._dictionaries: dict[int, list[bytes]] = {}
         self._batches: list[bytes] = []
+        self._head_bytes = self._batch_bytes = self._part_bytes = self._again_bytes = 0
+        # Rows of a part that are not handed out yet.
+        self._slices: Iterator[Part] = iter(())
         self._place = 0
         # The stream said so itself; after that, nothing counts.
         self._closed = False
         self.ended = False
 
+    @property
+    def kept(self) -> int:
+        return len(self._held) + self._head_bytes + self._batch_bytes + self._part_bytes
+
     def next(self) -> Part | None:
+        while (part := next(self._slices, None)) is None and self._more():
+            pass
+        return part
+
+    def _more(self) -> bool:
+        """Have slices of a further part; False when more must come first, or nothing will."""
+        self._part_bytes = 0
         while True:
-            for message, kind in self._messages():
-                if kind == "batch":
-                    self._batches.append(message)
-                    if sum(map(len, self._batches)) >= SLICE_BYTES:
-                        return self._part()
+            for whole, message in self._messages():
+                if message.kind == "batch":
+                    self._batches.append(whole)
+                    self._batch_bytes += len(whole)
+                    if self._batch_bytes >= SLICE_BYTES:
+                        self._slices = self._part()
+                        return True
                     continue
                 # A dictionary is for the batches after it.
-                before = self._part() if self._batches else None
-                self._head.append(message)
-                if sum(map(len, self._head)) > MAX_BODY_BYTES:
-                    raise too_large("in its dictionaries")
-                if before is not None:
-                    return before
+                cut_short = bool(self._batches)
+                if cut_short:
+                    self._again_bytes += self._head_bytes
+                    self._slices = self._part()
+                self._put(whole, message)
+                if cut_short:
+                    return True
             piece = self._unpacked.read(_PIECE)
             if not piece:
                 break
             self._held += piece
-        if not self._unpacked.whole:
-            return None
-        if not self._head:
+        if not self._unpacked.whole or self.ended:
+            return False
+        if not self._schema:
             raise empty()
         if self._held and not self._closed:
             raise _broken("it ends in the middle of a message")
-        self.ended = True
-        return self._part() if self._batches else None
+        if not self._batches:
+            self.ended = True
+            return False
+        self._slices = self._part()
+        return True
 
-    def _messages(self) -> Iterator[tuple[bytes, str]]:
+    def _put(self, whole: bytes, message: Message) -> None:
+        """Into the head; a dictionary takes the place of the one before unless it adds to that."""
+        if message.kind == "schema":
+            self._head_bytes += len(whole) - len(self._schema)
+            self._schema = whole
+        else:
+            found = self._dictionaries.setdefault(message.values_of, [])
+            if not message.adds:
+                self._head_bytes -= sum(map(len, found))
+                found.clear()
+            found.append(whole)
+            self._head_bytes += len(whole)
+        if self._head_bytes > MAX_BODY_BYTES:
+            raise too_large("in its dictionaries")
+        if self._again_bytes > _MOST_AGAIN:
+            raise BodyError(400, "The dictionaries of the Arrow stream change too often.", hint=PLAIN)
+
+    def _messages(self) -> Iterator[tuple[bytes, Message]]:
         """Whole messages of what is held."""
         while not self._closed and len(self._held) >= 8:
             prefix = 8 if self._held[:4] == _CONTINUES else 4
@@ -88,57 +129,29 @@ class ArrowParts:
             except ValueError as error:
                 raise _broken(str(error)) from None
             del self._held[:end]
-            yield whole, message.kind
+            yield whole, message
 
-    def _part(self) -> Part:
-        content = b"".join([*self._head, *self._batches])
+    def _part(self) -> Iterator[Part]:
+        dictionaries = (one for several in self._dictionaries.values() for one in several)
+        content = b"".join([self._schema, *dictionaries, *self._batches])
         self._batches.clear()
+        self._batch_bytes, self._part_bytes = 0, len(content)
         try:
             table = pyarrow.ipc.open_stream(content).read_all()
             table.validate(full=True)
+            slices = written_out(table.combine_chunks())
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _broken(str(error)) from None
         first, self._place = self._place, self._place + table.num_rows
-        return Part(content, _slices(table, first))
+        return _kept_one_by_one(content, slices, first)
 
 
-def _slices(table: pa.Table, first: int) -> Iterator[Table]:
-    """Rows in slices that stay small when every dictionary is written out."""
-    table = table.combine_chunks()
-    widest = sum(_widest(column.chunk(0)) for column in table.columns if column.num_chunks)
-    rows = max(1, min(_SLICE_ROWS, MAX_BODY_BYTES // max(1, widest)))
-    for start in range(0, table.num_rows, rows):
-        yield Table(table.slice(start, rows), first + start)
-
-
-def _widest(column: pa.Array) -> int:
-    """Bytes that a row may take more than it has here."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        values = column.dictionary
-        if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-            return 8 if pa.types.is_primitive(values.type) else int(values.nbytes)
-        return max((len(value or "") * 4 for value in values.to_pylist()), default=0)
-    if pa.types.is_struct(kind):
-        return sum(_widest(column.field(number)) for number in range(kind.num_fields))
-    if _plain(kind):
-        return 0
-    raise _broken(f"columns of {kind} are not read: write them as plain columns")
-
-
-def _plain(kind: pa.DataType) -> bool:
-    """Whether values of a type stand in it one after the other, so that what it holds is as large as it is."""
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return _plain(kind.value_type)
-    if pa.types.is_map(kind):
-        return _plain(kind.key_type) and _plain(kind.item_type)
-    if pa.types.is_struct(kind):
-        return all(_plain(kind.field(number).type) for number in range(kind.num_fields))
-    tests: Sequence[object] = (
-        pa.types.is_primitive, pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
-        pa.types.is_fixed_size_binary, pa.types.is_decimal, pa.types.is_null,
-    )  # fmt: skip
-    return any(test(kind) for test in tests)  # type: ignore[operator]
+def _kept_one_by_one(content: bytes, slices: list[pa.Table], first: int) -> Iterator[Part]:
+    """A part of each slice: all of it together may be large when its dictionaries are written out."""
+    name = sha256(content).digest() if len(slices) > 1 else b""
+    for number, rows in enumerate(slices):
+        yield Part(content if number == 0 else b"%b%d" % (name, number), iter([Table(rows, first)]))
+        first += rows.num_rows
 
 
 def _broken(why: str) -> BodyError:

@@ -27,7 +27,7 @@ from litestar.openapi.spec import (
 from litestar.params import FromPath, FromQuery
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from whorl.api.arriving import arriving, bodies
+from whorl.api.arriving import Share, arriving, bodies
 from whorl.api.auth import Gate, needs
 from whorl.api.body import ARROW, JSON, NDJSON
 from whorl.api.failures import TAKES, AllRefused, BodyError, Fault
@@ -137,15 +137,19 @@ class Door(ASGIMiddleware):
     ) -> Accepted:
         intake = Intake(ws, kind, headers, native=native)
         answer = Accepted(accepted=0)
-        async with aclosing(arriving(receive, bodies)) as parts:
-            async for data, last in parts:
-                intake.feed(data, last=last)
-                # Small bodies are mapped sooner than they could be handed to a thread.
-                at_once = last and len(data) <= AT_ONCE_BYTES and intake.at_once
-                while not intake.ended and (
-                    step := intake.next() if at_once else await sync_to_thread(intake.next)
-                ):
-                    answer = together(answer, await self._kept(ws, kind, step))
+        with Share(bodies) as share:
+            async with aclosing(arriving(receive, share)) as parts:
+                async for data, last in parts:
+                    intake.feed(data, last=last)
+                    # Small bodies are mapped sooner than they could be handed to a thread.
+                    at_once = last and len(data) <= AT_ONCE_BYTES and intake.at_once
+                    while not intake.ended and (
+                        step := intake.next() if at_once else await sync_to_thread(intake.next)
+                    ):
+                        share.keep(intake.kept + sum(len(part.payload) for part in step.payloads))
+                        answer = together(answer, await self._kept(ws, kind, step))
+                    del data
+                    share.keep(intake.kept)
         return answer
 
     async def _kept(self, ws: Workspace, kind: Kind, step: Step) -> Accepted:

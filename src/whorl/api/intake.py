@@ -74,6 +74,11 @@ class Intake:
         return self._unpacked.plain and self._key is None
 
     @property
+    def kept(self) -> int:
+        """Bytes of the body that are in memory, and in no part yet."""
+        return self._unpacked.kept + self._parts.kept
+
+    @property
     def ended(self) -> bool:
         """There is no further part."""
         return self._parts.ended

@@ -35,6 +35,10 @@ class Parts(Protocol):
 
     ended: bool
 
+    @property
+    def kept(self) -> int:
+        """Bytes that were read and are in no part yet."""
+
     def next(self) -> Part | None:
         """The next part; None when more must come first, or nothing will. Raises BodyError."""
 
@@ -45,13 +49,13 @@ class Document:
     def __init__(self, unpacked: Unpacked) -> None:
         self._unpacked = unpacked
         self._pieces: list[bytes] = []
-        self._size = 0
+        self.kept = 0
         self.ended = False
 
     def next(self) -> Part | None:
         while piece := self._unpacked.read(_PIECE):
-            self._size += len(piece)
-            if self._size > MAX_BODY_BYTES:
+            self.kept += len(piece)
+            if self.kept > MAX_BODY_BYTES:
                 raise too_large()
             self._pieces.append(piece)
         if not self._unpacked.whole or self.ended:
@@ -59,6 +63,7 @@ class Document:
         self.ended = True
         body = b"".join(self._pieces)
         self._pieces.clear()
+        self.kept = 0
         return Part(body, iter(document(body)))
 
 
@@ -73,6 +78,10 @@ class Lines:
         self.ended = False
         # Bytes of a line that is too long for a record, and is being passed over.
         self._passed = 0
+
+    @property
+    def kept(self) -> int:
+        return len(self._held)
 
     def next(self) -> Part | None:
         while True:
@@ -104,12 +113,13 @@ class Lines:
     def _cut(self) -> Part | None:
         """Lines up to the size of a part, at least one; None when not even that is there."""
         end = self._held.rfind(b"\n", 0, SLICE_BYTES) + 1 or self._held.find(b"\n", SLICE_BYTES) + 1
-        if end:
-            return self._lines(end)
-        if len(self._held) > MAX_RECORD_BYTES:
-            self._passed = len(self._held)
-            self._held.clear()
-        return None
+        # Too long are lines that have no end yet, and those whose end came along.
+        first = len(self._held) if not end else end - 1 if end > SLICE_BYTES else 0
+        if first > MAX_RECORD_BYTES:
+            self._passed = first
+            del self._held[: end or first]
+            return self._too_long() if end else None
+        return self._lines(end) if end else None
 
     def _lines(self, end: int) -> Part | None:
         content = bytes(self._held[:end])

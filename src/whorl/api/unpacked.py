@@ -37,6 +37,8 @@ class Unpacked:
                 415, f"The encoding {self.encoding!r} is not known.", where="Content-Encoding", hint=hint
             )
         self._waiting = deque[memoryview | bytes]()
+        # Bytes of what was fed that are still in memory.
+        self.kept = 0
         self._size = 0
         self.whole = False
         self._gzip: Any = None
@@ -52,7 +54,8 @@ class Unpacked:
         self.whole = last
         if data:
             self._waiting.append(memoryview(data))
-        if self.encoding == "zstd" and sum(map(len, self._waiting)) > MAX_BODY_BYTES:
+            self.kept += len(data)
+        if self.encoding == "zstd" and self.kept > MAX_BODY_BYTES:
             raise too_large("compressed by zstd")
 
     def read(self, size: int) -> bytes:
@@ -74,7 +77,9 @@ class Unpacked:
         first = self._waiting.popleft()
         if len(first) > size:
             self._waiting.appendleft(first[size:])
-        return bytes(first[:size])
+        found = bytes(first[:size])
+        self.kept -= len(found)
+        return found
 
     def _from_gzip(self, size: int) -> bytes:
         while True:
@@ -86,6 +91,7 @@ class Unpacked:
             found: bytes = b"" if self._gzip is None else self._gzip.decompress(data, size)
             if data and (rest := self._gzip.unused_data or self._gzip.unconsumed_tail):
                 self._waiting.appendleft(rest)
+                self.kept += len(rest)
             if found:
                 return found
             if not data:

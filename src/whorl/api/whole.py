@@ -9,7 +9,7 @@ from typing import Any
 
 from litestar import Request
 
-from whorl.api.arriving import arriving, bodies
+from whorl.api.arriving import Share, arriving, bodies
 from whorl.api.unpacked import MAX_BODY_BYTES, too_large
 
 
@@ -22,13 +22,10 @@ async def whole_body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
         InboxFull: Too much is in memory.
     """
     parts, size = list[bytes](), 0
-    try:
-        async for data, _ in arriving(request.receive, bodies):
-            if size + len(data) > MAX_BODY_BYTES:
-                raise too_large()
-            bodies.add(len(data))
+    with Share(bodies) as share:
+        async for data, _ in arriving(request.receive, share):
             size += len(data)
+            if size > MAX_BODY_BYTES:
+                raise too_large()
             parts.append(data)
         yield b"".join(parts)
-    finally:
-        bodies.free(size)
