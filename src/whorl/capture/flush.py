@@ -5,7 +5,7 @@ and a row must never appear behind the back of a T that was asked already. `sett
 appended by those who share `arriving`, here and in `importers/files.py`, and T is taken by one who has it alone.
 
 claim (numbered, committed) | append (the lake refuses a number it has) | finish (deleted). A batch that was claimed and
-not finished comes again unchanged. Several may flush at a time: each takes a slot, which counts its batches for itself.
+not finished comes again unchanged; a new one has a number that the lake has not, even where the ledger is a backup's. Several may flush at a time: each takes a slot, which counts its batches for itself.
 Rows are laid down as the newest registered spec says: a process of a former one would drop what that added.
 
 What was accepted and cannot be read again (a disk that rots, a defect of ours) would hold up all behind it: it is set aside
@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from time import perf_counter
 from typing import NamedTuple, cast
 
@@ -129,7 +130,7 @@ class _Mover:
         """Claim and move until everything up to row `newest` is moved; under load there would be no other end."""
         moved = 0
         try:
-            while batch := self._ws.inbox.claim(self._ws.name, self._kind, BATCH_ROWS, slot=self._slot):
+            while batch := self._claimed():
                 moved += self._move(batch)
                 if batch.last >= newest:
                     break
@@ -146,6 +147,10 @@ class _Mover:
             failures.append(error)
             return 0
 
+    def _claimed(self) -> Batch | None:
+        appended = partial(self._lake.appended, self._kind)
+        return self._ws.inbox.claim(self._ws.name, self._kind, BATCH_ROWS, slot=self._slot, appended=appended)
+
     def _move(self, batch: Batch) -> int:
         if not batch.rows:
             # Another process of this slot has just finished it.
@@ -156,15 +161,18 @@ class _Mover:
         except _Unreadable as error:
             return self._around(batch, str(error))
         now = ws.clock.now()
-        waited = [(row.rows, max(0.0, (now - row.received_at).total_seconds())) for row in batch.rows]
-        ws.inbox.finish(batch)
-        rows, doubles = int(received.rows.num_rows), received.doubles
-        if self._tell is not None:
-            # Not before: a batch that could not be finished comes again, and would be told of twice.
-            self._tell(Moved(ws.name, self._kind, rows, doubles, perf_counter() - began, waited))
-        return rows + doubles
+        try:
+            ws.inbox.finish(batch)
+        finally:
+            if received is not None and self._tell is not None:
+                # Also where it could not be finished: it comes again, and is not moved then.
+                waited = [(row.rows, max(0.0, (now - row.received_at).total_seconds())) for row in batch.rows]
+                rows, seconds = int(received.rows.num_rows), perf_counter() - began
+                self._tell(Moved(ws.name, self._kind, rows, received.doubles, seconds, waited))
+        return 0 if received is None else received.rows.num_rows + received.doubles
 
-    def _laid_down(self, batch: Batch) -> Received:
+    def _laid_down(self, batch: Batch) -> Received | None:
+        """What was appended; None when the lake had the batch."""
         try:
             return self._append(batch, self._spec, self._lake)
         except SchemaMismatch:
@@ -173,7 +181,7 @@ class _Mover:
             # The newest spec does not fit what is stored: who brought it is told; what was accepted goes on.
             return self._append(batch, self._ws.spec, self._ws.lake)
 
-    def _append(self, batch: Batch, spec: Spec, lake: Lake) -> Received:
+    def _append(self, batch: Batch, spec: Spec, lake: Lake) -> Received | None:
         ws = self._ws
         if lake.must_widen(self._kind):
             # Others must not write meanwhile, or rewriting the table would never end.
@@ -181,8 +189,8 @@ class _Mover:
                 lake.widen(self._kind)
         with arriving(ws) as now:
             received = self._read(batch.payloads, now, spec)
-            lake.append(self._kind, received.rows, app=batch.app, version=batch.number)
-        return received
+            new = lake.append(self._kind, received.rows, app=batch.app, version=batch.number)
+        return received if new else None
 
     def _read(self, payloads: list[tuple[datetime, bytes]], now: datetime, spec: Spec) -> Received:
         """What was sealed, as rows. Raises SchemaMismatch, or _Unreadable for whatever else is wrong with the bytes."""
@@ -196,7 +204,7 @@ class _Mover:
     def _around(self, batch: Batch, error: str) -> int:
         """Move a batch of which something cannot be read, without that; its number stands for the rest from then on."""
         ws = self._ws
-        if self._lake.has(self._kind, batch.app, batch.number):
+        if self._lake.appended(self._kind, batch.app) >= batch.number:
             # It could be read when it was appended, and whoever did that died before deleting it.
             ws.inbox.finish(batch)
             return 0

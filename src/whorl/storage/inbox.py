@@ -6,7 +6,7 @@ position ("moved up to row N") would lose rows: a transaction that took a lower 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,10 @@ _FORGOTTEN_TOGETHER = 1_000
 _PAUSE_S = 0.004
 
 Answered = Named | None
+
+
+def _none(_app: str) -> int:
+    return -1
 
 
 class Depth(NamedTuple):
@@ -120,7 +124,14 @@ class Inbox:
             return int(conn.execute(last).scalar() or 0)
 
     def claim(
-        self, flywheel: str, kind: str, max_rows: int, max_bytes: int = BATCH_BYTES, *, slot: int = 0
+        self,
+        flywheel: str,
+        kind: str,
+        max_rows: int,
+        max_bytes: int = BATCH_BYTES,
+        *,
+        slot: int = 0,
+        appended: Callable[[str], int] = _none,
     ) -> Batch | None:
         """The slot's next batch; None when nothing waits.
 
@@ -130,10 +141,12 @@ class Inbox:
             max_rows: Payloads are taken, oldest first, until they hold this many records; at least one is taken.
             max_bytes: The same for payload bytes.
             slot: Each flusher that works beside others has its own.
+            appended: Gives the number of the last batch that the lake has of an application. A ledger that was restored
+                from a backup knows of fewer.
         """
         if not self._anything(flywheel, kind):
             return None
-        number = None
+        last, number = appended(claims.app_of(kind, slot)), None
         while number is None:
             # What is read is read outside of the transaction that writes: others write meanwhile.
             with self._ledger.read() as conn:
@@ -141,7 +154,7 @@ class Inbox:
                 if not free.runs and claims.unfinished(conn, flywheel, kind, slot) is None:
                     return None
             with self._ledger.write() as conn:
-                number = claims.claim(conn, flywheel, kind, slot, free)
+                number = claims.claim(conn, flywheel, kind, slot, free, last)
         with self._ledger.read() as conn:
             return claims.rows_of(conn, flywheel, kind, slot, number)
 

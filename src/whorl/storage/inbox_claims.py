@@ -1,5 +1,6 @@
 """Claims on inbox rows: which slot moves them, under which batch number. A slot has one unfinished batch at most."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,6 +11,8 @@ from sqlalchemy import Connection
 
 from whorl.storage.ledger.tables import inbox, inbox_claims, inbox_slots
 from whorl.storage.ledger.upsert import insert_or_keep
+
+log = logging.getLogger("whorl.inbox")
 
 MOST_PAYLOADS = 20_000
 
@@ -44,8 +47,13 @@ class Batch:
 
     @property
     def app(self) -> str:
-        """Who appends it to the lake: each slot counts for itself."""
-        return self.kind if self.slot == 0 else f"{self.kind}/{self.slot}"
+        """Who appends it to the lake."""
+        return app_of(self.kind, self.slot)
+
+
+def app_of(kind: str, slot: int) -> str:
+    """Who appends a slot's batches to the lake: each slot counts for itself."""
+    return kind if slot == 0 else f"{kind}/{slot}"
 
 
 class Free(NamedTuple):
@@ -63,14 +71,25 @@ def free(conn: Connection, flywheel: str, kind: str, max_rows: int, max_bytes: i
     return Free([(run.first, run.last) for run in found], batches)
 
 
-def claim(conn: Connection, flywheel: str, kind: str, slot: int, free: Free) -> int | None:
-    """The number of the slot's unfinished batch, else of a new one of these rows; None when somebody was faster."""
-    number = _locked(conn, flywheel, kind, slot) + 1
+def claim(conn: Connection, flywheel: str, kind: str, slot: int, free: Free, appended: int) -> int | None:
+    """The number of the slot's unfinished batch, else of a new one of these rows; None when somebody was faster.
+
+    A new one has a number that the lake has not, `appended` being the slot's last one there: it would not take it.
+    """
+    last = _locked(conn, flywheel, kind, slot)
     claimed = unfinished(conn, flywheel, kind, slot)
     if claimed is not None:
         return claimed
     if _batches(conn, flywheel, kind) != free.batches:
         return None
+    number = max(last, appended) + 1
+    if appended > last:
+        log.warning(
+            "%s, %s: the ledger is older than the lake, as one that was restored from a backup. It knows of batch %d as "
+            "the last that was moved, and the lake has batch %d. Moving goes on as batch %d. What waited in the backup "
+            "and was moved since then comes again; what was accepted since then and not moved is lost.",
+            flywheel, kind, last, appended, number,
+        )  # fmt: skip
     _claim(conn, Batch(flywheel, kind, slot, number, 0, []), free.runs)
     the_slot = _of(inbox_slots, flywheel, kind) & (inbox_slots.c.slot == slot)
     conn.execute(inbox_slots.update().where(the_slot).values(last_batch=number))

@@ -107,12 +107,12 @@ class Lake:
                 return True
         raise self._lost(table)
 
-    def has(self, table: TableName, app: str, version: int) -> bool:
-        """Whether a batch was appended under this number, or a later one."""
+    def appended(self, table: TableName, app: str) -> int:
+        """The number of the last batch of an application; -1 when it has appended none."""
         with self._translated(table):
             delta = self._open(table)
             written = None if delta is None else delta.transaction_version(self._transaction(app))
-            return written is not None and written >= version
+            return -1 if written is None else int(written)
 
     def must_widen(self, table: TableName) -> bool:
         """Whether the spec gives a stored column a wider type; columns never become narrower again."""
