@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from whorl.capture.accept import accept
@@ -14,6 +15,8 @@ from whorl.spec import Spec, parse_spec
 from whorl.workspace import Workspace
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+# .NET's, east of Greenwich.
+MIN_VALUE = "0001-01-01T00:00:00+02:00"
 GOOD: dict[str, Any] = {"transaction_id": "1", "timestamp": "2025-12-01T00:00:00Z", "amount": 1.0}
 
 
@@ -32,6 +35,8 @@ BAD = [
     (_with(timestamp=True), "time", "bool True"),
     (_with(timestamp=(NOW + timedelta(days=2)).isoformat()), "future", "2026-01-03"),
     (_with(timestamp=1e300), "time", "float"),
+    (_with(timestamp=MIN_VALUE), "time", "timestamp: in UTC, 0001-01-01T00:00:00+02:00 lies outside"),
+    (_with(timestamp="9999-12-31T23:59:59-14:00"), "time", "lies outside of the years 1 to 9999"),
     (_with(amount="abc"), "feature", "amount: feature 'amount' is declared as float: expected a number, found text 'abc'."),
     (_with(amount=[1]), "feature", "list [1]"),
     (_with(amount=True), "feature", "bool True"),
@@ -49,6 +54,9 @@ BAD = [
     (_with(propensity=0), "propensity", "at most 1"),
     (_with(latency_ms=-1), "number", "latency_ms"),
     (_with(messages=[{"content": "who?"}]), "shape", "role"),
+    (_with(messages=["\ud83d"]), "encoding", "messages"),
+    (_with(messages=[{"role": "user", "content": "\ud83d"}]), "encoding", "surrogates"),
+    (_with(scores={"\ud83d": "inf"}), "scores", r"'\ud83d' is inf"),
     ({"transaction_id": "1"}, "empty", "nothing in it but an id"),
     (["a", "list"], "record", "expected an object"),
 ]  # fmt: skip
@@ -62,6 +70,36 @@ def test_a_bad_record_between_good_ones(ws: Workspace, raw: Any, code: str, part
     assert (refusal.index, refusal.code) == (1, code)
     assert part in refusal.message
     assert flush(ws) == 2
+
+
+@pytest.mark.parametrize(("raw", "code", "part"), BAD, ids=[f"{code}-{part[:20]}" for _, code, part in BAD])
+def test_a_bad_record_among_many(ws: Workspace, raw: Any, code: str, part: str) -> None:
+    many = [_with(transaction_id=str(number)) for number in range(120)]
+    answer = accept(ws, "predictions", [*many, raw])
+    assert answer.accepted == 120
+    (refusal,) = answer.refused
+    assert (refusal.index, refusal.code) == (120, code)
+    assert part in refusal.message
+
+
+@pytest.mark.parametrize("kind", ["labels", "feedback"])
+@pytest.mark.parametrize("many", [1, 120])
+def test_a_time_that_utc_does_not_have(ws: Workspace, kind: Any, many: int) -> None:
+    good = {"prediction_id": "1", "value": True, "name": "thumbs", "time": "2025-12-01T00:00:00Z"}
+    answer = accept(ws, kind, [*[good] * many, {**good, "time": MIN_VALUE}], native=True)
+    assert answer.accepted == many
+    assert [(one.code, "Leave it out" in one.hint) for one in answer.refused] == [("time", True)]
+
+
+@pytest.mark.parametrize("name", ["messages", "items", "content", "scores"])
+@pytest.mark.parametrize("many", [1, 120])
+@pytest.mark.parametrize("text", ["\ud83d", "[" * 100_000])
+def test_text_that_cannot_be_read_as_json(ws: Workspace, name: str, many: int, text: str) -> None:
+    good = {"id": "1", "time": "2025-12-01T00:00:00Z", "features": {"amount": 1.0}}
+    answer = accept(ws, "predictions", [*[good] * many, {**good, name: text}], native=True)
+    assert answer.accepted == many
+    assert [one.code for one in answer.refused] == ["encoding"]
+    msgspec.json.encode(answer)
 
 
 def test_a_record_of_50_mb(ws: Workspace) -> None:

@@ -62,8 +62,13 @@ class Answers:
                 continue
             if loose and not isinstance(value, (list, dict)):
                 shapeless[name] = value
-            elif (answer := read(value, where)) is not None:
-                found[name] = answer
+            else:
+                try:
+                    answer = read(value, where)
+                except (UnicodeEncodeError, RecursionError) as error:
+                    raise refusal("encoding", f"it cannot be read as it is ({error}).", where) from None
+                if answer is not None:
+                    found[name] = answer
         for name, answer in found.items():
             if name in self._checks:
                 self._checks[name](answer, self._paths[name].text)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whorl.capture.values import MAX_ID_BYTES, NO_VALUE, text_of
+from whorl.capture.values import EARLIEST_US, LATEST_US, MAX_ID_BYTES, NO_VALUE, text_of
 from whorl.errors import RecordError
 from whorl.spec import Spec
 from whorl.storage.tables import TIME
@@ -27,7 +27,6 @@ _CLOCK = r"[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
 _ZONED = f"^{_DATE}{_CLOCK}(Z|[-+]([01]\\d|2[0-3]):?[0-5]\\d)$"
 _ZONELESS = f"^{_DATE}({_CLOCK})?$"
 _CONTROL = r"[\x{00}-\x{1f}\x{7f}-\x{9f}]"
-_EARLIEST_US, _LATEST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
 class Lane(NamedTuple):
@@ -215,13 +214,14 @@ def _stamps(column: pa.Array) -> Lane:
 
 def _epochs(column: pa.Array) -> Lane:
     value = column.fill_null(0).to_numpy(zero_copy_only=False)
-    size = np.abs(value)
+    # The least of all has no absolute value in 64 bits.
+    size = np.abs(np.maximum(value, -(2**63) + 1))
     us = np.select(
         [size < 10**11, size < 10**14, size < 10**17],
         [value * 1_000_000, value * 1_000, value],
         value // 1_000,
     )
-    inside = pa.array((us >= _EARLIEST_US) & (us <= _LATEST_US))
+    inside = pa.array((us >= EARLIEST_US) & (us <= LATEST_US))
     values = _null_where(pc.or_(pc.is_null(column), pc.invert(inside)), pa.array(us).cast(TIME))
     return Lane(values, _or_null(inside, column), _no(column))
 

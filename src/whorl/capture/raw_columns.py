@@ -14,14 +14,19 @@ from whorl.capture import lanes
 from whorl.capture.columns import encoded
 from whorl.capture.paths import ABSENT, Path, Remainder, left
 from whorl.capture.readers import AHEAD
-from whorl.capture.values import MAX_RECORD_BYTES, ZONELESS, Notes
+from whorl.capture.values import EARLIEST_US, LATEST_US, MAX_RECORD_BYTES, ZONELESS, Notes
 from whorl.storage.tables import TEXT
+
+_DAY_US = 86_400_000_000
 
 
 def normal(table: pa.Table) -> pa.Table:
-    """The same values in fewer types: no dictionaries, no large or view types, times in microseconds, floats of 64 bits."""
-    columns = [_normal(column.combine_chunks()) for column in table.columns]
-    return pa.table(columns, names=table.column_names)
+    """The same values in fewer types, also inside structs: plain text, times in microseconds, floats of 64 bits.
+
+    Of several columns of one name the last stays, as of several keys in JSON.
+    """
+    named = zip(table.column_names, table.columns, strict=True)
+    return pa.table({name: _normal(column.combine_chunks()) for name, column in named})
 
 
 class ByPath(ABC):
@@ -104,7 +109,7 @@ class Columns(ByPath):
         for key in route[1:]:
             if column is None or not pa.types.is_struct(column.type) or column.type.get_field_index(key) < 0:
                 return None
-            column = _normal(pc.struct_field(column, key))
+            column = pc.struct_field(column, key)
         return column
 
 
@@ -200,6 +205,15 @@ def _normal(column: pa.Array) -> pa.Array:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _normal(column.dictionary_decode())
+    if pa.types.is_run_end_encoded(kind):
+        return _normal(pc.run_end_decode(column))
+    if isinstance(kind, pa.UuidType):
+        return pa.array([None if one is None else str(one) for one in column.to_pylist()], TEXT)
+    if isinstance(kind, pa.BaseExtensionType):
+        return _normal(column.storage)
+    if pa.types.is_struct(kind) and kind.num_fields:
+        fields = {field.name: _normal(part) for field, part in zip(kind, column.flatten(), strict=True)}
+        return pa.StructArray.from_arrays(list(fields.values()), names=list(fields), mask=column.is_null())
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return column.cast(TEXT)
     if pa.types.is_null(kind):
@@ -207,22 +221,26 @@ def _normal(column: pa.Array) -> pa.Array:
     if pa.types.is_float16(kind) or pa.types.is_float32(kind):
         return column.cast(pa.float64())
     if pa.types.is_timestamp(kind):
-        return _microseconds(column)
+        texts = _out_of_years(column)
+        return column.cast(pa.timestamp("us", kind.tz), safe=False) if texts is None else texts
+    if pa.types.is_date(kind):
+        texts = _out_of_years(column.cast(pa.timestamp("s" if pa.types.is_date32(kind) else "ms")))
+        return column if texts is None else texts
     return column
 
 
-def _microseconds(column: pa.Array) -> pa.Array:
-    """Times in microseconds; as text when some lie outside the years 1 to 9999, which no record can hold."""
-    factor = {"s": 1_000_000, "ms": 1_000}.get(column.type.unit, 1)
-    low, high = -62_135_596_800_000_000 // factor, 253_402_300_799_999_999 // factor
-    ticks = pc.min_max(column.cast(pa.int64())).as_py()
-    if (
-        column.type.unit != "ns"
-        and ticks["min"] is not None
-        and not (low <= ticks["min"] and ticks["max"] <= high)
-    ):
-        return column.cast(pa.timestamp(column.type.unit)).cast(TEXT)
-    return column.cast(pa.timestamp("us", column.type.tz), safe=False)
+def _out_of_years(times: pa.Array) -> pa.Array | None:
+    """The times as text when some lie outside of the years 1 to 9999, which no record can hold; else None."""
+    unit = times.type.unit
+    ends = pc.min_max(times.cast(pa.int64())).as_py()
+    if unit == "ns" or ends["min"] is None:
+        return None
+    tick = {"s": 1_000_000, "ms": 1_000}.get(unit, 1)
+    # Where the clocks of a zone stand may be a day off.
+    day = _DAY_US if times.type.tz else 0
+    if EARLIEST_US + day <= ends["min"] * tick and ends["max"] * tick <= LATEST_US - day:
+        return None
+    return times.cast(pa.timestamp(unit)).cast(TEXT)
 
 
 def _pieces(name: str, column: pa.Array, taken: dict[str, Any] | None) -> pa.Array:

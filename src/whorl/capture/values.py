@@ -28,7 +28,8 @@ WORDS_OF_TRUTH = {"true": True, "1": True, "false": False, "0": False}
 EXACT = 2.0**53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_TEXT = re.compile(r"^-?\d{9,19}(\.\d+)?$")
-_EARLIEST_US, _LATEST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+# The years 1 to 9999, which are all that a time can have.
+EARLIEST_US, LATEST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
 class Notes(Counter[str]):
@@ -61,7 +62,9 @@ def refusal_of(error: RecordError, index: int) -> Refusal:
     """A RecordError as a line of the answer."""
     place = f"{error.where}: " if error.where else ""
     code = str(error.facts.get("reason", error.code))
-    return Refusal(index=index, code=code, message=place + error.message, hint=error.hint)
+    # What is quoted may hold text that is not Unicode.
+    message = (place + error.message).encode("utf-8", "backslashreplace").decode()
+    return Refusal(index=index, code=code, message=message, hint=error.hint)
 
 
 def shown(value: Any) -> str:
@@ -238,7 +241,12 @@ def instant(value: Any, notes: Notes, where: str = "") -> datetime | None:
         if value.tzinfo is None:
             notes[ZONELESS] += 1
         # Subclasses such as pandas' Timestamp would not survive encoding.
-        return datetime.combine(value.date(), value.time(), value.tzinfo or UTC).astimezone(UTC)
+        whole = datetime.combine(value.date(), value.time(), value.tzinfo or UTC)
+        try:
+            return whole.astimezone(UTC)
+        except OverflowError:
+            message = f"in UTC, {whole.isoformat()} lies outside of the years 1 to 9999."
+            raise refusal("time", message, where, NO_TIME_HINT) from None
     if isinstance(value, date):
         notes[ZONELESS] += 1
         return as_utc(datetime(value.year, value.month, value.day))  # noqa: DTZ001
@@ -246,6 +254,7 @@ def instant(value: Any, notes: Notes, where: str = "") -> datetime | None:
 
 
 TIME_HINT = "Use ISO 8601 (2023-10-27T10:30:00Z) or epoch seconds or milliseconds."
+NO_TIME_HINT = "Does it stand for no time, as .NET's DateTime.MinValue does? Leave it out then."
 
 
 def _from_epoch(value: float, where: str) -> datetime | None:
@@ -260,7 +269,7 @@ def _from_epoch(value: float, where: str) -> datetime | None:
         us = value
     else:
         us = value // 1_000
-    if not _EARLIEST_US <= us <= _LATEST_US:
+    if not EARLIEST_US <= us <= LATEST_US:
         raise refusal("time", f"expected a time, found {shown(value)}.", where, TIME_HINT)
     return _EPOCH + timedelta(microseconds=round(us))
 

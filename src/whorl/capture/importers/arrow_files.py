@@ -12,6 +12,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from whorl.capture.importers.chunks import Chunk
+from whorl.capture.raw_columns import normal
 from whorl.errors import SourceError
 
 CHUNK_ROWS = 131_072
@@ -52,16 +53,8 @@ def parquet_records(path: Path, rows: int) -> Iterator[Chunk]:
     """The rows of a Parquet file as JSON would have them: maps as objects, times as ISO text, decimals as numbers."""
     for chunk in parquet_chunks(path, rows):
         assert chunk.table is not None
-        table = pa.table({name: _to_microseconds(chunk.table[name]) for name in chunk.table.column_names})
-        records = [_plain(row) for row in table.to_pylist(maps_as_pydicts="lossy")]
+        records = [_plain(row) for row in normal(chunk.table).to_pylist(maps_as_pydicts="lossy")]
         yield Chunk(share=chunk.share, records=records, numbers=chunk.numbers)
-
-
-def _to_microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Nanoseconds are more than Python's times hold."""
-    if not pa.types.is_timestamp(column.type) or column.type.unit != "ns":
-        return column
-    return column.cast(pa.timestamp("us", column.type.tz), safe=False)
 
 
 def _plain(value: Any) -> Any:
