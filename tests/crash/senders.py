@@ -94,22 +94,24 @@ class Load:
 
 def _body(ids: Sequence[str], chance: random.Random) -> dict[str, Any]:
     """The records as one, a batch, or lines."""
-    day = chance.randrange(1, 28)
-    records = [
-        {
-            "id": id,
-            "time": f"2026-01-{day:02d}T10:00:00Z",
-            "score": 0.5,
-            "amount": chance.random(),
-            "shop": chance.choice(("books", "games")),
-            "is_fraud": chance.random() < 0.1,
-            "known_at": f"2026-02-{day:02d}T10:00:00Z",
-        }
-        for id in ids
-    ]
+    records = [record_of(id, chance) for id in ids]
     if len(records) == 1:
         return {"json": records[0]}
     if chance.random() < 0.5:
         return {"json": {"records": records}}
     lines = "\n".join(json.dumps(record) for record in records)
     return {"content": lines, "headers": {"Content-Type": "application/x-ndjson"}}
+
+
+def record_of(id: str, chance: random.Random) -> dict[str, Any]:
+    """A prediction with its truth."""
+    day = chance.randrange(1, 28)
+    return {
+        "id": id,
+        "time": f"2026-01-{day:02d}T10:00:00Z",
+        "score": 0.5,
+        "amount": chance.random(),
+        "shop": chance.choice(("books", "games")),
+        "is_fraud": chance.random() < 0.1,
+        "known_at": f"2026-02-{day:02d}T10:00:00Z",
+    }
