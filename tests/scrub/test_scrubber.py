@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -103,10 +104,61 @@ def test_everywhere_spares_names_and_numbers_that_are_some() -> None:
         "call": {"id": {"mail": MAIL}},
         "note": 4111111111111111,
         "n": Decimal(4111111111111111),
+        "x": 4111111111111111.0,
+        "y": np.float64(4111111111111111),
+        "z": [4111111111111111.5, 1e300, float("nan"), float("-inf"), True],
     }
-    assert scrubber('redact = ["*"]').record(dirty) == {
-        "amount": "<EMAIL>", "call": {"id": {"mail": "<EMAIL>"}}, "note": "<CARD>", "n": "<CARD>"
-    }  # fmt: skip
+    kept = scrubber('redact = ["*"]').record(dirty)
+    assert str(kept) == str({
+        "amount": "<EMAIL>", "call": {"id": {"mail": "<EMAIL>"}}, "note": "<CARD>", "n": "<CARD>", "x": "<CARD>", "y": "<CARD>",
+        "z": dirty["z"],
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.int64(), pa.uint64(), pa.decimal128(20, 1)])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_column_of_numbers_may_hold_a_card(kind: pa.DataType, nested: bool) -> None:
+    column = pa.array([4111111111111111, None, 5], pa.int64()).cast(kind)
+    table = pa.table({"x": pa.StructArray.from_arrays([column], ["y"]) if nested else column})
+    kept, _ = scrubber('redact = ["*"]').table(table)
+    found = [row["x"]["y"] if nested else row["x"] for row in kept.to_pylist()]
+    assert (found[0], found[1], float(found[2])) == ("<CARD>", None, 5.0)
+
+
+def test_a_column_of_numbers_without_a_card_stays_as_it_is() -> None:
+    table = pa.table({"x": [1e300, float("nan"), 0.5, None], "y": [float("nan"), float("inf"), None, -1.0]})
+    assert str(scrubber('redact = ["*"]').table(table)[0].to_pylist()) == str(table.to_pylist())
+
+
+@pytest.mark.parametrize("where", ["a", "extra", "features", "keys", "protected", "chat", "messages"])
+@pytest.mark.parametrize("rest", ["NaN", "-Infinity", '"a\tb"', '"\\ud83d"', "1" * 40, '"é"'])
+def test_json_in_a_cell_is_read_as_loosely_as_it_is_written(where: str, rest: str) -> None:
+    door = scrubber('drop = ["a.card", "card", "chat.card"]')
+    kept = door.record({where: f'{{"card": "4111", "x": {rest}}}'})
+    assert kept is not None
+    assert json.loads(kept[where]) == pytest.approx({"x": json.loads(rest, strict=False)}, nan_ok=True)
+    kept[where].encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        ({"extra": '{"card": 4111'}, {"extra": None}),
+        ({"features": '[{"card": 4111'}, {"features": None}),
+        ({"extra": {"a": '{"card": 4111'}}, {"extra": {"a": None}}),
+        ({"messages": '[{"card": 4111'}, {"messages": None}),
+        ({"extra": "no onions", "features": "x"}, {"extra": "no onions", "features": "x"}),
+    ],
+)
+def test_what_looks_like_json_and_cannot_be_read_may_hide_something(
+    raw: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    assert scrubber('drop = ["a.card", "card", "chat.card"]').record(raw) == kept
+
+
+def test_what_cannot_be_hashed_is_refused_without_a_word_of_it() -> None:
+    with pytest.raises(RecordError, match="not Unicode"):
+        scrubber('hash = ["a"]').record({"a": ["\ud83d"]})
 
 
 def test_texts_are_cut_after_they_are_redacted() -> None:

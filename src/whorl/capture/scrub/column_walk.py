@@ -75,9 +75,9 @@ def _harmless(column: pa.Array, walk: Walked) -> bool:
         return False
     if not (walk.redact or walk.place.redact):
         return True
-    if pa.types.is_integer(kind):
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         most = pc.max(column).as_py()
-        return most is None or most < _CARD_AT_LEAST
+        return most is None or not most >= _CARD_AT_LEAST
     return not pa.types.is_decimal(kind)
 
 

@@ -70,12 +70,14 @@ def places(spec: Spec) -> Place:
         _keep(root, spec)
     # `session.id` and `output.value` are attributes of OpenTelemetry, and `session` and `output` are fields of ours.
     asked = {*capture.drop, *capture.hash} & ATTRIBUTES
-    for name in (
-        *_OWN_NAMES,
-        *(path.partition(".")[0] for path in asked if path.partition(".")[0] in ANSWERS),
-    ):
-        if name in root.below:
-            root.below[name].names = True
+    names = {*_OWN_NAMES, *(top for path in asked if (top := path.partition(".")[0]) in ANSWERS)}
+    for place in (root, *(root.below[holder] for holder in _HOLDERS if holder in root.below)):
+        for name in names & place.below.keys():
+            place.below[name].names = True
+    # A column that only has the name of a field of ours may hold somebody's plain text.
+    own = {route[0] for path in (*capture.drop, *capture.hash) for route in Path(path).routes}
+    for name in root.below.keys() - own:
+        root.below[name].names = True
     return root
 
 
@@ -85,7 +87,7 @@ def _all(root: Place, path: str, spec: Spec, *, declared: bool = False) -> list[
         return [root]
     own = [root.at(route, declared=declared) for route in Path(path).routes]
     others = [f"{holder}.{path}" for holder in _HOLDERS] + _native(path, spec)
-    return own + [root.at(route) for other in others for route in Path(other).routes]
+    return own + [root.at(route, declared=declared) for other in others for route in Path(other).routes]
 
 
 def _native(path: str, spec: Spec) -> list[str]:

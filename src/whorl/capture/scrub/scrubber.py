@@ -3,12 +3,12 @@
 It runs on raw records and on tables of them, by the same rules. Nothing here logs, quotes or keeps a value.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, cast
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -19,7 +19,7 @@ from whorl.capture.scrub.column_walk import Walked, rows_with, walked
 from whorl.capture.scrub.keyed_hash import Hashed, KeyedHash, hash_key
 from whorl.capture.scrub.places import Keep, Place, places
 from whorl.capture.scrub.redactor import redactor
-from whorl.capture.values import refusal, text_of
+from whorl.capture.values import plain, refusal, text_of
 from whorl.errors import RecordError
 from whorl.spec import Spec
 from whorl.spec.knobs import Consenting
@@ -28,6 +28,8 @@ WITHOUT_CONSENT = "{n} record(s) were not kept: there was no consent."
 _NOTHING = Place()
 _MOST_NAMES = 4096
 _SHORTEST_CARD = 12
+# What JSON can escape, and no text can hold.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TIME = re.compile(
     r"\d{4}-?\d\d-?\d\d([T ][\d:.,]{2,16})?( ?(Z|UTC|[+-]\d\d:?(\d\d)?))?|1\d{8,18}(\.\d{1,9})?"
 )
@@ -79,6 +81,8 @@ class Scrubber:
             return self._object(raw, root, root.redact, root.cut)
         except RecursionError:
             raise refusal("encoding", "it is nested too deeply.") from None
+        except UnicodeEncodeError:
+            raise refusal("encoding", "it holds text that is not Unicode.") from None
 
     def named(self, raw: dict[str, Any]) -> dict[str, Any]:
         """Values that are about to become another record, under other names: what is asked for by these names is done.
@@ -186,16 +190,14 @@ class Scrubber:
             value = value.decode("utf-8", "replace") if redact or cut is not None or place.below else value
         if isinstance(value, str):
             return self._text(value, place, redact, cut)
-        if redact and isinstance(value, (int, Decimal)) and is_card_number(value):
-            return "<CARD>"
-        return value
+        return "<CARD>" if redact and is_card_number(plain(value)) else value
 
     def _text(self, text: str, place: Place, redact: bool, cut: int | None) -> str | None:
         if place.below:
             inside = _json(text)
             if inside is not ABSENT:
                 # A list or an object in a cell of text.
-                return msgspec.json.encode(self._value(inside, place, redact, cut), enc_hook=str).decode()
+                return _json_text(self._value(inside, place, redact, cut))
             if place.declared and not (place.names and not _looks_like_json(text)):
                 return None
         text = self._redact(text) if redact else text
@@ -219,13 +221,13 @@ def scrubber_of(spec: Spec) -> Scrubber | None:
     return Scrubber(spec, hash_key(capture) if capture.hash else None)
 
 
-def is_card_number(value: int | Decimal) -> bool:
-    """Whether a number that is no text is a payment card's.
+def is_card_number(value: Any) -> bool:
+    """Whether a value that is no text is a payment card's number.
 
-    >>> is_card_number(4111111111111111), is_card_number(4111111111111112)
-    (True, False)
+    >>> is_card_number(4111111111111111), is_card_number(4111111111111111.0), is_card_number(4111111111111112)
+    (True, True, False)
     """
-    if isinstance(value, bool) or not 1e11 <= value < 1e19 or value != int(value):
+    if not isinstance(value, (int, float, Decimal)) or not 1e11 <= value < 1e19 or value != int(value):
         return False
     return is_card(str(int(value)))
 
@@ -257,13 +259,18 @@ def _looks_like_json(text: str) -> bool:
 
 
 def _json(text: str) -> Any:
-    """What a text holds as JSON list or object; ABSENT when it is neither."""
+    """What a text holds as JSON list or object, NaN and infinities among it; ABSENT when it is neither."""
     if not _looks_like_json(text):
         return ABSENT
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError):
         return ABSENT
+
+
+def _json_text(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 _KEPT: dict[Keep, Callable[[Any], bool]] = {"any": lambda _: True, "number": _is_number, "time": _is_time}
