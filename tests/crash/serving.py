@@ -84,7 +84,7 @@ class Server:
         return self.log.read_text() if self.log.exists() else ""
 
     def kill(self) -> None:
-        """The way a machine that loses power does it."""
+        """At once, as `kill -9` does; what it has written stays with the system, as it would not when the power fails."""
         self.process.kill()
         self.process.join()
 

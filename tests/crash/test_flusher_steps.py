@@ -24,6 +24,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "claim": (Inbox, "claim"),
     "append": (Lake, "append"),
     "Delta commit": (lake, "write_deltalake"),
+    "sync": (Lake, "sync"),
     "finish": (Inbox, "finish"),
     "merge": (lake, "_merge"),
 }

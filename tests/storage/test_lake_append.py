@@ -263,3 +263,7 @@ def test_rows_lie_by_day_in_few_files(tmp_path: Path) -> None:
     lake.append("predictions", pa.concat_tables([_rows(["a", "b"], 1), _rows(["c"], 2)]), "inbox", 1)
     assert len(lake.files("predictions")) == 2
     assert DeltaTable(tmp_path / "fraud/predictions").metadata().partition_columns == ["day"]
+
+
+def test_an_object_store_syncs_by_itself() -> None:
+    Lake("s3://bucket", "fraud", _spec(), "u").sync("predictions")

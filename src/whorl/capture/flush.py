@@ -4,8 +4,9 @@ A row counts as received when it goes to the lake, not when it was accepted: `re
 and a row must never appear behind the back of a T that was asked already. `settled` gives such a T: rows are stamped and
 appended by those who share `arriving`, here and in `importers/files.py`, and T is taken by one who has it alone.
 
-claim (numbered, committed) | append (the lake refuses a number it has) | finish (deleted). A batch that was claimed and
-not finished comes again unchanged; a new one has a number that the lake has not, even where the ledger is a backup's. Several may flush at a time: each takes a slot, which counts its batches for itself.
+claim (numbered, committed) | append (the lake refuses a number it has) | sync (to the disk) | finish (deleted). A batch
+that was claimed and not finished comes again unchanged; a new one has a number that the lake has not, even where the
+ledger is a backup's. Several may flush at a time: each takes a slot, which counts its batches for itself.
 Rows are laid down as the newest registered spec says: a process of a former one would drop what that added.
 
 What was accepted and cannot be read again (a disk that rots, a defect of ours) would hold up all behind it: it is set aside
@@ -162,7 +163,7 @@ class _Mover:
             return self._around(batch, str(error))
         now = ws.clock.now()
         try:
-            ws.inbox.finish(batch)
+            self._finish(batch)
         finally:
             if received is not None and self._tell is not None:
                 # Also where it could not be finished: it comes again, and is not moved then.
@@ -170,6 +171,11 @@ class _Mover:
                 rows, seconds = int(received.rows.num_rows), perf_counter() - began
                 self._tell(Moved(ws.name, self._kind, rows, received.doubles, seconds, waited))
         return 0 if received is None else received.rows.num_rows + received.doubles
+
+    def _finish(self, batch: Batch) -> None:
+        """The inbox's deletion is on the disk when it returns: what it deletes must be there before."""
+        self._lake.sync(self._kind)
+        self._ws.inbox.finish(batch)
 
     def _laid_down(self, batch: Batch) -> Received | None:
         """What was appended; None when the lake had the batch."""
@@ -206,7 +212,7 @@ class _Mover:
         ws = self._ws
         if self._lake.appended(self._kind, batch.app) >= batch.number:
             # It could be read when it was appended, and whoever did that died before deleting it.
-            ws.inbox.finish(batch)
+            self._finish(batch)
             return 0
         # Read from the ledger anew, and each by itself.
         again = ws.inbox.unfinished(ws.name, self._kind, self._slot)

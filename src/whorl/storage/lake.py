@@ -20,6 +20,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchEr
 from whorl.errors import StorageError
 from whorl.spec import Spec
 from whorl.storage.fit import fit_rows, fit_stored
+from whorl.storage.on_disk import sync_commits, sync_table
 from whorl.storage.sql_types import empty_relation, quoted, sql_type, text_literal
 from whorl.storage.tables import TABLES, TableName, lake_schemas
 
@@ -64,6 +65,8 @@ class Lake:
         self._ledger_uuid = ledger_uuid
         self._storage_options = storage_options
         self._wide_enough: set[TableName] = set()
+        # Versions up to which this handle has seen to it that they are on the disk.
+        self._synced: dict[TableName, int] = {}
         # That this handle has added since it last maintained the tables.
         self.new_files = 0
         # Tables whose last append brought few rows each to many days.
@@ -113,6 +116,23 @@ class Lake:
             delta = self._open(table)
             written = None if delta is None else delta.transaction_version(self._transaction(app))
             return -1 if written is None else int(written)
+
+    def sync(self, table: TableName) -> None:
+        """Return when everything appended so far outlives a power cut. An object store sees to that by itself.
+
+        Raises:
+            StorageError: The disk failed.
+        """
+        if not self._local:
+            return
+        with self._translated(table):
+            path, since = Path(self._at(table)), self._synced.get(table)
+            upto = None if since is None else sync_commits(path, since)
+            if upto is None and (delta := self._open(table)) is not None:
+                upto = int(delta.version())
+                sync_table(path, [Path(file) for file in self._files(delta)], upto)
+            if upto is not None:
+                self._synced[table] = upto
 
     def must_widen(self, table: TableName) -> bool:
         """Whether the spec gives a stored column a wider type; columns never become narrower again."""
@@ -197,6 +217,7 @@ class Lake:
                 hours = int(keep.total_seconds() // 3600)
                 delta.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False)
                 delta.create_checkpoint()
+                self.sync(table)
                 delta.cleanup_metadata()
         return merged
 
