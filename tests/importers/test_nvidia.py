@@ -38,7 +38,7 @@ def test_lines_that_share_an_id_of_the_loader_go_by_their_content() -> None:
     for question in ("a", "b", "a"):
         line = log_line(1, workload_id=question)
         line["response"]["id"] = f"chatcmpl-{line['timestamp']}"
-        native = nvidia.records(line)
+        native = nvidia.records(dict, line)
         assert native is not None
         found.append(native.records[0][1]["id"])
     assert found[0] == found[2] != found[1]

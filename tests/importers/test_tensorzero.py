@@ -195,7 +195,7 @@ def test_an_answer_that_calls_a_tool_is_kept_whole() -> None:
         "name": None,
         "arguments": None,
     }
-    native = tensorzero.records({**CHAT_ROW, "output": text([call])})
+    native = tensorzero.records(dict, {**CHAT_ROW, "output": text([call])})
     assert native is not None
     assert native.records[0][1]["output"] == {
         "role": "assistant",

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from whorl.capture.importers.chat import answer_of, decoded, given, messages_of
-from whorl.capture.importers.native import Native, Raw
+from whorl.capture.importers.native import Native, Own, Raw
 from whorl.capture.mapping import Kind
 
 _STEPS = ("SPAN", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "EMBEDDING", "GUARDRAIL")
@@ -19,11 +19,11 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 Found = list[tuple[Kind, Raw]]
 
 
-def records(row: Raw) -> Native | None:
+def records(own: Own, row: Raw) -> Native | None:
     """A trace, an observation or a score; or a trace with its observations and scores inside it."""
     if isinstance(row.get("trace"), dict):
         row = {**row["trace"], **{name: value for name, value in row.items() if name != "trace"}}
-    row = _about(_snake(row))
+    row = _about(own(_snake(own(row))))
     if not isinstance(row.get("id"), str):
         return None
     if row.get("name") and row.get("source") in _KINDS and ("value" in row or "string_value" in row):
@@ -33,7 +33,7 @@ def records(row: Raw) -> Native | None:
     if row.get("type") in _STEPS and row.get("start_time"):
         return Native([*_root(row), ("spans", _step(row))])
     if "timestamp" in row and ("input" in row or "session_id" in row or "user_id" in row):
-        return Native([("predictions", _trace(row, _group_of_trace(row))), *_inside(row)])
+        return Native([("predictions", _trace(row, _group_of_trace(row))), *_inside(own, row)])
     return None
 
 
@@ -137,7 +137,7 @@ def _score(row: Raw) -> tuple[Kind, Raw]:
     return "feedback", shared | said
 
 
-def _inside(row: Raw) -> Found:
+def _inside(own: Own, row: Raw) -> Found:
     """What a trace holds when it was downloaded whole; its observations get its user and session."""
     context = {name: row[name] for name in ("user_id", "session_id", "environment") if row.get(name)}
     found: Found = []
@@ -147,7 +147,7 @@ def _inside(row: Raw) -> Found:
     ):
         inner = row.get(name)
         for one in inner if isinstance(inner, list) else []:
-            native = records({**beside, **one}) if isinstance(one, dict) else None
+            native = records(own, {**beside, **one}) if isinstance(one, dict) else None
             found += native.records if native is not None else []
     return found
 

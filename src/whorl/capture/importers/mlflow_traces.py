@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from whorl.capture.importers.chat import answer_of, decoded, given, messages_of
-from whorl.capture.importers.native import Native, Raw
+from whorl.capture.importers.native import Native, Own, Raw
 from whorl.capture.mapping import Kind
 
 # A source that is not said is code, as MLflow has it.
@@ -18,14 +18,16 @@ IN_PROGRESS = "{n} trace(s) are still in progress; they come with a later run."
 ISSUES = "{n} trace(s) have references to issues, which are not taken."
 
 
-def records(row: Raw) -> Native | None:
+def records(own: Own, row: Raw) -> Native | None:
     """A prediction, and what people, code and judges said of it."""
+    row = own(row)
     info, data = row.get("info"), row.get("data")
     if not isinstance(info, dict) or not isinstance(info.get("trace_id"), str):
         return None
+    info = {**info, **{name: own(info.get(name) or {}) for name in ("trace_metadata", "tags")}}
     if info.get("state") == "IN_PROGRESS":
         return Native([], IN_PROGRESS)
-    spans = [_span(span) for span in (data or {}).get("spans") or []]
+    spans = [_span(own, span) for span in (data or {}).get("spans") or []]
     found: list[tuple[Kind, Raw]] = [("predictions", _prediction(info, spans))]
     found += [("spans", _step(info, span)) for span in spans]
     assessments = [one for one in info.get("assessments") or [] if one.get("valid") is not False]
@@ -34,7 +36,7 @@ def records(row: Raw) -> Native | None:
 
 
 def _prediction(info: Raw, spans: list[Raw]) -> Raw:
-    meta, tags = info.get("trace_metadata") or {}, info.get("tags") or {}
+    meta, tags = info["trace_metadata"], info["tags"]
     root = next((span for span in spans if not span.get("parent_span_id")), {}).get("attributes", {})
     inputs = root.get("mlflow.spanInputs", info.get("request_preview"))
     outputs = root.get("mlflow.spanOutputs", info.get("response_preview"))
@@ -122,9 +124,9 @@ def _step(info: Raw, span: Raw) -> Raw:
     )
 
 
-def _span(span: Raw) -> Raw:
+def _span(own: Own, span: Raw) -> Raw:
     """A span with its attributes decoded and its ids as hexadecimal text."""
-    attributes = {name: _attribute(value) for name, value in (span.get("attributes") or {}).items()}
+    attributes = own({name: _attribute(value) for name, value in (span.get("attributes") or {}).items()})
     ids = {name: _hex(span.get(name)) for name in ("span_id", "parent_span_id")}
     return {**span, **ids, "attributes": attributes}
 

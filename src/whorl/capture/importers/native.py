@@ -1,6 +1,6 @@
 """What a mapper of another tool's rows gives: our records, with the field names of `records.py`, each with its kind.
 
-A mapper is a pure function of one decoded row. A row that it does not know gives None, and is listed among the rejects; one that
+A mapper is a pure function of one decoded row, which it scrubs under the tool's own names before it gives them ours. A row that it does not know gives None, and is listed among the rejects; one that
 it knows and that holds nothing for us gives no records and says why.
 """
 
@@ -27,7 +27,9 @@ class Native(NamedTuple):
     passed_over: str = ""
 
 
-MapRow = Callable[[Raw], Native | None]
+# What [capture] asks for by the names that a tool gives, done to an object of its own.
+Own = Callable[[Raw], Raw]
+MapRow = Callable[[Own, Raw], Native | None]
 
 
 def content_id(prefix: str, row: Any) -> str:

@@ -7,13 +7,14 @@ the README of NVIDIA-AI-Blueprints/data-flywheel, "Log schema".
 from typing import Any
 
 from whorl.capture.importers.chat import answer_of, given, messages_of
-from whorl.capture.importers.native import Native, Raw, content_id
+from whorl.capture.importers.native import Native, Own, Raw, content_id
 
 
-def records(row: Raw) -> Native | None:
+def records(own: Own, row: Raw) -> Native | None:
     """A prediction. Its id is the response's, so that feedback can name it."""
     if isinstance(row.get("_source"), dict):
-        return records(row["_source"])
+        return records(own, row["_source"])
+    row = own(row)
     request, response = row.get("request"), row.get("response")
     if not isinstance(request, dict) or not isinstance(response, dict) or "timestamp" not in row:
         return None

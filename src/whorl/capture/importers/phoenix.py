@@ -14,7 +14,7 @@ from whorl.capture.conventions.evaluations import evaluation_record
 from whorl.capture.conventions.telemetry import Declared, Telemetry, at_span
 from whorl.capture.conventions.traces import add_step, went_wrong
 from whorl.capture.importers.chat import given
-from whorl.capture.importers.native import Native, Raw, content_id
+from whorl.capture.importers.native import Native, Own, Raw, content_id
 from whorl.capture.mapping import Kind
 from whorl.capture.values import Notes, instant, refusal
 
@@ -24,16 +24,17 @@ _PREFIX = "attributes."
 _SAID = ("name", "kind", "source", "comment")
 
 
-def records(declared: Declared, row: Raw) -> Native | None:
+def records(declared: Declared, own: Own, row: Raw) -> Native | None:
     """A span, an annotation, or a trace with its spans and what was said of them."""
     if isinstance(row.get("traceId"), str) and isinstance(row.get("spans"), list):
         inside = [*row["spans"], *_said_in(row)]
-        natives = [native for one in inside if (native := records(declared, one)) is not None]
+        natives = [native for one in inside if (native := records(declared, own, one)) is not None]
         return Native([record for native in natives for record in native.records])
     if "annotator_kind" in row:
-        return Native([("feedback", _annotation(row))])
+        return Native([("feedback", _annotation(own(row)))])
     if isinstance(row.get("context"), dict) or "context.span_id" in row:
-        return Native([*_span(declared, row), *(("feedback", _annotation(one)) for one in _said_in(row))])
+        said = [_annotation(own(one)) for one in _said_in(row)]
+        return Native([*_span(declared, row), *(("feedback", one) for one in said)])
     return None
 
 

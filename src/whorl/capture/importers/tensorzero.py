@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from whorl.capture.importers.chat import Message, decoded, given, text
-from whorl.capture.importers.native import Native, Raw, uuid7_time
+from whorl.capture.importers.native import Native, Own, Raw, uuid7_time
 
 _USER = ("user_id", "user", "customer_id")
 
 
-def records(row: Raw) -> Native | None:
+def records(own: Own, row: Raw) -> Native | None:
     """What one row holds."""
+    row = own(row)
     if not isinstance(row.get("id"), str):
         return None
     if "inference_id" in row and "model_name" in row:

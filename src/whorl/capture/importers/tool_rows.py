@@ -11,11 +11,11 @@ from whorl.capture.conventions.telemetry import Declared
 from whorl.capture.fields import Fields
 from whorl.capture.importers import langfuse, mlflow_traces, nvidia, phoenix, tensorzero
 from whorl.capture.importers.chunks import Chunk
-from whorl.capture.importers.native import MapRow, Raw
+from whorl.capture.importers.native import MapRow, Own, Raw
 from whorl.capture.mapping import Kind
 from whorl.capture.paths import ABSENT, Path
 from whorl.capture.scrub.scrubber import scrubber_of
-from whorl.capture.values import Notes, refusal_of
+from whorl.capture.values import Notes, refusal, refusal_of
 from whorl.errors import RecordError
 from whorl.records import Refusal
 from whorl.spec import Spec
@@ -42,8 +42,11 @@ class ToolRows:
     def __init__(self, spec: Spec, format: Format, truth: str | None, notes: Notes) -> None:
         self._format, self._truth, self._notes = format, truth, notes
         self._door = scrubber_of(spec)
-        mappers = _MAPPERS | {"phoenix": partial(phoenix.records, Declared(spec, self._door))}
-        self._map: MapRow = mappers[format]
+        mappers: dict[Format, MapRow] = _MAPPERS | {
+            "phoenix": partial(phoenix.records, Declared(spec, self._door))
+        }
+        own: Own = dict if self._door is None else self._door.of_tool
+        self._map = partial(mappers[format], own)
         fields = Fields(spec)
         self._declared: dict[str, dict[str, tuple[Path, ...]]] = {
             "features": fields.features,
@@ -60,7 +63,7 @@ class ToolRows:
             except RecordError as error:
                 refused.append(refusal_of(error, number))
                 continue
-            except (KeyError, TypeError, ValueError, AttributeError):
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 refused.append(self._misshapen(number))
                 continue
             if native is None:
@@ -114,7 +117,7 @@ class ToolRows:
         if isinstance(row, dict):
             keys = ", ".join(list(row if self._door is None else self._door.scrubbed(row))[:8])
         message = f"this is no row of {self._format} that is known here; it has: {keys}."
-        return Refusal(index=number, code="unknown", message=message, hint=_HINT)
+        return refusal_of(refusal("unknown", message, hint=_HINT), number)
 
     def _misshapen(self, number: int) -> Refusal:
         message = f"it has the fields of a row of {self._format}, but not their shape."

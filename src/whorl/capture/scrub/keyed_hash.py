@@ -5,6 +5,7 @@ The key comes from the environment or from a file that only its owner can read. 
 
 import hmac
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from whorl.spec.knobs import CaptureSpec
 
 LEAST_BYTES = 16
 PREFIX = "hmac:"
+_HASH = re.compile(PREFIX + "[0-9a-f]{32}")
 
 
-class Hashed(str):
-    """A hash that is on its way into another field, where it is not to be hashed, cut or redacted again."""
+def is_hash(value: Any) -> bool:
+    """Whether a value is a hash already: on its way into another field it is not hashed, cut or redacted again."""
+    return isinstance(value, str) and value.startswith(PREFIX) and _HASH.fullmatch(value) is not None
 
 
 class KeyedHash:

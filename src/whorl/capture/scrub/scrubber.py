@@ -16,16 +16,20 @@ import pyarrow as pa
 from whorl.capture.paths import ABSENT, Path
 from whorl.capture.scrub.checksums import is_card
 from whorl.capture.scrub.column_walk import Walked, rows_with, walked
-from whorl.capture.scrub.keyed_hash import Hashed, KeyedHash, hash_key
+from whorl.capture.scrub.keyed_hash import KeyedHash, hash_key, is_hash
 from whorl.capture.scrub.places import Keep, Place, places
 from whorl.capture.scrub.redactor import redactor
 from whorl.capture.values import plain, refusal, text_of
 from whorl.errors import RecordError
+from whorl.records import Feedback, Label, Prediction, Span
 from whorl.spec import Spec
 from whorl.spec.knobs import Consenting
 
 WITHOUT_CONSENT = "{n} record(s) were not kept: there was no consent."
 _NOTHING = Place()
+_FIELDS = frozenset(
+    name for record in (Prediction, Feedback, Label, Span) for name in record.__struct_fields__
+)
 _MOST_NAMES = 4096
 _SHORTEST_CARD = 12
 # What JSON can escape, and no text can hold.
@@ -53,6 +57,12 @@ class Scrubber:
     def __init__(self, spec: Spec, key: bytes | None) -> None:
         capture = spec.capture
         self._root = places(spec)
+        self._of_tools = Place(
+            {
+                name: Place(place.below) if name in _FIELDS else place
+                for name, place in self._root.below.items()
+            }
+        )
         self._everywhere = self._root.redact or self._root.cut is not None
         self._redact = redactor(capture) if capture.redact else str
         self._harmless: set[str] = set()
@@ -77,23 +87,28 @@ class Scrubber:
         root, everywhere = self._root, self._everywhere
         if not everywhere and root.below.keys().isdisjoint(raw):
             return cast(dict[str, Any], raw)
-        try:
-            return self._object(raw, root, root.redact, root.cut)
-        except RecursionError:
-            raise refusal("encoding", "it is nested too deeply.") from None
-        except UnicodeEncodeError:
-            raise refusal("encoding", "it holds text that is not Unicode.") from None
+        return self._whole(raw, root, root.redact, root.cut)
 
     def named(self, raw: dict[str, Any]) -> dict[str, Any]:
         """Values that are about to become another record, under other names: what is asked for by these names is done.
 
         What is asked for everywhere is left to that record.
         """
-        below = self._root.below
-        if below.keys().isdisjoint(raw):
+        if self._root.below.keys().isdisjoint(raw):
             return raw
-        kept = self._object(raw, self._root, False, None)
-        return {name: _marked(value, below.get(name, _NOTHING)) for name, value in kept.items()}
+        return self._whole(raw, self._root, False, None)
+
+    def of_tool(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A row of another tool that is about to become records: what is asked for by its own names is done.
+
+        What goes is None, since a row is known by the names that it has. JSON in its cells is entered, so that it can be
+        read when it was cut. What is asked for by a name that records have too is left to them.
+        """
+        asked = self._of_tools.below.keys() & row.keys()
+        if not asked:
+            return row
+        cells = {name: row[name] if name in _FIELDS else _entered(row[name]) for name in asked}
+        return {**row, **dict.fromkeys(asked), **self._whole(cells, self._of_tools, False, None)}
 
     def as_field(self, name: str, field: str, value: Any) -> Any:
         """A value that keeps a name of its own, and means the field of a record: what is asked for that field is done.
@@ -106,7 +121,7 @@ class Scrubber:
             return value
         if place.drop or (place.below and not place.names):
             return ABSENT
-        return _marked(self._value(value, place, False, None), place)
+        return self._value(value, place, False, None)
 
     def may_keep(self, raw: Mapping[str, Any], kind: Consenting = "predictions") -> bool:
         """Whether a record has the consent that its kind needs."""
@@ -146,6 +161,14 @@ class Scrubber:
             return False
         return text is not None and text.strip().lower() in self._yes
 
+    def _whole(self, record: Mapping[str, Any], root: Place, redact: bool, cut: int | None) -> dict[str, Any]:
+        try:
+            return self._object(record, root, redact, cut)
+        except RecursionError:
+            raise refusal("encoding", "it is nested too deeply.") from None
+        except UnicodeEncodeError:
+            raise refusal("encoding", "it holds text that is not Unicode.") from None
+
     def _object(
         self, record: Mapping[str, Any], place: Place, redact: bool, cut: int | None
     ) -> dict[str, Any]:
@@ -174,8 +197,8 @@ class Scrubber:
         """A value at a place; `redact` and `cut` are what is asked for further out."""
         if value is None:
             return None
-        if type(value) is Hashed:
-            return str(value)
+        if is_hash(value):
+            return value
         if place.hash:
             return self._hash(value)
         redact = redact or place.redact
@@ -250,8 +273,10 @@ def _is_time(value: Any) -> bool:
     return not isinstance(value, str) or _TIME.fullmatch(value.strip()) is not None
 
 
-def _marked(value: Any, place: Place) -> Any:
-    return Hashed(value) if place.hash and value is not None else value
+def _entered(value: Any) -> Any:
+    """What a cell holds: as JSON where it is text of a list or an object."""
+    inside = _json(value) if isinstance(value, str) else ABSENT
+    return value if inside is ABSENT else inside
 
 
 def _looks_like_json(text: str) -> bool:
