@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from server_process import SPEC
 
 from whorl.api.app import make_app
@@ -104,6 +105,16 @@ def test_protobuf_is_answered_in_protobuf(service: Service, client: TestClient, 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-protobuf")
     assert not ExportTraceServiceResponse.FromString(answer.content).HasField("partial_success")
     assert service.wheel("fraud").ws.inbox.depth("fraud").rows == 1
+
+
+def test_a_bomb_of_spans_is_refused(client: TestClient) -> None:
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    spans.extend([Span()] * 70_000)
+    body = gzip.compress(request.SerializeToString())
+    told = {**PROTOBUF, "content-encoding": "gzip", "x-whorl-flywheel": "fraud"}
+    answer = client.post(TRACES, content=body, headers=told)
+    assert (answer.status_code, "smaller batches" in status(answer)[1]) == (413, True)
 
 
 def test_what_is_not_kept_is_a_partial_success(service: Service, client: TestClient) -> None:

@@ -37,6 +37,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from whorl.api.auth import Caller, needs
 from whorl.api.body import JSON, decompressed
 from whorl.api.failures import HANDLERS, BodyError, Failure
+from whorl.api.otlp_size import check_fields, check_items
 from whorl.api.whole import whole_body
 from whorl.capture.conventions.otlp import Export, read_request
 from whorl.capture.conventions.take import Handled, take_logs, take_traces
@@ -185,8 +186,11 @@ async def _take(
         return service.wheels[whose(names, header, resource)].ws
 
     def work(body: bytes) -> Handled:
-        plain = decompressed(body, encoding)
-        return take(read_request(plain, kind, json=media_type == JSON), choose)
+        plain, json = decompressed(body, encoding), media_type == JSON
+        check_fields(plain, kind, json=json)
+        export = read_request(plain, kind, json=json)
+        check_items(export)
+        return take(export, choose)
 
     async with whole_body(request) as body:
         handled = await sync_to_thread(work, body)
