@@ -1,8 +1,8 @@
 """The lake's tables: which columns each has, for one flywheel's spec.
 
 `predictions`, `feedback`, `labels` and `spans` are append-only and hold what was captured; `cases`, `considered`
-and `members` are append-only and hold what was chosen, and from what. Declared features are columns `f_<name>`, protected attributes `g_<name>`; what was not
-declared is kept as JSON in `extra`. Every table has both times: when it happened and when we received it, in UTC.
+and `members` are append-only and hold what was chosen, and from what; `asked` holds which truths people were asked for.
+Declared features are columns `f_<name>`, protected attributes `g_<name>`; what was not declared is kept as JSON in `extra`. Every table has both times: when it happened and when we received it, in UTC.
 """
 
 from typing import Literal
@@ -12,9 +12,9 @@ import pyarrow as pa
 from whorl.records import Task
 from whorl.spec import Spec
 
-TableName = Literal["predictions", "feedback", "labels", "spans", "cases", "considered", "members"]
+TableName = Literal["predictions", "feedback", "labels", "spans", "cases", "considered", "asked", "members"]
 CAPTURED: tuple[TableName, ...] = ("predictions", "feedback", "labels", "spans")
-TABLES: tuple[TableName, ...] = (*CAPTURED, "cases", "considered", "members")
+TABLES: tuple[TableName, ...] = (*CAPTURED, "cases", "considered", "asked", "members")
 
 FEATURE, PROTECTED = "f_", "g_"
 TIME = pa.timestamp("us", tz="UTC")
@@ -54,6 +54,7 @@ def lake_schemas(spec: Spec) -> dict[TableName, pa.Schema]:
         "spans": _spans(),
         "cases": _cases(spec),
         "considered": _considered(),
+        "asked": _asked(),
         "members": _members(),
     }
 
@@ -181,6 +182,27 @@ def _considered() -> pa.Schema:
             pa.field("cycle_id", TEXT, nullable=False),
             pa.field("day", pa.date32(), nullable=False),
             pa.field("id", TEXT, nullable=False),
+        ]
+    )
+
+
+def _asked() -> pa.Schema:
+    """Predictions whose truth people were asked for: `purpose` is train or judge; `probability` is the chance that this draw
+    had of asking for the row; the draw chose among rows with `since` <= time < `until`.
+    """
+    return pa.schema(
+        [
+            pa.field("draw", TEXT, nullable=False),
+            pa.field("as_of", TIME, nullable=False),
+            pa.field("day", pa.date32(), nullable=False),
+            pa.field("id", TEXT, nullable=False),
+            pa.field("time", TIME, nullable=False),
+            pa.field("purpose", TEXT, nullable=False),
+            pa.field("strategy", TEXT, nullable=False),
+            pa.field("stratum", TEXT),
+            pa.field("probability", pa.float64(), nullable=False),
+            pa.field("since", TIME),
+            pa.field("until", TIME),
         ]
     )
 
