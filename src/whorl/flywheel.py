@@ -25,6 +25,7 @@ from whorl.clock import Clock
 from whorl.cycle import CycleReport, start, turn
 from whorl.errors import NotFound, RecordError, StateError, StorageError
 from whorl.models.model import Model, load_model
+from whorl.monitor.insights.insights import Insights, insights
 from whorl.monitor.overview import Overview, overview
 from whorl.records import Accepted, Release
 from whorl.release.deliver import deliver_webhooks
@@ -203,6 +204,10 @@ class Flywheel:
     def status(self) -> Overview:
         """What turns, what is stuck and why, who is needed."""
         return overview(self.workspace.ledger, self.workspace.name)
+
+    def insights(self) -> Insights:
+        """Where the champion errs more than elsewhere, over recent holdout rows whose truth is known."""
+        return insights(self.workspace, self.workspace.clock.now())
 
     def close(self, timeout: float | None = None) -> None:  # noqa: ARG002 - see there
         """Let go of files and connections; nothing that was accepted is lost. `timeout` is for `Client.close`, which sends."""

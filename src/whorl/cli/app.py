@@ -8,7 +8,21 @@ from typing import Any
 
 import typer
 
-from whorl.cli import cases, cycle, data, dataset, doctor, gate, inbox, key, labels, model, setup, status
+from whorl.cli import (
+    cases,
+    cycle,
+    data,
+    dataset,
+    doctor,
+    gate,
+    inbox,
+    insights,
+    key,
+    labels,
+    model,
+    setup,
+    status,
+)
 
 # Typer brings its own copy of Click, under a private name; this is the base of its usage errors.
 _ClickException: Any = typer.BadParameter.__mro__[2]
@@ -29,6 +43,7 @@ app.command("serve")(setup.serve)
 app.command("ingest")(data.ingest)
 app.command("replay")(data.replay)
 app.command("status")(status.status)
+app.command("insights")(insights.insights)
 app.command("doctor")(doctor.doctor)
 app.command("gate")(gate.gate)
 app.add_typer(cycle.app, name="cycle")
