@@ -6,9 +6,9 @@ the rows. Columns and types come from the spec (`tables.py`); what does not fit 
 Any Delta reader (Spark, Trino, Polars, DuckDB) can read the same folders.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -22,6 +22,7 @@ from whorl.spec import Spec
 from whorl.storage.fit import fit_rows, fit_stored
 from whorl.storage.on_disk import sync_commits, sync_table
 from whorl.storage.sql_types import empty_relation, quoted, sql_type, text_literal
+from whorl.storage.stored_files import StoredFile, stored_files
 from whorl.storage.tables import TABLES, TableName, lake_schemas
 
 ATTEMPTS = 8
@@ -176,22 +177,45 @@ class Lake:
             delta = self._open(table)
             return [] if delta is None else self._files(delta)
 
-    def relation(self, table: TableName) -> str:
+    def relation(self, table: TableName, after: datetime | None = None) -> str:
         """SQL table expression of the current rows, with the spec's columns and types.
 
         A table that is empty, or older than some of the spec's columns, reads as if it had them. The files are those of
         this moment: what is appended later is not seen. Raises SchemaMismatch when values would be lost.
+
+        Args:
+            after: Files all of whose rows were received by then are left out.
         """
+        return self._relation(table, self.stored_files(table, after))
+
+    def parts(self, table: TableName, after: datetime | None, rows: int) -> Iterator[str]:
+        """As `relation`, some files at a time, which together hold `rows` rows or a little more."""
+        part: list[StoredFile] = []
+        for file in self.stored_files(table, after):
+            part.append(file)
+            if sum(one.rows for one in part) >= rows:
+                yield self._relation(table, part)
+                part = []
+        if part:
+            yield self._relation(table, part)
+
+    def stored_files(self, table: TableName, after: datetime | None = None) -> list[StoredFile]:
+        """The Parquet files that hold the current rows, and what Delta's log says of each, sorted by path."""
+        with self._translated(table):
+            delta = self._open(table)
+            return [] if delta is None else stored_files(delta, self._path, after)
+
+    def _relation(self, table: TableName, files: Sequence[StoredFile]) -> str:
         schema = self._schemas[table]
         with self._translated(table):
             delta = self._open(table)
-            files = [] if delta is None else self._files(delta)
             if delta is None or not files:
                 return empty_relation(schema)
             stored = _arrow_schema(delta)
         fit_stored(table, stored, schema)
-        columns = ", ".join(_column(field, stored) for field in schema)
-        listed = ", ".join(text_literal(_no_glob(file)) for file in files)
+        empty = set.intersection(*(set(file.empty) for file in files))
+        columns = ", ".join(_column(field, stored, field.name in empty) for field in schema)
+        listed = ", ".join(text_literal(_no_glob(file.path)) for file in files)
         return (
             f"(SELECT {columns} FROM read_parquet([{listed}], union_by_name = true, "
             "hive_partitioning = true, hive_types = {'day': DATE}))"
@@ -279,9 +303,11 @@ class Lake:
         )
 
     def _files(self, delta: DeltaTable) -> list[str]:
-        uris = sorted(delta.file_uris())
+        return [self._path(uri) for uri in sorted(delta.file_uris())]
+
+    def _path(self, uri: str) -> str:
         # Local paths come percent-encoded.
-        return [unquote(uri.removeprefix("file://")) for uri in uris] if self._local else uris
+        return unquote(uri.removeprefix("file://")) if self._local else uri
 
     @contextmanager
     def _translated(self, table: TableName) -> Iterator[None]:
@@ -328,9 +354,9 @@ def _plain(field: pa.Field) -> pa.Field:
     return pa.field(field.name, kind, nullable=field.nullable)
 
 
-def _column(field: pa.Field, stored: pa.Schema) -> str:
+def _column(field: pa.Field, stored: pa.Schema, empty: bool) -> str:
     name, kind = quoted(field.name), sql_type(field.type)
-    if field.name not in stored.names:
+    if field.name not in stored.names or empty:
         return f"NULL::{kind} AS {name}"
     return name if stored.field(field.name).type == field.type else f"{name}::{kind} AS {name}"
 
