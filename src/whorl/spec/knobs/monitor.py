@@ -1,11 +1,14 @@
 """[monitor] and [cadence]: what is watched, and when the wheel turns by itself."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from whorl.spec.duration import Duration
-from whorl.spec.knobs.knob import Count, Knobs, knob
+from whorl.spec.knobs.knob import Count, Knobs, Share, knob
+
+StartingKind = Literal["below_threshold", "decay", "error_rate_up", "protected_gap", "feature_drift"]
 
 
 class MonitorSpec(Knobs, frozen=True, kw_only=True):
@@ -27,11 +30,60 @@ class MonitorSpec(Knobs, frozen=True, kw_only=True):
     min_rows: Annotated[
         Count, knob("Periods and protected groups with fewer judged rows are not judged.", "rows")
     ] = 50
-    start_cycle: Annotated[bool, knob("A decay finding starts a cycle, beside the cadence.")] = False
+    detectors: Annotated[
+        list[str],
+        knob(
+            "What watches the champion's errors as their truth arrives: 'e-detector', 'adwin', 'page-hinkley' or "
+            "'package.module:function'; []: nothing."
+        ),
+    ] = msgspec.field(default_factory=lambda: ["e-detector"])
+    false_alarms: Annotated[
+        Annotated[float, Meta(gt=0, lt=1)],
+        knob(
+            "False alarms of 'e-detector' that are borne, per watched row: 1e-5 is one in 100,000. The other two promise none.",
+            "share",
+        ),
+    ] = 1e-5
+    error: Annotated[
+        Literal["wrong", "large"] | None,
+        knob(
+            "What counts as an error: a wrong class, or a loss (log loss, absolute error) larger than four in five of the "
+            "first 200; default: wrong for classes, large for numbers."
+        ),
+    ] = None
+    errors_of: Annotated[
+        Literal["holdout", "all"],
+        knob("Rows whose errors are watched; all: more of them, where labels do not come by selection."),
+    ] = "holdout"
+    drift: Annotated[
+        bool, knob("Compare the features of the last period with those from before the champion's release.")
+    ] = True
+    drift_window: Annotated[
+        Duration,
+        knob(
+            "How far before the release, or before the first period after it, rows are compared with.", "time"
+        ),
+    ] = Duration("28d")
+    drift_fdr: Annotated[
+        Share, knob("Share of the features said to have drifted that may be false discoveries.", "share")
+    ] = 0.05
+    drift_floor: Annotated[
+        Share,
+        knob("A feature has drifted when at least this share of the rows has moved, and surely so.", "share"),
+    ] = 0.1
+    start_cycle: Annotated[bool, knob("A finding starts a cycle, beside the cadence.")] = False
+    start_on: Annotated[list[StartingKind], knob("Kinds of findings that start one.")] = msgspec.field(
+        default_factory=lambda: ["below_threshold", "decay", "error_rate_up"]
+    )
+    start_at_most: Annotated[
+        Count, knob("Cycles that findings may start within start_within; further ones wait.", "cycles")
+    ] = 3
+    start_within: Annotated[Duration, knob("The span that start_at_most counts.", "time")] = Duration("30d")
     cooldown: Annotated[
         Duration,
         knob(
-            "The same finding is not raised again within this span; of one champion in one period, never.",
+            "The same finding is not raised again within this span, of one champion in one period never; nor do findings start two "
+            "cycles within it.",
             "time",
         ),
     ] = Duration("1d")
