@@ -49,7 +49,7 @@ def prediction_powered_mean(
 
 
 def _power(y: npt.NDArray[np.float64], f: npt.NDArray[np.float64], g: npt.NDArray[np.float64]) -> float:
-    """How much predictions count: the plug-in of least variance."""
+    """How much predictions count, in [0, 1]: the plug-in of least variance."""
     spread = float(np.var(np.concatenate([f, g]), ddof=1))
-    covariance = float(np.cov(y, f)[0, 1])
-    return covariance / ((1 + len(y) / len(g)) * spread) if spread > 0 else 0.0
+    covariance = float(np.cov(y, f, bias=True)[0, 1])
+    return min(max(covariance / ((1 + len(y) / len(g)) * spread), 0.0), 1.0) if spread > 0 else 0.0
