@@ -29,18 +29,37 @@ LABEL_COLUMNS = "id, prediction_id, time, received_at, value, source"
 LAST_RECEIVED = "received_at DESC, time DESC, id DESC, value DESC, source DESC"
 
 
-def example_steps(spec: Spec, as_of: datetime, predictions: str, labels: str) -> Steps:
+def example_steps(
+    spec: Spec, as_of: datetime, predictions: str, labels: str, parted: str | None = None
+) -> Steps:
     """Steps ending in `examples`, whose columns are those of `example_schema`.
 
     Args:
         as_of: T. Rows received after it do not exist.
         predictions: Table expression of the lake's predictions; `labels`: of its labels.
+        parted: Relation of the groups on both sides, where `predictions` are not all there are.
     """
-    steps = (
+    steps = completed_steps(spec, as_of, predictions).add(
+        "parted_groups",
+        f"SELECT group_id FROM {parted}"
+        if parted
+        else "SELECT DISTINCT group_id FROM completed_predictions WHERE split = 'train' AND group_id IN\n"
+        "(SELECT group_id FROM completed_predictions WHERE split = 'holdout')",
+        "groups on both sides of a holdout whose share was changed",
+    )
+    steps = add_label_steps(steps, spec, as_of, labels)
+    return steps.add("outcomes", _outcomes(spec, as_of), "whether the truth is known").add(
+        "examples", _examples(spec, as_of), "the declared default where no news is news"
+    )
+
+
+def completed_steps(spec: Spec, as_of: datetime, predictions: str) -> Steps:
+    """Steps ending in `completed_predictions`, one row an id."""
+    return (
         Steps()
         .add(
             "received_predictions",
-            f"SELECT {_prediction_columns(spec)} FROM {predictions} WHERE received_at <= {instant_literal(as_of)}",
+            f"SELECT {record_columns(spec)} FROM {predictions} WHERE received_at <= {instant_literal(as_of)}",
             "what had been received by T",
             inline=True,
         )
@@ -56,16 +75,6 @@ def example_steps(spec: Spec, as_of: datetime, predictions: str, labels: str) ->
             "FROM received_predictions SEMI JOIN repeated_ids USING (id) GROUP BY id",
             "one row an id: the first value received of each column",
         )
-    )
-    steps = steps.add(
-        "parted_groups",
-        "SELECT DISTINCT group_id FROM completed_predictions WHERE split = 'train' AND group_id IN\n"
-        "(SELECT group_id FROM completed_predictions WHERE split = 'holdout')",
-        "groups on both sides of a holdout whose share was changed",
-    )
-    steps = add_label_steps(steps, spec, as_of, labels)
-    return steps.add("outcomes", _outcomes(spec, as_of), "whether the truth is known").add(
-        "examples", _examples(spec, as_of), "the declared default where no news is news"
     )
 
 
@@ -108,7 +117,8 @@ def add_label_steps(steps: Steps, spec: Spec, as_of: datetime, labels: str) -> S
     )
 
 
-def _prediction_columns(spec: Spec) -> str:
+def record_columns(spec: Spec) -> str:
+    """SQL select items over the lake's predictions: what an example takes from them."""
     return ", ".join(map(quoted, prediction_columns(spec))) + _extracted_keys(spec)
 
 
@@ -149,7 +159,7 @@ def _label_matches(spec: Spec) -> str:
     return (
         f"{by_id}\nWHERE l.prediction_id IS NOT NULL\nUNION ALL\nSELECT l.*, p.id, p.time, {matches}\n"
         f"FROM received_labels l LEFT JOIN completed_predictions p ON {equal}\n"
-        f"  AND l.time BETWEEN p.time AND p.time + {_interval(spec.labels.within.span)}\n"
+        f"  AND l.time BETWEEN p.time AND p.time + {sql_interval(spec.labels.within.span)}\n"
         "WHERE l.prediction_id IS NULL"
         f"{latest if spec.labels.cardinality == 'latest' else ''}"
     )
@@ -170,26 +180,48 @@ def in_window(spec: Spec) -> str:
     """SQL over `label_matches`: the label came soon enough after its prediction."""
     if spec.labels.window is None:
         return "true"
-    return f"time <= matched_time + {_interval(spec.labels.window.span)}"
+    return f"time <= matched_time + {sql_interval(spec.labels.window.span)}"
 
 
 def _outcomes(spec: Spec, as_of: datetime) -> str:
-    hidden = ", ".join(map(text_literal, spec.schema.censored))
-    censored = f"coalesce(action IN ({hidden}), false)" if hidden else "false"
     default, window = spec.labels.default_after, spec.labels.window
     elapsed, passed = "", ""
     if default is not None:
-        elapsed = f"\n    WHEN p.time + {_interval(default.after.span)} <= {instant_literal(as_of)} THEN 'defaulted'"
+        elapsed = f"\n    WHEN p.time + {sql_interval(default.after.span)} <= {instant_literal(as_of)} THEN 'defaulted'"
     if window is not None:
-        passed = f"\n    WHEN p.time + {_interval(window.span)} < {instant_literal(as_of)} THEN 'expired'"
+        passed = f"\n    WHEN p.time + {sql_interval(window.span)} < {instant_literal(as_of)} THEN 'expired'"
     return (
         "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source,\n"
         "  coalesce(l.corrected, false) AS corrected,\n"
-        f"  {censored} AS censored,\n"
+        f"  {_censored(spec)} AS censored,\n"
         "  CASE\n    WHEN l.matched_id IS NOT NULL THEN 'known'\n    WHEN censored THEN 'censored'"
         f"{elapsed}{passed}\n    ELSE 'open'\n  END AS status\n"
         "FROM completed_predictions p LEFT JOIN last_labels l ON l.matched_id = p.id"
     )
+
+
+def lone_examples(spec: Spec, as_of: datetime, pairs: str, parted: str) -> Steps:
+    """Steps ending in `examples`, of predictions with one record and one label each.
+
+    Args:
+        pairs: Relation of their columns, and `value`, `value_time`, `value_received_at`, `value_source` of the label.
+        parted: Relation of the groups on both sides.
+    """
+    return (
+        Steps()
+        .add("parted_groups", f"SELECT group_id FROM {parted}")
+        .add(
+            "outcomes",
+            f"SELECT *, false AS corrected, {_censored(spec)} AS censored, 'known' AS status FROM {pairs}",
+            inline=True,
+        )
+        .add("examples", _examples(spec, as_of), inline=True)
+    )
+
+
+def _censored(spec: Spec) -> str:
+    hidden = ", ".join(map(text_literal, spec.schema.censored))
+    return f"coalesce(action IN ({hidden}), false)" if hidden else "false"
 
 
 def _examples(spec: Spec, as_of: datetime) -> str:
@@ -205,7 +237,7 @@ def _examples(spec: Spec, as_of: datetime) -> str:
     }
     default = spec.labels.default_after
     if default is not None:
-        due = f"time + {_interval(default.after.span)}"
+        due = f"time + {sql_interval(default.after.span)}"
         made |= {
             "label": _or_default(made["label"], _default_value(spec, default.value)),
             "label_time": _or_default(made["label_time"], due),
@@ -231,5 +263,5 @@ def _default_value(spec: Spec, value: Any) -> str:
     return f"{text_literal(text)}::{sql_type(label_type(spec.task))}"
 
 
-def _interval(span: timedelta) -> str:
+def sql_interval(span: timedelta) -> str:
     return f"INTERVAL '{span.total_seconds():.15g}' SECOND"

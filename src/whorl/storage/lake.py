@@ -8,7 +8,7 @@ Any Delta reader (Spark, Trino, Polars, DuckDB) can read the same folders.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -177,7 +177,9 @@ class Lake:
             delta = self._open(table)
             return [] if delta is None else self._files(delta)
 
-    def relation(self, table: TableName, after: datetime | None = None) -> str:
+    def relation(
+        self, table: TableName, after: datetime | None = None, days: tuple[date, date] | None = None
+    ) -> str:
         """SQL table expression of the current rows, with the spec's columns and types.
 
         A table that is empty, or older than some of the spec's columns, reads as if it had them. The files are those of
@@ -185,8 +187,12 @@ class Lake:
 
         Args:
             after: Files all of whose rows were received by then are left out.
+            days: Files of days before the first and after the last of these are left out.
         """
-        return self._relation(table, self.stored_files(table, after))
+        files = self.stored_files(table, after)
+        if days is not None:
+            files = [file for file in files if days[0] <= file.day <= days[1]]
+        return self.relation_of(table, files)
 
     def parts(self, table: TableName, after: datetime | None, rows: int) -> Iterator[str]:
         """As `relation`, some files at a time, which together hold `rows` rows or a little more."""
@@ -194,10 +200,10 @@ class Lake:
         for file in self.stored_files(table, after):
             part.append(file)
             if sum(one.rows for one in part) >= rows:
-                yield self._relation(table, part)
+                yield self.relation_of(table, part)
                 part = []
         if part:
-            yield self._relation(table, part)
+            yield self.relation_of(table, part)
 
     def stored_files(self, table: TableName, after: datetime | None = None) -> list[StoredFile]:
         """The Parquet files that hold the current rows, and what Delta's log says of each, sorted by path."""
@@ -205,7 +211,8 @@ class Lake:
             delta = self._open(table)
             return [] if delta is None else stored_files(delta, self._path, after)
 
-    def _relation(self, table: TableName, files: Sequence[StoredFile]) -> str:
+    def relation_of(self, table: TableName, files: Sequence[StoredFile]) -> str:
+        """As `relation`, of some of the files."""
         schema = self._schemas[table]
         with self._translated(table):
             delta = self._open(table)

@@ -1,7 +1,7 @@
 """What Delta's log says of a table's Parquet files: enough to leave out those that a question does not concern."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -17,6 +17,7 @@ class StoredFile(Record, frozen=True, kw_only=True):
     """A Parquet file; `empty`: columns without a value in it, as far as the log says so."""
 
     path: str
+    day: date
     rows: int
     empty: tuple[str, ...]
 
@@ -35,7 +36,11 @@ def stored_files(delta: DeltaTable, path: Callable[[str], str], after: datetime 
         row = by_name[uri.rpartition("/")[2]]
         newest = row.get("max.received_at")
         if after is None or newest is None or newest + _CUT_OFF > after:
-            files.append(StoredFile(path=path(uri), rows=row["num_records"] or 0, empty=_empty(row)))
+            files.append(
+                StoredFile(
+                    path=path(uri), day=row["partition.day"], rows=row["num_records"] or 0, empty=_empty(row)
+                )
+            )
     return files
 
 
