@@ -14,6 +14,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 WEEKLY = parse_spec('name = "f"\ntask = "binary"\n[cadence]\nevery = "7d"')
 BY_HAND = parse_spec('name = "f"\ntask = "binary"')
+BY_FINDINGS = parse_spec('name = "f"\ntask = "binary"\n[monitor]\nstart_cycle = true')
 
 
 def cycle(state: Any = "finished", *, at: datetime = NOON, waiting_for: Waiting | None = None) -> Cycle:
@@ -66,10 +67,11 @@ def test_a_waiting_cycle_goes_on_once_it_is_answered() -> None:
     assert due(WEEKLY, NOON + 70 * DAY, last=last, answered=True) == [Task("turn", "f-0001")]
 
 
-def test_a_decay_found_after_the_last_cycle_starts_one() -> None:
-    assert due(BY_HAND, NOON + DAY, decayed_at=NOON) == [Task("start", "finding")]
-    assert due(BY_HAND, NOON + DAY, last=cycle(), decayed_at=NOON + HOUR) == [Task("start", "finding")]
-    assert due(BY_HAND, NOON + DAY, last=cycle(), decayed_at=NOON - HOUR) == [], "that cycle has seen it"
+def test_a_finding_after_the_last_cycle_starts_one_where_the_spec_says_so() -> None:
+    assert due(BY_HAND, NOON + DAY, found_at=NOON) != [Task("start", "finding")]
+    assert due(BY_FINDINGS, NOON + DAY, found_at=NOON) == [Task("start", "finding")]
+    assert due(BY_FINDINGS, NOON + DAY, last=cycle(), found_at=NOON + HOUR) == [Task("start", "finding")]
+    assert due(BY_FINDINGS, NOON + DAY, last=cycle(), found_at=NOON - HOUR) == [], "that cycle has seen it"
 
 
 def test_quality_is_watched_every_hour_but_not_while_a_cycle_turns() -> None:

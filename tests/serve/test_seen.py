@@ -59,4 +59,4 @@ def test_inbox_pointer_webhook_and_decay_are_seen(ws: Workspace, clock: Simulate
         False,
         True,
     )
-    assert found.decayed_at == clock.now()
+    assert found.found_at == clock.now()

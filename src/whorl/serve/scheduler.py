@@ -7,6 +7,7 @@ after a longer wait; one that is running is not named twice, because the runner 
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from whorl.monitor.starting import Known, why_start
 from whorl.spec import Spec
 from whorl.storage.cycles import Cycle
 
@@ -43,16 +44,17 @@ class Task(NamedTuple):
 class Seen(NamedTuple):
     """What the ledger says of one flywheel, and which model answers in this process.
 
-    `answered`: what the waiting cycle needs has come. `decayed_at`: newest finding that the champion got worse, None
-    when there is none or the spec does not act on it. `serves`: predictions are asked for here. `new_files`: that this
-    process has added to the lake and not merged yet. `scattered`: its last appends brought few rows each to many days.
+    `answered`: what the waiting cycle needs has come. `found_at`, `by_findings`: see `Known` in `monitor/starting.py`.
+    `serves`: predictions are asked for here. `new_files`: that this process has added to the lake and not merged yet.
+    `scattered`: its last appends brought few rows each to many days.
     """
 
     registered_at: datetime
     waiting_rows: int = 0
     last: Cycle | None = None
     answered: bool = False
-    decayed_at: datetime | None = None
+    found_at: datetime | None = None
+    by_findings: tuple[datetime, ...] = ()
     champion: str | None = None
     loaded: str | None = None
     serves: bool = False
@@ -66,7 +68,7 @@ class Scheduler:
     """The timetable of one flywheel."""
 
     def __init__(self, spec: Spec, started_at: datetime) -> None:
-        self._cadence = spec.cadence.every
+        self._spec = spec
         self._began: dict[What, datetime] = {"watch": started_at, "maintain": started_at}
         self._running: set[What] = set()
         self._failures: dict[What, int] = {}
@@ -118,10 +120,10 @@ class Scheduler:
         if last is not None and last.state == "waiting":
             return []
         started = last.created_at if last is not None else seen.registered_at
-        if self._cadence is not None and now - started >= self._cadence.span:
-            return [Task("start", "cadence")]
-        if seen.decayed_at is not None and (last is None or seen.decayed_at > last.updated_at):
-            return [Task("start", "finding")]
+        ended = last.updated_at if last is not None else None
+        why = why_start(self._spec, now, Known(started, ended, seen.found_at, seen.by_findings))
+        if why is not None:
+            return [Task("start", why)]
         return [Task("watch")] if self._rested("watch", now) else []
 
     def _outside(self, now: datetime, seen: Seen) -> list[Task]:

@@ -5,15 +5,14 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from whorl.monitor.starting import found_at, started_by_findings
 from whorl.serve.scheduler import Seen
 from whorl.spec import Spec
 from whorl.storage import cycles
 from whorl.storage.cycles import Cycle
 from whorl.storage.inbox import depth_of
 from whorl.storage.ledger.ledger import Ledger
-from whorl.storage.ledger.tables import findings, flywheels, outbox, pointers
-
-DECAY = ("below_threshold", "decay")
+from whorl.storage.ledger.tables import flywheels, outbox, pointers
 
 
 def look(ledger: Ledger, spec: Spec, now: datetime, *, loaded: str | None, serves: bool) -> Seen:
@@ -35,7 +34,8 @@ def look(ledger: Ledger, spec: Spec, now: datetime, *, loaded: str | None, serve
             waiting_rows=waiting_rows,
             last=last,
             answered=answered,
-            decayed_at=_decayed_at(conn, spec.name) if spec.monitor.start_cycle else None,
+            found_at=found_at(conn, spec),
+            by_findings=started_by_findings(conn, spec, now),
             champion=next((row.model_id for row in moved if row.alias == "champion"), None),
             loaded=loaded,
             serves=serves,
@@ -54,11 +54,6 @@ def _answered(ledger: Ledger, cycle: Cycle) -> bool:
     model: tuple[cycles.Submitted, ...] = ("model", "scores")
     kinds = model if waiting.what == "model" else ("confirmation",)
     return cycles.submission(ledger, cycle.flywheel, cycle.id, kinds) is not None
-
-
-def _decayed_at(conn: Connection, flywheel: str) -> datetime | None:
-    decayed = (findings.c.flywheel == flywheel) & findings.c.kind.in_(DECAY)
-    return conn.execute(sa.select(sa.func.max(findings.c.at)).where(decayed)).scalar()
 
 
 def _deliveries(conn: Connection, flywheel: str, now: datetime) -> bool:
