@@ -31,7 +31,7 @@ def prediction_powered_mean(
 
     >>> found = prediction_powered_mean([1, 0, 1, 1], [0.9, 0.2, 0.8, 0.7], [0.9] * 50 + [0.3] * 50)
     >>> round(found.value, 3), found.n
-    (0.67, 4)
+    (0.7, 4)
     """
     y, f, g = (np.asarray(x, dtype=np.float64) for x in (value, predicted, others))
     if y.shape != f.shape or not all(np.isfinite(x).all() for x in (y, f, g)):
