@@ -1,0 +1,134 @@
+"""Why did the champion get worse? Recent holdout rows against earlier ones, by its logged answers; causes, tested and ranked.
+
+What is promised: where nothing has changed, the chance that any cause is named is at most 1 - level, all causes together.
+A cause that is named was shown; one that is not named was not, which does not mean that it is not there.
+"""
+
+from datetime import datetime
+from math import isfinite, sqrt
+
+import numpy as np
+
+from whorl.monitor.insights.causes import Kind, Tested, compare, tested_causes
+from whorl.monitor.insights.rows import InsightRows, Mask, champion_rows
+from whorl.records import Record
+from whorl.stats.estimate import Estimate, from_standard_error, normal_quantile
+from whorl.stats.holm import holm
+from whorl.stats.linear import variance
+from whorl.workspace import Workspace
+
+LEAST_ROWS = 200
+LOOK_AT = 5
+
+
+class Cause(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """One cause: what was seen, how likely that is without it, and what it explains.
+
+    Args:
+        p: Adjusted for all causes together (Holm); None where it could not be tested.
+        explains: Share of the added loss; None where it is not defined. Shares of several causes need not add up to 1.
+        found: It was shown, at the level of `[evaluate] level`.
+        ids: Recent rows of it that lost most.
+    """
+
+    kind: Kind
+    found: bool
+    effect: str
+    p: float | None
+    explains: float | None
+    ids: list[str]
+
+
+class Why(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """`verdict`: the kind of the first cause, "not explained", "not worse", or "too few rows".
+
+    Args:
+        since: Where recent rows begin.
+        added: Mean loss of recent rows less that of earlier ones; None with too few rows.
+        causes: Those that were shown, by how much they explain; then the others.
+    """
+
+    verdict: str
+    message: str
+    loss: str
+    since: datetime
+    earlier_rows: int
+    recent_rows: int
+    added: Estimate | None
+    causes: list[Cause]
+
+
+def why_worse(ws: Workspace, as_of: datetime, since: datetime) -> Why:
+    """What explains that the holdout rows from `since` on fared worse than those before."""
+    rows = champion_rows(ws, as_of, logged=True)
+    return explained(ws, rows, since)
+
+
+def explained(ws: Workspace, rows: InsightRows, since: datetime) -> Why:
+    """The same of given rows."""
+    recent = rows.seconds >= since.timestamp()
+    level = ws.spec.evaluate.level
+    late, early = int(recent.sum()), int((~recent).sum())
+    if min(late, early) < LEAST_ROWS:
+        message = f"It cannot be told: {early:,} earlier and {late:,} recent labelled holdout rows, {LEAST_ROWS} of each needed."
+        return _why(rows, since, recent, "too few rows", message, None, [])
+    both = compare(rows, recent, ws.spec)
+    added = from_standard_error(
+        both.gap.value, sqrt(variance(both.gap.terms, both.group)), len(rows), quantile=normal_quantile(level)
+    )
+    if not both.gap_p <= 1 - level:
+        message = f"Not worse than before, as far as {late:,} recent rows tell."
+        return _why(rows, since, recent, "not worse", message, added, [])
+    tests = tested_causes(both, level)
+    adjusted = holm([one.p for one in tests])
+    causes = [_cause(one, float(p), rows, level) for one, p in zip(tests, adjusted, strict=True)]
+    causes.sort(key=lambda one: (not one.found, -(one.explains or 0.0) if one.found else one.p or 1.0))
+    first = causes[0]
+    if not first.found:
+        message = "Worse than before, and none of the causes that were tested is shown."
+        return _why(rows, since, recent, "not explained", message, added, causes)
+    return _why(rows, since, recent, first.kind, f"{_WORDS[first.kind]}: {first.effect}.", added, causes)
+
+
+_WORDS: dict[Kind, str] = {
+    "new_class": "A class that is new",
+    "label_definition": "What the label means has changed in a segment",
+    "noisy_labels": "Labels have become noisier",
+    "shifted_features": "Other rows come in than before",
+    "segment": "One segment fares worse",
+    "new_data": "It learnt from too few rows",
+}
+
+
+def _why(
+    rows: InsightRows,
+    since: datetime,
+    recent: Mask,
+    verdict: str,
+    message: str,
+    added: Estimate | None,
+    causes: list[Cause],
+) -> Why:
+    return Why(
+        verdict=verdict,
+        message=message,
+        loss=rows.loss_name,
+        since=since,
+        earlier_rows=int((~recent).sum()),
+        recent_rows=int(recent.sum()),
+        added=added,
+        causes=causes,
+    )
+
+
+def _cause(one: Tested, p: float, rows: InsightRows, level: float) -> Cause:
+    places = np.flatnonzero(one.rows & (rows.seconds >= 0))
+    order = places[np.lexsort((-rows.seconds[places], -rows.loss[places]))][:LOOK_AT]
+    return Cause(
+        kind=one.kind,
+        found=p <= 1 - level,
+        effect=one.effect,
+        p=p if isfinite(p) else None,
+        explains=one.explains if isfinite(one.explains) else None,
+        ids=[str(id) for id in rows.ids[order]],
+    )
