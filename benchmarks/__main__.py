@@ -5,7 +5,16 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CLAIMS = ("imports", "client", "capture", "capture_soak", "hotel", "fraud_handbook", "pii")
+CLAIMS = (
+    "imports",
+    "client",
+    "capture",
+    "capture_soak",
+    "hotel",
+    "fraud_handbook",
+    "pii",
+    "accuracy_from_few_labels",
+)
 
 if __name__ == "__main__":
     failed = [
