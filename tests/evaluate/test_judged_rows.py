@@ -102,14 +102,16 @@ def late(one: Shop) -> tuple[Verdict, float]:
     return judge(one.ws, challenger, "c1", one.until(30)), float(right.mean())
 
 
-def test_late_truth_is_weighted_and_its_bias_gone(shop: Open) -> None:
-    verdict, full = late(shop('[labels]\ndelay = "survival"\n' + ANY))
+@pytest.mark.parametrize("delay", ["auto", "survival"])
+def test_late_truth_is_weighted_and_its_bias_gone(shop: Open, delay: str) -> None:
+    verdict, full = late(shop(f'[labels]\ndelay = "{delay}"\n' + ANY))
     assert accuracy(verdict) == pytest.approx(full, abs=0.02)
     assert any("Truth comes sooner for one class" in note for note in verdict.notes)
+    assert any("log-rank p = " in note for note in verdict.notes) == (delay == "auto")
 
 
 def test_without_the_weights_the_bias_is_there(shop: Open) -> None:
-    one = shop(ANY)
+    one = shop('[labels]\ndelay = "none"\n' + ANY)
     verdict, full = late(one)
     assert accuracy(verdict) > full + 0.03, "the check above can fail"
 

@@ -31,7 +31,7 @@ CASES: list[tuple[str, str, str]] = [
     ('[labels]\ndefault_after = { value = "no", after = "30d" }', "labels.default_after.value", "true or false"),
     ('[labels]\ndelay = "survival"\nlag = "7d"', "labels.lag", "leave the lag out"),
     ('[labels]\ndelay = "survival"\nhorizon = "term"\n' + AMOUNT, "labels.horizon", "'term' is not a feature"),
-    ('[labels]\nhorizon = "amount"\n' + AMOUNT, "labels.horizon", "used by delay"),
+    ('[labels]\ndelay = "none"\nhorizon = "amount"\n' + AMOUNT, "labels.horizon", "delays are modelled"),
     ('[labels]\ndelay = "survival"\nhorizon = "grade"\n[schema.features]\ngrade = "category"', "labels.horizon",
      "of type category; days are a float or an int"),
     ('[schema]\nsegments = ["amount"]\n' + AMOUNT, "schema.segments.0", "of type float"),

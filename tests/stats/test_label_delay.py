@@ -62,6 +62,35 @@ def test_weights_count_like_repeated_rows() -> None:
     np.testing.assert_allclose(delay_curve(delay, age, times).share, repeated.share)
 
 
+def test_the_band_holds_the_true_share_as_often_as_it_says() -> None:
+    at, held, inside = np.array([2.0, 5.0, 15.0]), [], []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        delay, age = rng.exponential(10, 400), rng.uniform(0, 60, 400)
+        known = delay <= age
+        curve = delay_curve(delay[known], age[known])
+        low, high = curve.known_band(at)
+        truth = (1 - np.exp(-at / 10)) / (1 - np.exp(-60 / 10))
+        held.append((low <= truth) & (truth <= high))
+        half = curve.quantile(0.5)
+        inside.append(half.low <= 10 * np.log(2 / (1 + np.exp(-6))) <= half.high)
+    assert np.mean(held, axis=0).min() > 0.93
+    assert np.mean(held, axis=0).max() < 0.98, "wider than it says"
+    assert 0.92 < np.mean(inside) < 0.99
+
+
+def test_the_band_of_unequal_weights_is_wider() -> None:
+    delay = np.random.default_rng(0).exponential(10, 300)
+    weight = np.where(np.arange(300) % 10 == 0, 20.0, 1.0)
+    plain, weighted = (delay_curve(delay, np.full(300, 99.0), w).known_band([7.0]) for w in (None, weight))
+    assert (weighted[1] - weighted[0])[0] > 1.5 * (plain[1] - plain[0])[0]
+
+
+def test_outside_of_what_was_seen_the_band_says_so() -> None:
+    low, high = delay_curve([3.0, 5.0], [9.0, 9.0]).known_band([1.0, 5.0, 99.0])
+    assert (low.tolist(), high.tolist()) == ([0.0, 1.0, 1.0], [1.0, 1.0, 1.0])
+
+
 def test_a_step_where_all_at_risk_fall_does_not_empty_the_curve() -> None:
     curve = delay_curve([1, 5, 6], [2, 7, 8])
     assert curve.known_share([1]) > 0

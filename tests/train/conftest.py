@@ -54,7 +54,8 @@ class Bench:
         columns = {FEATURE + name: pa.array(features[name]) for name in self.spec.features}
         times = [AS_OF - timedelta(minutes=i) for i in range(rows)]
         named = {"id": [f"n{i}" for i in range(rows)], "time": pa.array(times, pa.timestamp("us", tz="UTC"))}
-        self._served = pa.table({**named, "split": ["train"] * rows, **columns})
+        status = {"split": ["train"] * rows, "status": ["known"] * rows}
+        self._served = pa.table({**named, **status, **columns})
         self._show()
 
     def _show(self) -> None:

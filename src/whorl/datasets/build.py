@@ -14,6 +14,7 @@ from whorl.datasets.content_hash import content_hash
 from whorl.datasets.rows import dataset_steps
 from whorl.errors import TooFewRows
 from whorl.examples.join import Examples
+from whorl.examples.late_truth import late_truth
 from whorl.records import CaseSet, DatasetVersion
 from whorl.storage import dataset_versions
 from whorl.storage.dataset_versions import Manifest
@@ -27,7 +28,7 @@ TRAINING = "training"
 
 
 def build(ws: Workspace, cycle_id: str, cases: CaseSet) -> DatasetVersion:
-    """The next version of `training`: earlier members, this cycle's cases and, with delay = 'survival', open rows.
+    """The next version of `training`: earlier members, this cycle's cases and, where delays are modelled, open rows.
 
     Raises:
         TooFewRows: No labelled row is there.
@@ -127,7 +128,8 @@ def _new_members(ws: Workspace, cycle_id: str, cases: CaseSet, version: int) -> 
         f"FROM {ws.lake.relation('cases')} WHERE cycle_id = '{cycle_id}' ORDER BY id"
     )
     parts = [chosen]
-    if ws.spec.labels.delay == "survival" and ws.spec.labels.open_rows:
+    examples = ws.examples(cases.as_of).name
+    if ws.spec.labels.open_rows and late_truth(ws.engine, examples, ws.spec).modelled:
         parts.append(_open_members(ws, cases.as_of))
     found = pa.concat_tables(parts, promote_options="permissive")
     return member_rows(ws, found, TRAINING, version, cases.as_of, cycle_id)

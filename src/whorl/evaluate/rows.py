@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whorl.examples.late_truth import late_truth
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight
 from whorl.records import DatasetVersion
 from whorl.spec import Spec
@@ -83,7 +84,7 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
         ),
         spec,
     )
-    late, notes = _late_truth(ws, rows, f"{examples.name} WHERE {_judging(spec, as_of)}")
+    late, notes = _late_truth(ws, rows, as_of)
     return msgspec.structs.replace(
         rows,
         weight=judging_weight(late, rows.table),
@@ -152,18 +153,22 @@ def _groups(table: pa.Table) -> npt.NDArray[np.object_]:
     return np.array([g if g is not None else i for g, i in zip(groups, ids, strict=True)], dtype=object)
 
 
-def _late_truth(ws: Workspace, rows: JudgedRows, judging: str) -> tuple[Floats, list[str]]:
-    """Weight (n,) of judged rows by how late truth comes, learnt from all rows that judge, however old, and a note."""
-    if ws.spec.labels.delay == "none" or not len(rows):
+def _late_truth(ws: Workspace, rows: JudgedRows, as_of: datetime) -> tuple[Floats, list[str]]:
+    """Weight (n,) of judged rows by how late truth comes, learnt from all rows that judge, however old, and notes."""
+    examples = ws.examples(as_of).name
+    late = late_truth(ws.engine, examples, ws.spec)
+    if not late.modelled or not len(rows):
         return rows.weight, []
-    known = ws.engine.query(f"SELECT * FROM {judging} AND status = 'known'")
+    known = ws.engine.query(f"SELECT * FROM {examples} WHERE {_judging(ws.spec, as_of)} AND status = 'known'")
     if not known.num_rows:
         return rows.weight, [
-            "Not one label of the judged rows came by itself: how late truth comes is not known."
+            *late.notes,
+            "Not one label of the judged rows came by itself: how late truth comes is not known.",
         ]
     weight = late_truth_weight(rows.table, known, ws.spec)
     effective = effective_rows(weight)
     return weight, [
+        *late.notes,
         f"Truth comes sooner for one class than for another: {len(rows):,} judged rows are weighted by the chance that "
-        f"their truth is known by now, and count as much as {effective:,.0f}."
+        f"their truth is known by now, and count as much as {effective:,.0f}.",
     ]

@@ -1,22 +1,33 @@
 """How good the champion is, a period at a time, and for whom: its logged answers on holdout rows against what turned out true.
 
-Rows are weighed as the gates weigh them, so that truth that comes sooner for one class is not taken for decay.
+Rows are weighed as the gates weigh them, so that truth that comes sooner for one class is not taken for decay. Where people
+were asked for truths, a period goes by those: see `asked_rows.py`. What the model claims is shown beside accuracy as a
+diagnosis, and decides nothing.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from whorl.examples.asked import can_be_asked
+from whorl.examples.late_truth import late_truth
+from whorl.examples.said import said_and_true
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight
 from whorl.models.spec_metric import spec_metric
+from whorl.monitor.asked_rows import AskedRows, asked_rows
 from whorl.records import Record
 from whorl.spec import Spec
+from whorl.stats.accuracy import hits
+from whorl.stats.claimed_accuracy import contradicted
+from whorl.stats.doubt import doubt
 from whorl.stats.estimate import Estimate
+from whorl.stats.few_labels import estimate_accuracy
 from whorl.stats.interval import interval
 from whorl.stats.metric import Metric
 from whorl.storage.tables import PROTECTED, TIME
@@ -26,13 +37,20 @@ Floats = npt.NDArray[np.float64]
 
 
 class PeriodQuality(Record, frozen=True, kw_only=True):
-    """One period's figure; None where it is undefined or rests on fewer rows than `[monitor] min_rows`."""
+    """One period's figure; None where it is undefined or rests on fewer rows than `[monitor] min_rows`.
+
+    `method`: by the rows whose truth came, or by those that people were asked for. `claimed`: the accuracy that the model's
+    confidence claims for all answered rows, only where accuracy is watched; `contradicted`: it lies outside the interval.
+    """
 
     start: datetime
     rows: int
     value: float | None
     low: float | None
     high: float | None
+    method: Literal["labelled", "asked"] = "labelled"
+    claimed: float | None = None
+    contradicted: bool | None = None
 
 
 def watched_metric(ws: Workspace) -> Metric:
@@ -56,9 +74,16 @@ class GroupQuality(Record, frozen=True, kw_only=True):
 def quality(ws: Workspace, as_of: datetime) -> list[PeriodQuality]:
     """Quality in each span of `[monitor] period`, oldest first, over mature holdout rows that were answered."""
     judged, metric = _judged(ws, as_of), watched_metric(ws)
+    claims = _claims(ws, as_of) if metric.name == "accuracy" else {}
     return [
-        _period(judged.take(judged.period == p), _start(ws.spec, int(p), as_of), metric, ws.spec)
-        for p in np.unique(judged.period)
+        _period(
+            judged.take(judged.period == p),
+            _start(ws.spec, int(p), as_of),
+            metric,
+            ws.spec,
+            claims.get(int(p)),
+        )
+        for p in np.union1d(judged.period, judged.asked_periods)
     ]
 
 
@@ -84,27 +109,69 @@ def quality_by_protected(ws: Workspace, as_of: datetime, since: datetime | None)
 
 
 class _Judged(NamedTuple):
-    """Mature holdout rows in order of time; the weight and the number of the period of each (n,)."""
+    """Mature holdout rows; the weight and the number of the period of each (n,), the chance (n,) of being asked and answered
+    for rows of the periods that go by it, nan elsewhere.
+    """
 
     rows: pa.Table
     weight: Floats
     period: npt.NDArray[np.int64]
+    probability: Floats
+    asked_periods: npt.NDArray[np.int64]
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> "_Judged":
-        return _Judged(self.rows.filter(pa.array(chosen)), self.weight[chosen], self.period[chosen])
+        return _Judged(
+            self.rows.filter(pa.array(chosen)),
+            self.weight[chosen],
+            self.period[chosen],
+            self.probability[chosen],
+            self.asked_periods,
+        )
 
 
 def _judged(ws: Workspace, as_of: datetime) -> _Judged:
     spec = ws.spec
     answered = "score IS NOT NULL" if spec.task != "multiclass" else "scores IS NOT NULL"
-    judged = f"{ws.examples(as_of).name} WHERE split = 'holdout' AND {answered}"
+    examples = ws.examples(as_of).name
+    judged = f"{examples} WHERE split = 'holdout' AND {answered}"
     rows = ws.engine.query(
         f"SELECT *, {exploration(spec)} AS exploration, epoch_us(time) // {_period_us(spec)} AS period FROM {judged} "
         f"AND status IN ('known', 'defaulted') AND age_days >= {spec.labels.lag.days} ORDER BY time, id"
     )
-    known = ws.engine.query(f"SELECT * FROM {judged} AND status = 'known'")
-    weight = judging_weight(late_truth_weight(rows, known, spec), rows)
-    return _Judged(rows, weight, np.asarray(rows["period"].to_numpy(), dtype=np.int64))
+    late = np.ones(len(rows))
+    if late_truth(ws.engine, examples, spec).modelled:
+        late = late_truth_weight(rows, ws.engine.query(f"SELECT * FROM {judged} AND status = 'known'"), spec)
+    weight = judging_weight(late, rows)
+    period = np.asarray(rows["period"].to_numpy(), dtype=np.int64)
+    by_label = _Judged(rows, weight, period, np.full(len(weight), np.nan), np.zeros(0, dtype=np.int64))
+    asked = asked_rows(ws, as_of, _period_us(spec))
+    return by_label if asked is None else _with_asked(by_label, asked)
+
+
+def _with_asked(judged: _Judged, asked: AskedRows) -> _Judged:
+    out = np.asarray(pc.is_in(judged.rows["id"], value_set=asked.out))
+    own = judged.take(~out & ~np.isin(judged.period, asked.periods))
+    names = [name for name in own.rows.column_names if name in asked.rows.column_names]
+    rows = pa.concat_tables([own.rows.select(names), asked.rows.select(names)])
+    return _Judged(
+        rows,
+        np.concatenate([own.weight, 1 / asked.probability]),
+        np.concatenate([own.period, np.asarray(asked.rows["period"].to_numpy(), dtype=np.int64)]),
+        np.concatenate([own.probability, asked.probability]),
+        asked.periods,
+    )
+
+
+def _claims(ws: Workspace, as_of: datetime) -> dict[int, float]:
+    """Mean confidence of all answered rows by period; periods in which a score is no probability are left out."""
+    if ws.spec.task not in ("binary", "multiclass"):
+        return {}
+    said = "list_max(map_values(scores))" if ws.spec.task == "multiclass" else "greatest(score, 1 - score)"
+    rows = ws.engine.query(
+        f"SELECT epoch_us(time) // {_period_us(ws.spec)} AS period, avg({said}) AS claimed\n"
+        f"FROM {ws.examples(as_of).name} WHERE {can_be_asked(ws.spec)} GROUP BY 1 HAVING bool_and({said} BETWEEN 0 AND 1)"
+    )
+    return dict(zip(rows["period"].to_pylist(), rows["claimed"].to_pylist(), strict=True))
 
 
 def _slices(judged: _Judged, spec: Spec) -> Iterator[tuple[str, _Judged, _Judged]]:
@@ -127,28 +194,32 @@ def _start(spec: Spec, number: int, as_of: datetime) -> datetime:
     return datetime.fromtimestamp(number * _period_us(spec) / 1e6, as_of.tzinfo)
 
 
-def _period(judged: _Judged, start: datetime, metric: Metric, spec: Spec) -> PeriodQuality:
+def _period(
+    judged: _Judged, start: datetime, metric: Metric, spec: Spec, claimed: float | None
+) -> PeriodQuality:
     n = judged.rows.num_rows
-    if n < spec.monitor.min_rows:
-        return PeriodQuality(start=start, rows=n, value=None, low=None, high=None)
-    found = _figure(judged, metric, spec, spec.evaluate.level)
-    value, low, high = (None if np.isnan(x) else float(x) for x in (found.value, found.low, found.high))
-    return PeriodQuality(start=start, rows=n, value=value, low=low, high=high)
+    asked = not n or bool(np.isfinite(judged.probability).all())
+    found = PeriodQuality(
+        start=start,
+        rows=n,
+        value=None,
+        low=None,
+        high=None,
+        method="asked" if asked else "labelled",
+        claimed=claimed,
+    )
+    if n < max(spec.monitor.min_rows, 1):
+        return found
+    figure = _figure(judged, metric, spec, spec.evaluate.level)
+    value, low, high = (None if np.isnan(x) else float(x) for x in (figure.value, figure.low, figure.high))
+    doubted = None if claimed is None else contradicted(claimed, figure)
+    return msgspec.structs.replace(found, value=value, low=low, high=high, contradicted=doubted)
 
 
 def _figure(judged: _Judged, metric: Metric, spec: Spec, level: float) -> Estimate:
-    truth, predicted = _arrays(judged.rows, spec)
+    predicted, truth = said_and_true(judged.rows, spec)
+    if metric.name == "accuracy" and np.isfinite(judged.probability).all():
+        return estimate_accuracy(hits(truth, predicted), doubt(predicted), judged.probability, level=level)
     by = zip(judged.rows["group_id"].to_pylist(), judged.rows["id"].to_pylist(), strict=True)
     groups = np.array([group if group is not None else id for group, id in by], dtype=object)
     return interval(metric, truth, predicted, judged.weight, level=level, group=groups)
-
-
-def _arrays(rows: pa.Table, spec: Spec) -> tuple[Floats, Floats]:
-    if spec.task != "multiclass":
-        return np.array(rows["label"].to_pylist(), dtype=np.float64), rows["score"].to_numpy(
-            zero_copy_only=False
-        )
-    given, labels = [dict(s) for s in rows["scores"].to_pylist()], rows["label"].to_pylist()
-    classes = sorted({name for scores in given for name in scores} | set(labels))
-    predicted = np.array([[scores.get(name, 0.0) for name in classes] for scores in given], dtype=np.float64)
-    return np.array([classes.index(label) for label in labels], dtype=np.float64), predicted

@@ -119,7 +119,10 @@ def _delay(spec: Spec) -> Iterator[Problem]:
             f"'{labels.horizon}' is a feature of type {kind}; days are a float or an int.",
         )
     if labels.horizon and labels.delay == "none":
-        yield ("labels", "horizon"), 'A horizon is used by delay = "survival" only.'
+        yield (
+            ("labels", "horizon"),
+            'A horizon is used where delays are modelled: delay = "auto" or "survival".',
+        )
 
 
 def _curate(spec: Spec) -> Iterator[Problem]:

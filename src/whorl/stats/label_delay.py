@@ -2,8 +2,8 @@
 
 What is known today is a biased sample: a cancellation is known long before a stay. Here are the delay curves of each class,
 the chance that a still-open row belongs to each class, and the rows and weights that turn both into training data.
-Curves assume that within a class the delay (relative to the row's horizon, where it has one) does not depend on the rest.
-Not here: which labels to buy, and fitting a model.
+Curves assume that within a class the delay (relative to the row's horizon, where it has one) does not depend on the rest;
+`label_delay_hazards.py` does not. Not here: which labels to buy, and fitting a model.
 
 Ages and delays are numbers in one unit: days, or shares of the horizon (`relative_to_horizon`). Known at age a means delay <= a.
 Source: Chapelle (2014), "Modeling delayed feedback in display advertising", KDD (the posterior and its EM);
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whorl.stats.arrays import Floats, Indices
+from whorl.stats.estimate import Estimate, normal_quantile
 
 OPEN = -1
 """The label index of a row whose truth is not known yet."""
@@ -40,21 +41,53 @@ def relative_to_horizon(days: npt.ArrayLike, horizon: npt.ArrayLike, *, floor: f
 
 
 class DelayCurve(NamedTuple):
-    """Share (m,) of rows whose label has come by each time (m,), a step function; and how many rows it was seen on."""
+    """Share (m,) of rows whose label has come by each time (m,), a step function; the standard error (m,) of the share's
+    logarithm; and how many rows it was seen on.
+    """
 
     time: Floats
     share: Floats
+    error: Floats
     rows: int
 
     def known_share(self, age: npt.ArrayLike) -> Floats:
         """Share of rows whose label is known at each age; 0 before the first label.
 
-        >>> DelayCurve(np.array([1.0, 3.0]), np.array([0.5, 1.0]), 2).known_share([0.0, 1.0, 2.0, 3.0]).tolist()
+        >>> delay_curve([1, 3], [9, 9]).known_share([0.0, 1.0, 2.0, 3.0]).tolist()
         [0.0, 0.5, 0.5, 1.0]
         """
-        step = np.searchsorted(self.time, np.asarray(age, dtype=np.float64), side="right")
-        share: Floats = np.concatenate([[0.0], self.share])[step]
+        share: Floats = np.concatenate([[0.0], self.share])[self._steps(age)]
         return share
+
+    def known_band(self, age: npt.ArrayLike, *, level: float = 0.95) -> tuple[Floats, Floats]:
+        """Bounds of the known share at each age, each for itself. From 0 to 1 before the first label; none at the end.
+
+        Source: Greenwood's variance on the scale of log(-log(share)), as Kalbfleisch & Prentice (1980), section 1.3, do.
+
+        >>> [bound.round(2).tolist() for bound in delay_curve([1, 3] * 20, [9] * 40).known_band([2.0])]
+        [[0.34], [0.64]]
+        """
+        step = self._steps(age)
+        share, error = np.concatenate([[0.5], self.share])[step], np.concatenate([[0.0], self.error])[step]
+        log = np.log(share)
+        reach = normal_quantile(level) * error / np.maximum(-log, np.finfo(float).tiny)
+        ends = share == 1
+        low = np.where(ends, 1.0, np.exp(log * np.exp(np.where(ends, 0.0, reach))))
+        high = np.where(ends, 1.0, np.exp(log * np.exp(-np.where(ends, 0.0, reach))))
+        return np.where(step > 0, low, 0.0), np.where(step > 0, high, 1.0)
+
+    def quantile(self, share: float, *, level: float = 0.95) -> Estimate:
+        """The age by which this share of the labels is there; the interval is where the band crosses the share.
+
+        >>> delay_curve([1, 2, 3] * 30, [9] * 90).quantile(0.5)
+        Estimate(value=2.0, low=2.0, high=2.0, n=90)
+        """
+        low, high = self.known_band(self.time, level=level)
+        first = [float(self.time[np.argmax(curve >= share)]) for curve in (self.share, high, low)]
+        return Estimate(first[0], first[1], first[2], self.rows)
+
+    def _steps(self, age: npt.ArrayLike) -> Indices:
+        return np.searchsorted(self.time, np.asarray(age, dtype=np.float64), side="right")
 
 
 def delay_curve(delay: npt.ArrayLike, age: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> DelayCurve:
@@ -91,7 +124,12 @@ def delay_curve(delay: npt.ArrayLike, age: npt.ArrayLike, weight: npt.ArrayLike 
     at_risk = np.cumsum(falls) - _weight_below(limit, w, time)
     stays = np.where(at_risk > falls * (1 + 1e-9), 1.0 - falls / np.maximum(at_risk, falls), 1.0)
     share = np.append(np.cumprod(stays[::-1])[::-1][1:], 1.0)
-    return DelayCurve(time, share, len(seen))
+    # How many rows of weight 1 tell as much as those at risk (Kish 1965).
+    squares = np.cumsum(np.bincount(step, weights=w * w)) - _weight_below(limit, w * w, time)
+    rows_at_risk = at_risk**2 / np.maximum(squares, np.finfo(float).tiny)
+    variance = (1.0 - stays) / (stays * np.maximum(rows_at_risk, 1.0))
+    error = np.sqrt(np.append(np.cumsum(variance[::-1])[::-1][1:], 0.0))
+    return DelayCurve(time, share, error, len(seen))
 
 
 @dataclass(frozen=True)
@@ -164,8 +202,8 @@ def open_posterior(prediction: npt.ArrayLike, survival: npt.ArrayLike) -> Floats
 def soft_target(label: npt.ArrayLike, prediction: npt.ArrayLike, survival: npt.ArrayLike) -> Floats:
     """What each row should be fitted to (n, k): its label where known, the posterior where the label is OPEN.
 
-    With it, prediction - soft_target is the gradient by raw score (softmax or sigmoid) of the exact negative log-likelihood of
-    "known as k" and "still open": a booster that asks for it before every tree needs no outer rounds of EM.
+    prediction - soft_target is the gradient by raw score (softmax or sigmoid) of the exact negative log-likelihood of "known
+    as k" and "still open".
 
     >>> soft_target([1, OPEN], [0.4, 0.4], [[1.0, 1.0], [1.0, 0.1]]).round(3).tolist()
     [[0.0, 1.0], [0.938, 0.063]]

@@ -1,8 +1,8 @@
 """What to learn from when truth comes late and one class later than another: known rows, and open ones as soft rows.
 
-An open row is there once for each class that it may still turn out to be, weighted by the chance of that: what a model
-says of it, times the share of that class that is still open at its age. Which model: LightGBM estimates the chances
-while it boosts; for every other trainer its own model does, fitted, asked, and fitted again. The maths is in
+An open row is there once for each class that it may still turn out to be, weighted by the chance of that. LightGBM tells
+it from the row's features and age (`trainers/lightgbm_late.py`). For every other trainer it is what its own model says of
+the row, fitted, asked, and fitted again, times the share of that class that is still open at that age. The maths is in
 `stats/label_delay.py`; what was tried, in docs/experiments.md.
 """
 
@@ -21,14 +21,15 @@ from whorl.stats.label_delay import (
     OPEN,
     DelayCurves,
     class_shares,
+    open_posterior,
     relative_to_horizon,
     soft_rows,
-    soft_target,
 )
 from whorl.train.rows import DatasetRows, LateRows, TrainingRows, mean_one
 from whorl.train.trainer import FitSettings, estimator_of
 
 KNOWN_WHEN_MATURE = 0.95
+_CLASSES_TOLD = 5
 
 
 class Learnable(NamedTuple):
@@ -40,50 +41,71 @@ class Learnable(NamedTuple):
 
 
 def learnable(
-    rows: DatasetRows, spec: Spec, settings: FitSettings, fit: Callable[[TrainingRows, str], Model]
+    rows: DatasetRows,
+    spec: Spec,
+    settings: FitSettings,
+    fit: Callable[[TrainingRows, str], Model],
+    *,
+    modelled: bool,
 ) -> Learnable:
     """The rows for the final fit.
 
     Args:
         rows: A dataset version.
-        spec: `[labels] delay`, `horizon` and `rounds`.
+        spec: `[labels] horizon` and `rounds`.
         settings: For a trainer with an estimate of its own.
         fit: Trains a model under a name, for a trainer without one; called `rounds` times.
+        modelled: Whether delays are; if not, or without open rows, what is known is what is learnt from.
     """
-    if spec.labels.delay == "none" or not len(rows.open):
+    if not modelled or not len(rows.open):
         labelled = rows.labelled
         known = TrainingRows(labelled.columns, labelled.target, mean_one(labelled.weight))
         return Learnable(known, np.ones(len(known), dtype=np.bool_), [])
     late = _late(rows, spec)
     estimate = estimator_of(settings.trainer)
-    if estimate is not None:
-        return _soft(late, estimate(late, settings), rows.classes)
-    chance = np.tile(late.share, (len(late.label), 1))
-    for turn in range(spec.labels.rounds):
-        model = fit(_soft(late, chance, rows.classes).rows, f"round-{turn + 1}")
-        chance = _probabilities(model, late.columns)
-    return _soft(late, chance, rows.classes)
+    chance = estimate(late, settings) if estimate else _in_rounds(late, rows, spec.labels.rounds, fit)
+    learnt, mature = _soft(late, chance, rows.classes)
+    return Learnable(learnt, mature, _notes(late, mature, rows.classes, spec))
+
+
+def _in_rounds(
+    late: LateRows, rows: DatasetRows, rounds: int, fit: Callable[[TrainingRows, str], Model]
+) -> Floats:
+    """Chance (m, k) of each class for the open rows, by a model that is fitted on what the last one said of them."""
+    survival = late.survival[late.label == OPEN]
+    chance = open_posterior(np.tile(late.share, (len(survival), 1)), survival)
+    for turn in range(rounds):
+        model = fit(_soft(late, chance, rows.classes)[0], f"round-{turn + 1}")
+        chance = open_posterior(_probabilities(model, rows.open), survival)
+    return chance
 
 
 def _late(rows: DatasetRows, spec: Spec) -> LateRows:
     columns = pa.concat_tables([rows.labelled.columns, rows.open])
     known = len(rows.labelled)
     age = np.maximum(np.concatenate([rows.labelled_age_days, rows.open_age_days]), 0.0)
-    delay = np.minimum(rows.delay_days, age[:known])
+    delay = np.concatenate([np.minimum(rows.delay_days, age[:known]), np.full(len(rows.open), np.inf)])
     if spec.labels.horizon is not None:
         due = numbers(columns[spec.labels.horizon], spec.labels.horizon)
-        age, delay = relative_to_horizon(age, due), relative_to_horizon(delay, due[:known])
+        age, delay = relative_to_horizon(age, due), relative_to_horizon(delay, due)
     place = rows.labelled.target.astype(np.intp)
     weight = np.concatenate([rows.labelled.weight, rows.open_weight])
-    curves = DelayCurves.fit(place, delay, age[:known], classes=len(rows.classes), weight=weight[:known])
+    curves = DelayCurves.fit(
+        place, delay[:known], age[:known], classes=len(rows.classes), weight=weight[:known]
+    )
     label = np.concatenate([place, np.full(len(rows.open), OPEN, dtype=np.intp)])
     survival = curves.survival(age)
-    return LateRows(columns, label, weight, survival, class_shares(label, survival, weight))
+    share = class_shares(label, survival, weight)
+    return LateRows(columns, label, weight, delay, age, curves, survival, share)
 
 
-def _soft(late: LateRows, chance: Floats, classes: list[bool | str]) -> Learnable:
-    """Training rows by these chances (n, k) of a model."""
-    soft = soft_rows(soft_target(late.label, chance, late.survival), late.weight)
+def _soft(
+    late: LateRows, chance: Floats, classes: list[bool | str]
+) -> tuple[TrainingRows, npt.NDArray[np.bool_]]:
+    """Training rows (n,) by these chances (m, k) of what the open rows will turn out to be; which of them are mature."""
+    target = np.eye(len(classes))[late.label]
+    target[late.label == OPEN] = chance
+    soft = soft_rows(target, late.weight)
     columns = late.columns.take(pa.array(soft.row))
     place = columns.schema.get_field_index("label")
     said = pa.array([classes[label] for label in soft.label], columns.schema.field(place).type)
@@ -91,12 +113,19 @@ def _soft(late: LateRows, chance: Floats, classes: list[bool | str]) -> Learnabl
         columns.set_column(place, "label", said), soft.label.astype(np.float64), mean_one(soft.weight)
     )
     known = late.label[soft.row] != OPEN
-    mature = known & (late.survival[soft.row].max(axis=1) <= 1 - KNOWN_WHEN_MATURE)
-    still_open = int((late.label == OPEN).sum())
-    note = (
-        f"{still_open} open rows are learnt from as soft rows; {int(mature.sum())} labelled rows are mature."
-    )
-    return Learnable(rows, mature, [note])
+    return rows, known & (late.survival[soft.row].max(axis=1) <= 1 - KNOWN_WHEN_MATURE)
+
+
+def _notes(late: LateRows, mature: npt.NDArray[np.bool_], classes: list[bool | str], spec: Spec) -> list[str]:
+    """How many rows; when half of the labels of each class are there (of the rarest classes, where there are many)."""
+    unit = f"shares of {spec.labels.horizon}" if spec.labels.horizon else "days"
+    counted = sorted(zip(late.curves.classes, classes, strict=True), key=lambda pair: pair[0].rows)
+    halves = [(name, curve.quantile(0.5)) for curve, name in counted[:_CLASSES_TOLD]]
+    told = "; ".join(f"{name} {half.value:.3g} [{half.low:.3g}, {half.high:.3g}]" for name, half in halves)
+    return [
+        f"{(late.label == OPEN).sum()} open rows are learnt from as soft rows; {mature.sum()} labelled rows are mature.",
+        f"Half of the labels of a class are there after, in {unit}: {told}.",
+    ]
 
 
 def _probabilities(model: Model, columns: pa.Table) -> Floats:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from whorl.examples.late_truth import late_truth
 from whorl.models.digest import folder_digest
 from whorl.models.model import Model
 from whorl.records import DatasetVersion, ModelVersion, Waiting
@@ -50,14 +51,15 @@ def fit(
     """
     spec, began = ws.spec, perf_counter()
     rows = read_rows(dataset.path, spec, dataset.as_of)
-    notes = [*check_leaks(ws, dataset, rows), *notes_on(rows, spec)]
+    late = late_truth(ws.engine, ws.examples(dataset.as_of).name, spec)
+    notes = [*check_leaks(ws, dataset, rows), *notes_on(rows, spec), *late.notes]
     if spec.train.trainer == "external":
         return _offer(dataset, cycle_id)
     log = ws.place("logs", ws.name) / f"{cycle_id}-train.log"
     with _scratch(ws, cycle_id) as scratch:
         settings = settings_of(spec, rows.classes, log=log, beside=beside)
         bench = _Bench(spec, settings, scratch)
-        learnt = learnable(rows, spec, settings, bench.train)
+        learnt = learnable(rows, spec, settings, bench.train, modelled=late.modelled)
         bench.train(learnt.rows, "model")
         calibration = bench.calibration(learnt)
         seal(

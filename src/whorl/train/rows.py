@@ -17,6 +17,7 @@ from whorl.errors import TooFewRows
 from whorl.records import Task
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices
+from whorl.stats.label_delay import DelayCurves
 
 MINIMUM_ROWS = 20
 _DAY_S = 86400.0
@@ -96,13 +97,19 @@ class LateRows:
         columns: id, time, label and features.
         label: (n,) class, or `label_delay.OPEN`.
         weight: (n,) how much each stands for.
-        survival: (n, k) chance that a row of each class would still be open at this row's age.
+        delay: (n,) in days, or as a share of the row's horizon; inf where open.
+        age: (n,) today, in the same unit.
+        curves: How late the label of each class comes, whatever the features.
+        survival: (n, k) by them, the chance that a row of each class would still be open at this row's age.
         share: (k,) of each class among them all, by estimate.
     """
 
     columns: pa.Table
     label: Indices
     weight: Floats
+    delay: Floats
+    age: Floats
+    curves: DelayCurves
     survival: Floats
     share: Floats
 

@@ -50,7 +50,7 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True):
 Trainer: TypeAlias = Callable[[TrainingRows, Path, FitSettings], None]
 
 Estimator: TypeAlias = Callable[[LateRows, FitSettings], Floats]
-"""Chance (n, k) that each row, known or open, is of each class; see `delay_aware.py`."""
+"""Chance (m, k) of each class for the open rows (m,), given that they are open at their age; see `delay_aware.py`."""
 
 TRAINERS: dict[str, str] = {
     "lightgbm": "whorl.train.trainers.lightgbm:train",

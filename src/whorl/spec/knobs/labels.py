@@ -30,7 +30,7 @@ class LabelsSpec(Knobs, frozen=True, kw_only=True):
     ] = "one"
     lag: Annotated[
         Duration,
-        knob("Maturity: younger rows are neither trained on nor judged when delay = 'none'.", "time"),
+        knob("Maturity: younger rows are neither trained on nor judged.", "time"),
     ] = Duration("0d")
     window: Annotated[
         Duration | None,
@@ -40,11 +40,12 @@ class LabelsSpec(Knobs, frozen=True, kw_only=True):
         DefaultAfter | None, knob("No news is this news, after this long: { value = false, after = '30d' }.")
     ] = None
     delay: Annotated[
-        Literal["none", "survival"],
+        Literal["auto", "none", "survival"],
         knob(
-            "'survival': still-open predictions train as soft rows; use it where one class is known sooner than another."
+            "'survival': how late truth comes is modelled by class and features, and still-open predictions train as soft "
+            "rows; 'auto': where a test shows that delay and truth are tied, and neither lag nor default_after is set."
         ),
-    ] = "none"
+    ] = "auto"
     horizon: Annotated[
         str | None,
         knob(
@@ -57,7 +58,7 @@ class LabelsSpec(Knobs, frozen=True, kw_only=True):
     rounds: Annotated[
         Annotated[int, Meta(ge=1, le=20)],
         knob(
-            "Times the soft rows are re-estimated, by trainers other than 'lightgbm', which does it as it boosts.",
+            "Times the soft rows are re-estimated, by trainers other than 'lightgbm', which needs no rounds.",
             "rounds",
         ),
     ] = 3

@@ -18,13 +18,15 @@ import pyarrow as pa
 from whorl.errors import TrainingFailed
 from whorl.models.lightgbm_model import FILE, column_names, matrix, read_booster, threads
 from whorl.models.manifest import Manifest, write_manifest
-from whorl.stats.arrays import Floats, Indices
+from whorl.stats.arrays import Floats, Indices, effective_rows
 from whorl.train.levels import common_levels
 from whorl.train.rows import TrainingRows
 from whorl.train.trainer import FitSettings
 
 _TREES = ("trees", "num_iterations", "num_boost_round", "n_estimators", "num_trees", "n_iter")
 _LEAST_TREES, _MOST_TREES, _PATIENCE = 100, 500, 30
+# Few rows of great weight, as picked ones are, are learnt by heart sooner than they are many.
+_FEW_ROWS, _MANY_ROWS = 20_000, 50_000
 _YOUNGEST, _LEAST_JUDGES, _MOST_ROWS = 0.2, 100, 100_000
 
 
@@ -37,7 +39,7 @@ def train(rows: TrainingRows, out: Path, settings: FitSettings) -> None:
         TrainingFailed: LightGBM refuses the parameters or the rows, or no feature is left.
     """
     grid = grid_of(rows.columns, rows.weight, settings)
-    params, trees = params_for(len(rows), settings)
+    params, trees = params_for(rows.weight, settings)
     try:
         trees = trees or (_number_in(settings.like) if settings.like else _best_number(rows, grid, params))
         booster = lightgbm.train(dict(params), grid.dataset(rows.target, rows.weight, params), trees)
@@ -95,13 +97,13 @@ def grid_of(columns: pa.Table, weight: Floats, settings: FitSettings) -> Grid:
     return Grid(names, levels, matrix(columns, names, levels))
 
 
-def params_for(rows: int, settings: FitSettings) -> tuple[dict[str, Any], int | None]:
-    """LightGBM's parameters for so many rows, the user's last, and the number of trees if the user named one."""
-    few = rows < 50_000
+def params_for(weight: Floats, settings: FitSettings) -> tuple[dict[str, Any], int | None]:
+    """LightGBM's parameters for rows of these weights, the user's last, and the number of trees if the user named one."""
+    rows, effective = len(weight), effective_rows(weight)
     params: dict[str, Any] = {
         "objective": settings.task,
-        "learning_rate": 0.05 if few else 0.1,
-        "num_leaves": 15 if few else 31,
+        "learning_rate": 0.05 if effective < _MANY_ROWS else 0.1,
+        "num_leaves": 15 if effective < _FEW_ROWS else 31,
         "feature_fraction": 0.6,
         "min_data_in_leaf": 20,
         "min_data_per_group": int(np.clip(rows // 100, 10, 100)),
