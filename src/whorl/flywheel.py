@@ -9,6 +9,7 @@ import getpass
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -205,9 +206,14 @@ class Flywheel:
         """What turns, what is stuck and why, who is needed."""
         return overview(self.workspace.ledger, self.workspace.name)
 
-    def insights(self) -> Insights:
-        """Where the champion errs more than elsewhere, over recent holdout rows whose truth is known."""
-        return insights(self.workspace, self.workspace.clock.now())
+    def insights(self, *, why: bool = False, since: datetime | None = None) -> Insights:
+        """Where the champion errs more than elsewhere, over recent holdout rows whose truth is known.
+
+        Args:
+            why: Say also why it got worse; said by itself when decay was found.
+            since: Where the rows begin that got worse.
+        """
+        return insights(self.workspace, self.workspace.clock.now(), why=why, since=since)
 
     def close(self, timeout: float | None = None) -> None:  # noqa: ARG002 - see there
         """Let go of files and connections; nothing that was accepted is lost. `timeout` is for `Client.close`, which sends."""

@@ -1,23 +1,39 @@
 """`whorl insights`: where the champion errs more than elsewhere, and why it got worse."""
 
+from datetime import UTC, datetime
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from whorl.cli.terminal import DEFAULT_SPEC, AsJson, Root, SpecPath, opened, print_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from whorl.monitor.insights.insights import Insights
+    from whorl.monitor.insights.why import Why
     from whorl.stats.estimate import Estimate
 
 
 def insights(
+    why: Annotated[
+        bool, typer.Option("--why", help="Say why it got worse; said by itself when decay was found.")
+    ] = False,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            help="UTC: where the rows begin that got worse; default: the period in which decay was found, else the last.",
+        ),
+    ] = None,
     spec: SpecPath = DEFAULT_SPEC,
     workspace: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Where the champion errs more than elsewhere, over recent holdout rows whose truth is known."""
+    """Where the champion errs more than elsewhere, over recent holdout rows whose truth is known; and why it got worse."""
+    begin = since.replace(tzinfo=UTC) if since is not None else None
     with opened(spec, workspace) as flywheel:
-        found = flywheel.insights()
+        found = flywheel.insights(why=why, since=begin)
     if as_json:
         print_json(found)
         return
@@ -49,6 +65,27 @@ def _print(found: "Insights") -> None:
             f"    {one.rows:,} rows ({one.share:.1%}); {found.loss} {_figure(one.loss)}{times} ({one.rest:.4g}); p {one.p:.2g}"
         )
         console.print(f"    look at: {escape(', '.join(one.ids))}")
+    if found.why is not None:
+        _print_why(console, found.why)
+
+
+def _print_why(console: "Console", why: "Why") -> None:
+    from rich.markup import escape
+
+    added = f"; {why.loss} by {_figure(why.added)}" if why.added is not None else ""
+    console.print(
+        f"\nWhy worse since {why.since:%Y-%m-%d %H:%M} UTC ({why.recent_rows:,} rows, {why.earlier_rows:,} before{added}):"
+    )
+    console.print(f"  [bold]{escape(why.message)}[/]")
+    for cause in why.causes:
+        shown = "[bold]shown[/]" if cause.found else "not shown"
+        p = f"p {cause.p:.2g}" if cause.p is not None else "could not be tested"
+        part = f", {cause.explains:.0%} of the loss" if cause.found and cause.explains is not None else ""
+        console.print(
+            f"  {cause.kind:<18} {shown}, {p}{part}{': ' + escape(cause.effect) if cause.effect else ''}"
+        )
+        if cause.found and cause.ids:
+            console.print(f"  {'':<18} look at: {escape(', '.join(cause.ids))}")
 
 
 def _figure(found: "Estimate") -> str:

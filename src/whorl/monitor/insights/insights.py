@@ -10,15 +10,18 @@ import numpy as np
 
 from whorl.errors import StateError
 from whorl.monitor.insights.rows import LEAST_LEVEL_ROWS, InsightRows, Mask, champion_rows, columns_of
+from whorl.monitor.insights.why import Why, why_worse
 from whorl.records import Record
 from whorl.stats.arrays import codes
 from whorl.stats.conditions import holds
 from whorl.stats.estimate import Estimate, from_standard_error, student_quantile
 from whorl.stats.linear import mean_linear, variance
 from whorl.stats.slices import Slice, find_slices
+from whorl.storage import findings
 from whorl.workspace import Workspace
 
 LOOK_AT = 5
+DECAY = ("decay", "below_threshold", "error_rate_up")
 LEAST = LEAST_LEVEL_ROWS
 
 
@@ -57,10 +60,16 @@ class Insights(Record, frozen=True, kw_only=True, omit_defaults=False):
     counted: int
     tested: int
     notes: list[str]
+    why: Why | None = None
 
 
-def insights(ws: Workspace, as_of: datetime) -> Insights:
-    """Where the champion errs, over the holdout rows of `[evaluate] window`.
+def insights(ws: Workspace, as_of: datetime, *, why: bool = False, since: datetime | None = None) -> Insights:
+    """Where the champion errs, over the holdout rows of `[evaluate] window`; and why it got worse.
+
+    Args:
+        why: Ask that too. It is asked by itself when the champion of now was found to decay.
+        since: Where the rows begin that got worse; default: with the period in which decay was found, else the last
+            `[monitor] period`.
 
     Raises:
         StateError: The task is generation: what is true of a text cannot be compared row by row.
@@ -88,7 +97,27 @@ def insights(ws: Workspace, as_of: datetime) -> Insights:
         counted=found.counted,
         tested=found.tested,
         notes=[*rows.notes, *_too_few(len(rows))],
+        why=_why(ws, as_of, why, since),
     )
+
+
+def _why(ws: Workspace, as_of: datetime, asked: bool, since: datetime | None) -> Why | None:
+    decayed = _decayed(ws)
+    if not (asked or since or decayed):
+        return None
+    return why_worse(ws, as_of, since or decayed or as_of - ws.spec.monitor.period.span)
+
+
+def _decayed(ws: Workspace) -> datetime | None:
+    """The beginning of the period in which the champion of now was first found to decay."""
+    moved = next(iter(ws.registry.changes(limit=1)), None)
+    champion = moved.model_id if moved else None
+    periods = [
+        raised.finding.facts.get("since", raised.finding.facts["period"])
+        for raised in findings.listed(ws.ledger, ws.name)
+        if raised.finding.kind in DECAY and raised.finding.facts.get("champion") == champion
+    ]
+    return datetime.fromisoformat(periods[-1]) if periods else None
 
 
 def mean_loss(rows: InsightRows, level: float) -> Estimate:
