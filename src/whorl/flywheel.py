@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from whorl.capture.accept import accept
-from whorl.capture.flush import flush
+from whorl.capture.flush import flush, settled
 from whorl.capture.mapping import Kind, native_mapper
 from whorl.client.encode import LOGGED_AT, plain
 from whorl.client.losses import Stats
@@ -25,6 +25,8 @@ from whorl.client.track import Id, tracked
 from whorl.clock import Clock
 from whorl.cycle import CycleReport, start, turn
 from whorl.errors import NotFound, RecordError, StateError, StorageError
+from whorl.evaluate.holdout_ask import record
+from whorl.evaluate.holdout_plan import HoldoutPlan, plan
 from whorl.models.model import Model, load_model
 from whorl.monitor.insights.insights import Insights, insights
 from whorl.monitor.overview import Overview, overview
@@ -201,6 +203,30 @@ class Flywheel:
         made = rollback(self.workspace, by=by or whoami(), reason=reason)
         self._deliver()
         return made
+
+    def plan_holdout(self, *, labels: int | None = None, precision: float | None = None) -> HoldoutPlan:
+        """How many labels, of which holdout rows, the champion's accuracy takes to a precision, or how precise so many make it.
+
+        Args:
+            labels: Labels to ask for; default: as many as the precision takes, or [evaluate] label_budget.
+            precision: Half the width of the interval: 0.01 is one point up, one point down.
+
+        Raises:
+            StateError: Nothing may be spent, or no row could be asked for.
+        """
+        flush(self.workspace)
+        return plan(self.workspace, settled(self.workspace), labels=labels, precision=precision)
+
+    def ask_holdout(self, *, labels: int | None = None, precision: float | None = None) -> HoldoutPlan:
+        """Make the draw of `plan_holdout`: its rows are kept as asked for. Log their labels as any others, by id.
+
+        Raises:
+            WorkspaceHeld: Another process is asking.
+        """
+        with hold(self.workspace.root, self.workspace.ledger, f"asking-{self.workspace.name}"):
+            planned = self.plan_holdout(labels=labels, precision=precision)
+            record(self.workspace, planned)
+        return planned
 
     def status(self) -> Overview:
         """What turns, what is stuck and why, who is needed."""

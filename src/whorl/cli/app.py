@@ -15,6 +15,7 @@ from whorl.cli import (
     dataset,
     doctor,
     gate,
+    holdout,
     inbox,
     insights,
     key,
@@ -51,6 +52,7 @@ app.add_typer(cases.app, name="cases")
 app.add_typer(labels.app, name="labels")
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(holdout.app, name="holdout")
 app.add_typer(model.app, name="model")
 app.add_typer(key.app, name="key")
 

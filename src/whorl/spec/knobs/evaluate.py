@@ -67,6 +67,13 @@ class EvaluateSpec(Knobs, frozen=True, kw_only=True):
             "time",
         ),
     ] = None
+    label_cost: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        knob("Price of one label, so that `whorl holdout plan` can say what a precision costs.", "USD"),
+    ] = None
+    label_budget: Annotated[
+        Count, knob("Labels that `whorl holdout ask` asks for when it is not told how many.", "labels")
+    ] = 200
     gates: Annotated[
         list[GateSpec] | UnsetType,
         knob("Checks a challenger must pass; default: better, no_segment_worse. [] promotes always."),

@@ -1,0 +1,90 @@
+"""Make a planned draw: what people are asked for goes into the lake's `asked` table, once, and into a file for them."""
+
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from whorl.errors import SourceError, StateError
+from whorl.evaluate.holdout_plan import HoldoutPlan
+from whorl.examples.asked import JUDGE
+from whorl.storage.sql_types import instant_literal
+from whorl.storage.tables import lake_schemas
+from whorl.workspace import Workspace
+
+STRATEGY = "doubt"
+
+
+def record(ws: Workspace, planned: HoldoutPlan) -> None:
+    """Keep which rows were asked for, with their chances.
+
+    Raises:
+        StateError: Another process has made this draw.
+    """
+    picked, schema = planned.picked, lake_schemas(ws.spec)["asked"]
+    same = {
+        "draw": planned.draw,
+        "as_of": planned.until,
+        "day": planned.until.date(),
+        "purpose": JUDGE,
+        "strategy": STRATEGY,
+        "since": planned.since,
+        "until": planned.until,
+    }
+    columns = [
+        pa.array([same[field.name]] * picked.num_rows, field.type)
+        if field.name in same
+        else picked[field.name]
+        for field in schema
+    ]
+    if not ws.lake.append("asked", pa.table(columns, schema=schema), app=f"asked/{planned.draw}", version=1):
+        raise StateError(
+            f"Draw {planned.draw} has been made already.",
+            where=ws.name,
+            hint="Look at the next one: whorl holdout plan.",
+        )
+    ws.lake.sync("asked")
+
+
+def asked(ws: Workspace, as_of: datetime) -> pa.Table:
+    """Every row that was asked for so that quality can be told, the last draw first; `label` is NULL while its truth waits.
+
+    out: draw, id, time, probability, stratum, label, label_received_at
+    """
+    return ws.engine.query(
+        "SELECT a.draw, a.id, a.time, a.probability, a.stratum, e.label, e.label_received_at\n"
+        f"FROM {ws.lake.relation('asked')} a LEFT JOIN {ws.examples(as_of).name} e ON e.id = a.id\n"
+        f"WHERE a.purpose = '{JUDGE}' AND a.as_of <= {instant_literal(as_of)} ORDER BY a.draw DESC, a.time, a.id"
+    )
+
+
+def write(picked: pa.Table, path: Path) -> None:
+    """Rows to ask for, in a file whose suffix names the format. It appears whole or not at all.
+
+    Raises:
+        SourceError: No such format.
+    """
+    draft = path.with_name(path.name + ".draft")
+    if path.suffix == ".parquet":
+        pq.write_table(picked, draft)
+    elif path.suffix == ".csv":
+        plain = picked.drop_columns(["scores"]) if "scores" in picked.column_names else picked
+        pa.csv.write_csv(plain, draft)
+    elif path.suffix in (".ndjson", ".jsonl"):
+        draft.write_bytes(msgspec.json.Encoder().encode_lines(_plain(picked)))
+    else:
+        raise SourceError(
+            f"No format is known for '{path.suffix}'.", where=str(path), hint="Use .parquet, .csv or .ndjson."
+        )
+    draft.replace(path)
+
+
+def _plain(picked: pa.Table) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = picked.to_pylist()
+    for row in rows:
+        if "scores" in row:
+            row["scores"] = dict(row["scores"])  # type: ignore[call-overload]
+    return rows

@@ -1,0 +1,169 @@
+"""How many labels, of which holdout rows, it takes to know the champion's accuracy to a precision, and what they cost.
+
+Rows are those that no draw has had a chance at yet. How many it takes is told from labels that are known already; without
+any, from what the model claims, which is then not believed below 5 % errors. The method is in `stats/few_labels.py`; what
+becomes of the labels in `monitor/quality.py`.
+"""
+
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from whorl.errors import StateError, TruthError
+from whorl.examples.asked import can_be_asked, judge_draws
+from whorl.examples.said import said_and_true
+from whorl.spec import Spec
+from whorl.stats.accuracy import hits
+from whorl.stats.arrays import Floats
+from whorl.stats.claimed_accuracy import claimed_accuracy
+from whorl.stats.doubt import doubt
+from whorl.stats.error_chance import ErrorCurve, fit_error_curve, views_of_doubt
+from whorl.stats.few_labels import asking_chances, draw, expected_reach, labels_for
+from whorl.stats.hashed_uniform import hashed_uniform
+from whorl.stats.logistic_line import sigmoid
+from whorl.storage.sql_types import instant_literal
+from whorl.workspace import Workspace
+
+ENOUGH_KNOWN = 50
+LEAST_CLAIMED_ERROR = 0.05
+
+
+class HoldoutPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A draw that has not been made yet.
+
+    `precision`: half the width that its interval is expected to have; `basis`: whether that goes by labels that are known
+    or by what the model claims; `labelled`: rows to ask for whose truth has come already; `cost` in USD of the
+    others, None without `[evaluate] label_cost`; `picked`: columns id, time, probability, stratum, and what was answered.
+    """
+
+    draw: str
+    since: datetime | None
+    until: datetime
+    rows: int
+    labels: int
+    labelled: int
+    cost: float | None
+    precision: float
+    accuracy: float
+    basis: Literal["known labels", "the model's claim"]
+    picked: pa.Table
+
+
+def plan(
+    ws: Workspace, as_of: datetime, *, labels: int | None = None, precision: float | None = None
+) -> HoldoutPlan:
+    """The draw of so many labels, or of as many as the precision takes; without both, of `[evaluate] label_budget`.
+
+    Raises:
+        StateError: The task has no classes, nothing may be spent, no row could be asked for.
+        TruthError: A logged score is no probability.
+    """
+    if ws.spec.task not in ("binary", "multiclass"):
+        raise StateError(
+            f"Accuracy needs classes; the task is '{ws.spec.task}'.", where=f"{ws.name}: holdout"
+        )
+    number, since = _next(ws, as_of)
+    rows, frame = _frame(ws, as_of, since)
+    level = ws.spec.evaluate.level
+    if labels is None and precision is not None:
+        if not 0 < precision < 1:
+            raise StateError(
+                f"A precision of {precision:g} does not lie between 0 and 1.", where="--precision"
+            )
+        labels = labels_for(frame.doubts, precision, frame.curve, frame.error_rate, level=level)
+    budget = ws.spec.evaluate.label_budget if labels is None else labels
+    if budget < 1:
+        hint = "Give --labels or --precision, or set [evaluate] label_budget."
+        raise StateError(
+            f"A budget of {budget} labels asks for nothing.", where=f"{ws.name}: holdout", hint=hint
+        )
+    name = f"judge-{number:04d}"
+    picked = _picked(ws, rows, frame.doubts, budget, name)
+    labelled = picked.num_rows - picked["label"].null_count
+    cost = ws.spec.evaluate.label_cost
+    return HoldoutPlan(
+        draw=name,
+        since=since,
+        until=as_of,
+        rows=rows.num_rows,
+        labels=picked.num_rows,
+        labelled=labelled,
+        cost=None if cost is None else cost * (picked.num_rows - labelled),
+        precision=expected_reach(frame.doubts, budget, frame.curve, frame.error_rate, level=level),
+        accuracy=1 - frame.error_rate,
+        basis=frame.basis,
+        picked=picked.drop_columns(["label"]),
+    )
+
+
+class _Frame(NamedTuple):
+    """Doubt (n,) of the rows that could be asked for, and how errors are thought to lie over it."""
+
+    doubts: Floats
+    curve: ErrorCurve
+    error_rate: float
+    basis: Literal["known labels", "the model's claim"]
+
+
+def _next(ws: Workspace, as_of: datetime) -> tuple[int, datetime | None]:
+    """The number of the next draw, and since when rows have had no chance yet."""
+    made = ws.engine.query(
+        f"SELECT count(*) AS n, max(until) AS until FROM ({judge_draws(ws.lake, as_of)})"
+    ).to_pylist()[0]
+    return made["n"] + 1, made["until"]
+
+
+def _frame(ws: Workspace, as_of: datetime, since: datetime | None) -> tuple[pa.Table, _Frame]:
+    said = "scores" if ws.spec.task == "multiclass" else "score"
+    columns = f"id, time, label, {said}"
+    open_to = f"FROM {ws.examples(as_of).name} WHERE {can_be_asked(ws.spec)}"
+    span = f"time < {instant_literal(as_of)}" + (f" AND time >= {instant_literal(since)}" if since else "")
+    rows = ws.engine.query(f"SELECT {columns} {open_to} AND {span} ORDER BY time, id")
+    if not rows.num_rows:
+        after = f" since {since:%Y-%m-%d %H:%M} UTC, when labels were last asked for" if since else ""
+        hint = "Predictions need a score, and [curate] holdout_share a part of them."
+        raise StateError(f"No holdout row was answered{after}.", where=f"{ws.name}: holdout", hint=hint)
+    known = ws.engine.query(f"SELECT {columns} {open_to} AND status = 'known' ORDER BY time, id")
+    return rows, _errors_over_doubt(rows, known, ws.spec)
+
+
+def _errors_over_doubt(rows: pa.Table, known: pa.Table, spec: Spec) -> _Frame:
+    """How errors lie over doubt, learnt from all known rows: given a row's doubt, why it was labelled does not matter."""
+    said, _ = said_and_true(rows, spec)
+    doubts = _doubt(said, spec)
+    if known.num_rows < ENOUGH_KNOWN:
+        claimed_error = max(1 - claimed_accuracy(said), LEAST_CLAIMED_ERROR)
+        return _Frame(
+            doubts, fit_error_curve(np.zeros(0), np.zeros((0, 2))), claimed_error, "the model's claim"
+        )
+    said_of_known, truth = said_and_true(known, spec)
+    both = np.concatenate([doubts, _doubt(said_of_known, spec)])
+    # The views are those of the rows that could be asked for.
+    view = views_of_doubt(both, np.where(np.arange(len(both)) < len(doubts), 1.0, 1e-9))
+    curve = fit_error_curve(1 - hits(truth, said_of_known), view[len(doubts) :])
+    return _Frame(doubts, curve, float(sigmoid(curve.logit(view[: len(doubts)])).mean()), "known labels")
+
+
+def _doubt(said: Floats, spec: Spec) -> Floats:
+    try:
+        return doubt(said)
+    except ValueError as error:
+        raise TruthError(
+            str(error),
+            where=f"{spec.name}: logged scores",
+            hint="Log probabilities: [schema] score or scores must lie in [0, 1].",
+        ) from error
+
+
+def _picked(ws: Workspace, rows: pa.Table, doubts: Floats, budget: int, name: str) -> pa.Table:
+    # By a secret key: nobody can aim at being asked about, or left alone.
+    seed = f"{ws.holdout_key}/{name}"
+    drawn = draw(asking_chances(doubts, budget), doubts, hashed_uniform(rows["id"].to_pylist(), seed), seed)
+    return (
+        rows.take(pa.array(drawn.picked))
+        .append_column("probability", pa.array(drawn.probability))
+        .append_column("stratum", pa.array([str(s) for s in drawn.stratum]))
+    )

@@ -1,0 +1,181 @@
+"""Quality told by the rows that people were asked for: right although those are the hard ones, and said to be told so."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from shop import Shop
+from whorl.evaluate.holdout_ask import record
+from whorl.evaluate.holdout_plan import plan
+from whorl.monitor.quality import quality
+
+Open = Callable[..., Shop]
+WATCH = '[monitor]\nperiod = "7d"\nmetric = "accuracy"\nmin_rows = 30\ndetectors = []\ndrift = false\n'
+ROWS = 1500
+
+
+class Week:
+    """A week of holdout rows whose scores are calibrated, or claim more than is true, and what is true of them."""
+
+    def __init__(self, one: Shop, number: int = 0, *, overconfident: bool = False, n: int = ROWS) -> None:
+        random = np.random.default_rng(number)
+        self.one, self.number = one, number
+        self.ids = [f"w{number}-{i:04d}" for i in range(n)]
+        self.at = 7 * number + np.sort(random.uniform(0.01, 6.5, n))
+        chance = random.beta(0.4, 0.4, n)
+        self.truth = dict(zip(self.ids, (random.random(n) < chance).tolist(), strict=True))
+        said = np.where(chance >= 0.5, 0.5 + chance / 2, chance / 2) if overconfident else chance
+        self.accuracy = float(np.mean((said >= 0.5) == np.array(list(self.truth.values()))))
+        one.predicts(self.ids, self.at, split="holdout", score=said)
+
+    def asks(self, labels: int, *, answers: float = 1.0) -> list[str]:
+        """A draw at the end of the week, and the answers to the first share of it by a random order."""
+        end = 7 * (self.number + 1) - 0.2
+        planned = plan(self.one.ws, self.one.until(end), labels=labels)
+        record(self.one.ws, planned)
+        ids = planned.picked["id"].to_pylist()
+        order = np.random.default_rng(self.number).permutation(len(ids))
+        answered = [ids[i] for i in order[: round(answers * len(ids))]]
+        self.learns(answered, end + 0.1)
+        return answered
+
+    def learns(self, ids: list[str], at: float) -> None:
+        for value in (True, False):
+            self.one.learns([i for i in ids if self.truth[i] is value], value, at)
+
+
+def only(one: Shop, at: float = 7):
+    (period,) = quality(one.ws, one.until(at))
+    return period
+
+
+def test_asked_rows_tell_the_accuracy_of_all_although_they_are_the_hard_ones(shop: Open) -> None:
+    one = shop(WATCH)
+    week = Week(one)
+    asked = week.asks(200)
+    period = only(one)
+    among_asked = np.mean([(score >= 0.5) == week.truth[i] for i, score in scores(one, asked)])
+
+    assert (period.method, period.rows) == ("asked", 200)
+    assert period.low <= week.accuracy <= period.high
+    assert period.high - period.low < 0.13
+    assert among_asked < period.low
+
+
+def test_a_calibrated_claim_is_not_contradicted_and_an_overconfident_one_is(shop: Open) -> None:
+    calm, bold = shop(WATCH), shop(WATCH)
+    Week(calm).asks(200)
+    true = Week(bold, overconfident=True)
+    true.asks(200)
+
+    assert only(calm).contradicted is False
+    period = only(bold)
+    assert period.contradicted is True
+    assert period.claimed > true.accuracy + 0.05
+    assert period.low <= true.accuracy <= period.high
+
+
+def test_labels_that_came_by_themselves_tell_it_as_before(shop: Open) -> None:
+    one = shop(WATCH)
+    week = Week(one, n=400)
+    week.learns(week.ids, 6.9)
+    period = only(one)
+
+    assert (period.method, period.rows) == ("labelled", 400)
+    assert period.value == pytest.approx(week.accuracy)
+    assert period.claimed is not None
+
+
+def test_where_nearly_all_truths_came_the_asked_ones_do_not_stand_for_the_others(shop: Open) -> None:
+    one = shop(WATCH)
+    week = Week(one, n=400)
+    asked = week.asks(50)
+    week.learns([i for i in week.ids if i not in asked], 6.95)
+    period = only(one)
+
+    assert (period.method, period.rows) == ("labelled", 400)
+    assert period.value == pytest.approx(week.accuracy)
+
+
+def test_truths_of_other_rows_do_not_mix_with_the_asked_ones(shop: Open) -> None:
+    """Those that came by themselves are all right, say: they would make the model look better than it is."""
+    one = shop(WATCH)
+    week = Week(one)
+    asked = set(week.asks(200))
+    easy = [i for i, score in scores(one, week.ids) if i not in asked and (score >= 0.5) == week.truth[i]]
+    week.learns(easy[:300], 6.95)
+    period = only(one)
+
+    assert (period.method, period.rows) == ("asked", 200)
+    assert period.low <= week.accuracy <= period.high
+
+
+def test_rows_nobody_answered_are_stood_for_by_their_neighbours(shop: Open) -> None:
+    one = shop(WATCH)
+    week = Week(one)
+    week.asks(300, answers=0.7)
+    period = only(one)
+
+    assert (period.method, period.rows) == ("asked", 210)
+    assert period.low <= week.accuracy <= period.high
+
+
+def test_too_few_answers_leave_the_period_open(shop: Open) -> None:
+    one = shop(WATCH)
+    Week(one).asks(200, answers=0.3)
+    period = only(one)
+
+    assert (period.method, period.rows) == ("asked", 0)
+    assert period.value is None
+    assert period.contradicted is None
+
+
+def test_a_period_after_the_last_draw_goes_by_its_own_labels(shop: Open) -> None:
+    one = shop(WATCH)
+    first, second = Week(one), Week(one, 1, n=300)
+    first.asks(200)
+    second.learns(second.ids, 13.9)
+    told = quality(one.ws, one.until(14))
+
+    assert [p.method for p in told] == ["asked", "labelled"]
+    assert [p.rows for p in told] == [200, 300]
+
+
+def test_another_metric_is_weighted_by_the_same_chances(shop: Open) -> None:
+    one = shop(WATCH.replace('"accuracy"', '"brier"'))
+    week = Week(one)
+    week.asks(200)
+    period = only(one)
+    brier = np.mean([(score - week.truth[i]) ** 2 for i, score in scores(one, week.ids)])
+
+    assert period.method == "asked"
+    assert period.low <= brier <= period.high
+    assert period.claimed is None
+
+
+def test_answers_that_are_all_right_leave_an_interval(shop: Open) -> None:
+    one = shop(WATCH)
+    week = Week(one)
+    week.truth = {i: score >= 0.5 for i, score in scores(one, week.ids)}
+    week.asks(60)
+    period = only(one)
+
+    assert period.value == 1
+    assert period.low is not None
+    assert period.low < 1
+    assert period.high == 1
+
+
+def test_a_score_that_is_no_probability_claims_nothing(shop: Open) -> None:
+    one = shop(WATCH)
+    week = Week(one, n=100)
+    one.predicts(["odd"], 3.0, split="holdout", score=1.5)
+    week.learns(week.ids, 6.9)
+    assert only(one).claimed is None
+
+
+def scores(one: Shop, ids: list[str]) -> list[tuple[str, float]]:
+    wanted = set(ids)
+    rows = one.asked(f"SELECT id, score FROM {one.lake('predictions')} ORDER BY id")
+    return [(row["id"], row["score"]) for row in rows if row["id"] in wanted]
