@@ -170,3 +170,9 @@ def test_without_river_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SpecError, match="need river") as refused:
         detector_named("adwin")(np.zeros(3), RATE)
     assert "whorl[river]" in str(refused.value)
+
+
+@pytest.mark.parametrize("place", [-1, 7])
+def test_an_answer_that_is_no_row_is_refused(place: int) -> None:
+    with pytest.raises(SpecError, match=f"answered {place} for 7 rows"):
+        list(alarms(lambda errors, rate: place, np.zeros(7), RATE))  # noqa: ARG005

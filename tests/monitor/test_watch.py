@@ -15,7 +15,7 @@ from whorl.storage import findings
 from whorl.storage.outbox import Outbox
 
 Open = Callable[..., Shop]
-WATCH = '[monitor]\nperiod = "7d"\nmetric = "accuracy"\n'
+WATCH = '[monitor]\nperiod = "7d"\nmetric = "accuracy"\ndetectors = []\n'
 WEEK = 300
 
 

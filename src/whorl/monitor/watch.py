@@ -9,6 +9,8 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, insert, select
 
+from whorl.monitor.drifted import drifted_features
+from whorl.monitor.error_stream import risen_errors
 from whorl.monitor.label_jumps import label_jumps
 from whorl.monitor.quality import PeriodQuality, quality, quality_by_protected, watched_metric
 from whorl.records import Finding
@@ -30,7 +32,14 @@ def watch(ws: Workspace, as_of: datetime) -> list[Finding]:
 
 def new_findings(ws: Workspace, as_of: datetime) -> list[Finding]:
     """What is wrong as of a time, but for what was raised within `[monitor] cooldown`. Nothing is raised yet."""
-    found = [*_decay(ws, quality(ws, as_of)), *_unfair(ws, as_of), *_data(ws, as_of), *label_jumps(ws, as_of)]
+    found = [
+        *_decay(ws, quality(ws, as_of)),
+        *risen_errors(ws, as_of),
+        *_unfair(ws, as_of),
+        *_data(ws, as_of),
+        *label_jumps(ws, as_of),
+        *drifted_features(ws, as_of),
+    ]
     with ws.ledger.read() as connection:
         return [finding for finding in found if not _cooling(connection, ws, finding)]
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy.typing as npt
 
+from whorl.errors import SpecError
 from whorl.models.named_function import named_function
 from whorl.stats.arrays import Floats
 
@@ -53,11 +54,20 @@ def detector_named(name: str, beside: Path | None = None) -> Detector:
 def alarms(detector: Detector, errors: Floats, rate: float) -> Iterator[int]:
     """Places of all alarms: after each the detector starts anew, with what follows as its new base.
 
+    Raises:
+        SpecError: An answer is no place of a row.
+
     >>> from whorl.stats.e_detector import first_alarm
     >>> list(alarms(first_alarm, [0, 0, 0, 1] * 250 + [0, 1] * 500 + [1, 1, 1, 0] * 250, 1e-5))
     [1075, 2081]
     """
     start = 0
     while (place := detector(errors[start:], rate)) is not None:
+        if not 0 <= place < len(errors) - start:
+            raise SpecError(
+                f"A detector answered {place} for {len(errors) - start} rows.",
+                where="monitor.detectors",
+                hint="It returns the place of a row, from 0, or None.",
+            )
         yield start + place
         start += place + 1

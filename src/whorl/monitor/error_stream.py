@@ -1,0 +1,141 @@
+"""Has the champion begun to err more often? Its errors in the order in which their truth became known, and who watches them.
+
+Computed from the rows each time, so that it is the same wherever and however often it is looked at. A row comes in once its
+truth is known and it is as old as `[labels] lag` and `default_after` ask: before, one class may be known sooner than the
+other. Rows that people were asked about because of what the model said of them do not come in: those are chosen for being
+hard. The detectors are in `detectors/`; when the rise began is in `stats/rise.py`.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from whorl.monitor.detectors.detector import alarms, detector_named
+from whorl.records import Finding
+from whorl.spec import Spec
+from whorl.stats.arrays import Floats
+from whorl.stats.rise import rise
+from whorl.storage.sql_types import instant_literal
+from whorl.workspace import Workspace
+
+# What a large loss is goes by the first so many, which are not watched themselves: this share of them is smaller.
+LEARNT_FROM, SMALLER = 200, 0.8
+# The answer of a model that gives one score a class.
+_ANSWER = "map_keys(scores)[list_position(map_values(scores), list_max(map_values(scores)))]"
+_WRONG = {"binary": "((score >= 0.5) <> label)::DOUBLE", "multiclass": f"({_ANSWER} <> label)::DOUBLE"}
+# In the order of log loss, and of absolute error.
+_LOSS = {
+    "binary": "CASE WHEN label THEN 1 - score ELSE score END",
+    "multiclass": "1 - coalesce(scores[label], 0)",
+    "regression": "abs(score - label)",
+}
+
+
+class ErrorStream(NamedTuple):
+    """Errors (n,), 0 or 1, in the order in which they became known, and when (n,), in microseconds since 1970."""
+
+    errors: Floats
+    known_us: np.ndarray[Any, np.dtype[np.int64]]
+
+
+def error_stream(ws: Workspace, as_of: datetime) -> ErrorStream:
+    """Errors of the champion of now on rows that it answered; of everything answered while there is no champion.
+
+    Empty for a task without scores, and while fewer than `LEARNT_FROM` rows say what a large loss is.
+    """
+    spec = ws.spec
+    large = not _counts_wrong(spec)
+    measure = (_LOSS if large else _WRONG).get(spec.task)
+    if measure is None:
+        return ErrorStream(np.empty(0), np.empty(0, dtype=np.int64))
+    rows = ws.engine.query(_known_rows(ws, as_of, measure))
+    value = rows["value"].to_numpy().astype(np.float64)
+    known_us = rows["known_us"].to_numpy().astype(np.int64)
+    if not large:
+        return ErrorStream(value, known_us)
+    if len(value) < LEARNT_FROM:
+        return ErrorStream(np.empty(0), np.empty(0, dtype=np.int64))
+    limit = np.quantile(value[:LEARNT_FROM], SMALLER)
+    return ErrorStream((value[LEARNT_FROM:] > limit).astype(np.float64), known_us[LEARNT_FROM:])
+
+
+def risen_errors(ws: Workspace, as_of: datetime) -> list[Finding]:
+    """The last alarm of the detectors that `[monitor]` names, the latest of theirs; nothing when none has raised one."""
+    monitor = ws.spec.monitor
+    stream = error_stream(ws, as_of) if monitor.detectors else None
+    if stream is None or not len(stream.errors):
+        return []
+    last: dict[str, tuple[int, int]] = {}
+    for name in monitor.detectors:
+        begun = 0
+        for place in alarms(detector_named(name, ws.beside), stream.errors, monitor.false_alarms):
+            last[name], begun = (place, begun), place + 1
+    if not last:
+        return []
+    newest = max(last, key=lambda name: last[name][0])
+    return [_finding(ws, newest, stream, *last[newest])]
+
+
+def _finding(ws: Workspace, detector: str, stream: ErrorStream, place: int, begun: int) -> Finding:
+    watched = stream.errors[begun : place + 1]
+    found = rise(watched)
+    since = _day(stream.known_us[min(begun + found.start, place)])
+    champion = ws.registry.champion()
+    what = "errors" if _counts_wrong(ws.spec) else "large errors"
+    risen = not np.isnan(found.after)
+    rates = (
+        f"{found.after:.1%} of {len(watched) - found.start:,} rows since about {since[:10]}, {found.before:.1%} of {found.start:,} before"
+        if risen
+        else f"{found.before:.1%} of {len(watched):,} rows"
+    )
+    return Finding(
+        kind="error_rate_up",
+        severity="warning",
+        message=f"The champion's {what} have become more frequent: {rates} ({detector}). See [monitor] detectors.",
+        value=found.after if risen else found.before,
+        threshold=found.before if risen else None,
+        facts={
+            "detector": detector,
+            "champion": champion.id if champion else None,
+            "period": _day(stream.known_us[place]),
+            "since": since,
+            "rows_before": found.start,
+            "rows_since": len(watched) - found.start,
+            "false_alarms": ws.spec.monitor.false_alarms if detector == "e-detector" else None,
+        },
+    )
+
+
+def _known_rows(ws: Workspace, as_of: datetime, measure: str) -> str:
+    """SQL: `value` and `known_us` of the rows that are watched, in order."""
+    spec = ws.spec
+    moved = next(iter(ws.registry.changes(limit=1)), None)
+    due = spec.labels.default_after
+    wait_s = max(spec.labels.lag.seconds, due.after.seconds if due is not None else 0.0)
+    conditions = [
+        "status IN ('known', 'defaulted')",
+        "isfinite(value)",
+        f"known_at <= {instant_literal(as_of)}",
+        f"id NOT IN (SELECT id FROM {ws.lake.relation('asked')} WHERE strategy <> 'random' "
+        f"AND as_of <= {instant_literal(as_of)})",
+    ]
+    if spec.monitor.errors_of == "holdout":
+        conditions.append("split = 'holdout'")
+    if moved is not None:
+        conditions.append(f"time >= {instant_literal(moved.at)}")
+    return (
+        f"WITH known AS (SELECT id, time, split, status, ({measure}) AS value,\n"
+        f"  greatest(label_received_at, time + INTERVAL '{wait_s:.15g}' SECOND) AS known_at\n"
+        f"FROM {ws.examples(as_of).name} WHERE isfinite(score) OR scores IS NOT NULL)\n"
+        f"SELECT value, epoch_us(known_at) AS known_us FROM known WHERE {' AND '.join(conditions)}\n"
+        "ORDER BY known_at, time, id"
+    )
+
+
+def _counts_wrong(spec: Spec) -> bool:
+    return (spec.monitor.error or ("large" if spec.task == "regression" else "wrong")) == "wrong"
+
+
+def _day(microseconds: int) -> str:
+    return datetime.fromtimestamp(int(microseconds) / 1e6, UTC).isoformat()

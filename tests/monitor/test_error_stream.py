@@ -1,0 +1,167 @@
+"""The champion's errors as they become known: which rows, in which order, and what is said when there are more of them."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from shop import Shop
+from whorl.monitor.error_stream import error_stream
+from whorl.monitor.watch import watch
+from whorl.records import Finding
+from whorl.storage.tables import lake_schemas
+
+Open = Callable[..., Shop]
+ONLY = "[monitor]\ndrift = false\n"
+
+
+def errs(
+    one: Shop, name: str, days: tuple[float, float], n: int, share: float, *, seed: int = 0, **columns: Any
+) -> None:
+    """n holdout rows, answered, of which this share is wrong; the truth of each is known an hour later."""
+    random = np.random.default_rng(seed)
+    ids, at = [f"{name}{i:05d}" for i in range(n)], np.sort(random.uniform(*days, n))
+    truth, wrong = random.random(n) < 0.5, random.random(n) < share
+    one.predicts(ids, at, **{"split": "holdout", "score": np.where(truth ^ wrong, 0.9, 0.1), **columns})
+    one.learns(ids, truth.tolist(), at + 1 / 24)
+
+
+def asked(one: Shop, ids: list[str], strategy: str) -> None:
+    """People were asked for the truth of these rows, on day 4."""
+    fixed = {
+        "draw": strategy,
+        "as_of": one.day(4),
+        "day": one.day(4).date(),
+        "time": one.day(3.5),
+        "purpose": "judge",
+    }
+    rows = [{**fixed, "id": id, "strategy": strategy, "probability": 0.5} for id in ids]
+    schema = lake_schemas(one.ws.spec)["asked"]
+    one.ws.lake.append("asked", pa.Table.from_pylist(rows, schema), app=f"test/asked/{strategy}", version=1)
+
+
+def risen(found: list[Finding]) -> list[Finding]:
+    return [one for one in found if one.kind == "error_rate_up"]
+
+
+def test_a_rise_is_said_with_when_it_began_and_both_rates(shop: Open) -> None:
+    one = shop(ONLY)
+    errs(one, "a", (0, 10), 2_000, 0.1)
+    errs(one, "b", (10, 12), 400, 0.4, seed=1)
+    [said] = risen(watch(one.ws, one.until(13)))
+    assert (said.severity, said.facts["detector"], said.facts["champion"]) == ("warning", "e-detector", None)
+    assert said.value == pytest.approx(0.4, abs=0.15)
+    assert said.threshold == pytest.approx(0.1, abs=0.02)
+    assert said.facts["since"][:10] in ("2026-01-10", "2026-01-11")
+    assert said.facts["rows_before"] == pytest.approx(2_000, abs=30)
+    assert "more frequent" in said.message
+    one.clock.advance(timedelta(days=5))
+    assert risen(watch(one.ws, one.clock.now())) == [], "the same alarm of the same champion is said once"
+
+
+def test_no_rise_is_not_said(shop: Open) -> None:
+    one = shop(ONLY)
+    errs(one, "a", (0, 10), 2_000, 0.2)
+    errs(one, "b", (10, 12), 400, 0.05, seed=1)
+    assert risen(watch(one.ws, one.until(13))) == []
+
+
+def test_it_is_the_same_however_often_it_is_looked_at(shop: Open) -> None:
+    once, often = shop(ONLY + 'cooldown = "1s"'), shop(ONLY + 'cooldown = "1s"')
+    for one in (once, often):
+        errs(one, "a", (0, 10), 1_000, 0.1)
+        errs(one, "b", (10, 14), 400, 0.5, seed=1)
+    said = [found for day in (8, 11, 12, 15) for found in risen(watch(often.ws, often.until(day)))]
+    assert risen(watch(once.ws, once.until(15))) == said
+
+
+def test_errors_come_in_the_order_in_which_they_became_known(shop: Open) -> None:
+    one = shop(ONLY)
+    one.predicts(["a", "b", "c", "d"], [0.0, 0.1, 0.2, 0.3], split="holdout", score=[0.9, 0.9, 0.9, 0.9])
+    one.learns(["a", "b", "c"], [False, True, False], [5.0, 3.0, 1.0])
+    stream = error_stream(one.ws, one.until(9))
+    assert stream.errors.tolist() == [1.0, 0.0, 1.0]
+    assert (np.diff(stream.known_us) / 86_400e6).tolist() == [2.0, 2.0]
+    assert error_stream(one.ws, one.day(4)).errors.tolist() == [1.0, 0.0]
+
+
+def test_a_row_waits_until_both_classes_could_have_been_known(shop: Open) -> None:
+    one = shop(ONLY + '[labels]\nlag = "2d"\ndefault_after = { value = false, after = "4d" }')
+    one.predicts(["yes", "no"], [0.0, 1.0], split="holdout", score=[0.1, 0.9])
+    one.learns(["yes"], True, 0.5)
+    assert error_stream(one.ws, one.until(3.9)).errors.tolist() == []
+    assert error_stream(one.ws, one.until(4.5)).errors.tolist() == [1.0]
+    assert error_stream(one.ws, one.until(5.5)).errors.tolist() == [1.0, 1.0]
+
+
+def test_only_the_champions_holdout_rows_that_nobody_chose_are_watched(shop: Open) -> None:
+    one = shop(ONLY)
+    errs(one, "old", (0, 1), 10, 1.0)
+    one.until(2)
+    one.crowned(one.scored({"old00000": 0.5}))
+    errs(one, "new", (3, 4), 10, 0.0)
+    errs(one, "train", (3, 4), 10, 1.0, split="train")
+    errs(one, "mute", (3, 4), 10, 1.0, score=None)
+    errs(one, "chosen", (3, 4), 10, 1.0)
+    asked(one, [f"chosen{i:05d}" for i in range(10)], "uncertain")
+    asked(one, [f"new{i:05d}" for i in range(10)], "random")
+    assert error_stream(one.ws, one.until(6)).errors.tolist() == [0.0] * 10
+    every = shop('[monitor]\nerrors_of = "all"')
+    errs(every, "train", (0, 1), 10, 1.0, split="train")
+    assert error_stream(every.ws, every.until(6)).errors.tolist() == [1.0] * 10
+
+
+def test_of_several_classes_the_likeliest_is_the_answer(shop: Open) -> None:
+    one = shop(ONLY, head='task = "multiclass"')
+    scores = [{"a": 0.7, "b": 0.3}, {"a": 0.2, "b": 0.8}, {}]
+    one.predicts(["x", "y", "z"], [0.0, 0.1, 0.2], split="holdout", scores=scores)
+    one.learns(["x", "y", "z"], ["a", "c", "a"], 1.0)
+    assert error_stream(one.ws, one.until(2)).errors.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("error", ["", 'error = "large"'])
+def test_of_numbers_a_loss_larger_than_most_at_first_is_an_error(shop: Open, error: str) -> None:
+    one = shop(ONLY + error, head='task = "regression"')
+    for name, n, days, spread in (("a", 1_200, (0, 10), 1.0), ("b", 300, (10, 12), 3.0)):
+        random = np.random.default_rng(n)
+        ids, at = [f"{name}{i:04d}" for i in range(n)], np.sort(random.uniform(*days, n))
+        one.predicts(ids, at, split="holdout", score=np.zeros(n))
+        one.learns(ids, random.normal(0, spread, n).tolist(), at + 0.01)
+    assert error_stream(one.ws, one.until(10)).errors.mean() == pytest.approx(0.2, abs=0.05)
+    [said] = risen(watch(one.ws, one.until(13)))
+    assert "large errors" in said.message
+    assert said.value == pytest.approx(0.67, abs=0.15)
+
+
+def test_few_rows_or_none_or_a_task_without_scores_are_no_stream(shop: Open) -> None:
+    few = shop(ONLY, head='task = "regression"')
+    few.predicts(["a"], 0.0, split="holdout", score=1.0)
+    few.learns(["a"], 1.0, 1.0)
+    text = shop(ONLY + '[train]\ntrainer = "external"', head='task = "generation"')
+    for one in (few, text, shop(ONLY)):
+        assert error_stream(one.ws, one.until(5)).errors.tolist() == []
+        assert risen(watch(one.ws, one.clock.now())) == []
+
+
+def test_a_score_that_is_no_number_is_left_out(shop: Open) -> None:
+    one = shop(ONLY)
+    one.predicts(["a", "b"], 0.0, split="holdout", score=[float("nan"), 0.9])
+    one.learns(["a", "b"], True, 1.0)
+    assert error_stream(one.ws, one.until(5)).errors.tolist() == [0.0]
+
+
+def test_other_detectors_may_watch_and_none_at_all(shop: Open) -> None:
+    for detectors, by in (
+        ('["page-hinkley"]', "page-hinkley"),
+        ('["e-detector", "adwin"]', "adwin"),
+        ("[]", None),
+    ):
+        one = shop(ONLY + f"detectors = {detectors}")
+        errs(one, "a", (0, 10), 3_000, 0.05)
+        errs(one, "b", (10, 12), 200, 0.6, seed=1)
+        assert [said.facts["detector"] for said in risen(watch(one.ws, one.until(13)))] == (
+            [by] if by else []
+        )
