@@ -4,7 +4,8 @@ Opening is cheap and shared: several processes may open one workspace. Who flush
 `storage/lock.py`, not here.
 """
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +15,11 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import URL
 
 from whorl.clock import Clock, RealClock
-from whorl.errors import NotFound
+from whorl.errors import NotFound, StorageError
+from whorl.examples.arrivals import Arrivals
 from whorl.examples.join import Examples
+from whorl.examples.settle import LEAST_ROWS, settle
+from whorl.examples.settled import settled_by
 from whorl.spec import Spec, spec_hash
 from whorl.storage import flywheels
 from whorl.storage.engine import Engine
@@ -25,6 +29,8 @@ from whorl.storage.lake import Lake
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.mlflow_mirror import MlflowMirror
 from whorl.storage.registry import Registry
+
+log = logging.getLogger("whorl.workspace")
 
 DEFAULT_ROOT = Path(".whorl")
 T = TypeVar("T")
@@ -41,6 +47,7 @@ class Workspace:
         beside: Directory of the spec, where the functions that it names are looked for.
         memory_limit: Of the engine, such as `2GB`; it spills beyond. Default: a share of the machine's.
         inbox_bytes: What may wait in the inbox of the whole ledger before no more is accepted.
+        settle_from_rows: With fewer predictions in the lake each cycle looks at all of them.
     """
 
     def __init__(
@@ -56,6 +63,7 @@ class Workspace:
         beside: Path | None = None,
         memory_limit: str | None = None,
         inbox_bytes: int = CAPACITY_BYTES,
+        settle_from_rows: int = LEAST_ROWS,
     ) -> None:
         self.root, self.ledger, self.spec, self.clock, self.beside = root, ledger, spec, clock, beside
         self.name = spec.name
@@ -69,6 +77,9 @@ class Workspace:
         self.registry = Registry(ledger, spec.name, root, clock)
         self._mirror = MlflowMirror(ledger, self.registry, root, tracking_uri) if mirror else None
         self._examples: Examples | None = None
+        self._arrivals: Arrivals | None = None
+        self._settled_folder = root / "settled" / spec.name
+        self._settle_from_rows = settle_from_rows
         self._of_spec: dict[Callable[[Spec], Any], Any] = {}
 
     def examples(self, as_of: datetime) -> Examples:
@@ -78,6 +89,36 @@ class Workspace:
                 self._examples.close()
             self._examples = Examples(self.lake, self.engine, self.spec, as_of)
         return self._examples
+
+    def arrivals(self, as_of: datetime, cycles: Sequence[str]) -> Arrivals:
+        """What may become candidates as of a time, after these cycles have taken theirs; the last one asked for is kept."""
+        kept = self._arrivals
+        if kept is None or (kept.as_of, kept.cycles) != (as_of, tuple(cycles)):
+            if kept is not None:
+                kept.close()
+            settled = settled_by(self._settled_folder, self.lake, self.spec, as_of)
+            kept = Arrivals(self.lake, self.engine, self.spec, as_of, cycles, settled)
+            self._arrivals = kept
+        return kept
+
+    def settle(self, as_of: datetime, cycles: Sequence[str]) -> None:
+        """Index what was received by a time, and what these cycles have taken, so that later ones cost what is new.
+
+        What is kept is derived: where it cannot be written, the log says so, and the next cycle looks at everything.
+        """
+        arrivals = self.arrivals(as_of, cycles)
+        try:
+            settle(
+                self.lake,
+                self.engine,
+                self.spec,
+                self._settled_folder,
+                arrivals,
+                cycles,
+                self._settle_from_rows,
+            )
+        except (StorageError, OSError) as error:
+            log.warning("%s: what was looked at is not kept: %s", self.name, error)
 
     def of_spec(self, make: Callable[[Spec], T]) -> T:
         """What a stage makes of the spec, made once and kept."""
@@ -105,8 +146,9 @@ class Workspace:
 
     def close(self) -> None:
         """Let go of every file and connection; what was accepted is on disk already."""
-        if self._examples is not None:
-            self._examples.close()
+        for held in (self._examples, self._arrivals):
+            if held is not None:
+                held.close()
         self.inbox.close()
         self.engine.close()
         self.ledger.close()
@@ -130,6 +172,7 @@ def open_workspace(
     holdout_key: str | None = None,
     beside: Path | None = None,
     memory_limit: str | None = None,
+    settle_from_rows: int = LEAST_ROWS,
 ) -> Workspace:
     """Open, and where needed create, the workspace of a flywheel; a changed spec becomes its next version."""
     root = Path(root).absolute()
@@ -147,6 +190,7 @@ def open_workspace(
         tracking_uri=tracking_uri,
         beside=beside,
         memory_limit=memory_limit,
+        settle_from_rows=settle_from_rows,
     )
 
 

@@ -155,7 +155,7 @@ def _selection(flywheel: "Flywheel") -> str:
     from whorl.storage.steps import Steps
 
     ws, now = flywheel.workspace, flywheel.workspace.clock.now()
-    chosen = selection_steps(ws, "examples", now, training_cycles(ws))
+    chosen = selection_steps(ws, "examples", now, ws.arrivals(now, training_cycles(ws)).newly_taken())
     return Steps((*ws.examples(now).steps().steps, *chosen.steps)).explain()
 
 

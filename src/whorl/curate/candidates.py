@@ -7,24 +7,21 @@ corrected label nor another spec gives a row a second chance, or takes its first
 
 from datetime import datetime
 
+from whorl.examples.arrivals import USABLE_STATUS, usable_at
 from whorl.examples.rules import p_true
 from whorl.records import Task
 from whorl.spec import Spec
 from whorl.storage.steps import Steps
 
-USABLE_STATUS = "('known', 'defaulted')"
 
+def candidate_steps(examples: str, spec: Spec, as_of: datetime, taken: str) -> Steps:
+    """Steps ending in `candidates`: the columns of examples and `usable_at`, `p_true`, `entropy`, `draw_key`.
 
-def candidate_steps(
-    examples: str, spec: Spec, as_of: datetime, considered: str, members: str, golden: str
-) -> Steps:
-    """Steps ending in `candidates`: the columns of examples and `usable_at`, `p_true`, `entropy`.
+    `draw_key` is a whole number, as good as drawn at random, that belongs to the id.
 
     Args:
-        examples: Table of examples as of `as_of`.
-        considered: Relation of ids that earlier cycles chose from.
-        members: Relation of ids already in the training dataset.
-        golden: Relation of ids of golden datasets, which are never trained on.
+        examples: Relation of examples as of `as_of`.
+        taken: Relation of ids that are no candidates any more: considered, in the training dataset, golden.
     """
     return (
         Steps()
@@ -32,24 +29,15 @@ def candidate_steps(
             "labelled_rows",
             f"SELECT *, {usable_at(spec)} AS usable_at FROM {examples} "
             f"WHERE split = 'train' AND status IN {USABLE_STATUS}",
+            inline=True,
         )
         .add(
             "candidates",
-            f"SELECT *, {p_true(spec.task)} AS p_true, {entropy(spec.task)} AS entropy FROM labelled_rows "
-            f"WHERE usable_at <= TIMESTAMPTZ '{as_of.isoformat()}' AND id NOT IN (SELECT id FROM {considered}) "
-            f"AND id NOT IN (SELECT id FROM {members}) AND id NOT IN (SELECT id FROM {golden})",
+            f"SELECT *, {p_true(spec.task)} AS p_true, {entropy(spec.task)} AS entropy, hash(id) AS draw_key FROM labelled_rows "
+            f"WHERE usable_at <= TIMESTAMPTZ '{as_of.isoformat()}' AND id NOT IN (SELECT id FROM {taken})",
+            inline=True,
         )
     )
-
-
-def usable_at(spec: Spec) -> str:
-    """SQL: when a row may first be trained on, if its truth is known by then.
-
-    A row kept for judging becomes usable for training when it is no longer among the youngest.
-    """
-    forward = spec.evaluate.time_forward
-    old_enough = spec.labels.lag.seconds + (forward.seconds if forward else 0)
-    return f"time + INTERVAL {int(old_enough)} SECOND"
 
 
 def entropy(task: Task) -> str:

@@ -171,6 +171,12 @@ class Lake:
             delta = self._open(table)
             return -1 if delta is None else int(delta.version())
 
+    def identity(self, table: TableName) -> str:
+        """A name that another table at this place would not have; empty when nothing was written yet."""
+        with self._translated(table):
+            delta = self._open(table)
+            return "" if delta is None else str(delta.metadata().id)
+
     def files(self, table: TableName) -> list[str]:
         """Paths (or URIs) of the Parquet files that hold the current rows, sorted."""
         with self._translated(table):

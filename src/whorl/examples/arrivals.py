@@ -1,0 +1,313 @@
+"""Which predictions have a truth that no earlier cycle could learn from: the join, of what is new alone.
+
+What can have become a candidate since a time T0 is named by what was received since then, or fell due: a label that
+came, a record that completes another, a label whose prediction came at last, a default whose time has passed, a row
+that is old enough now. Those with one record and one label, nearly all, are joined straight; the others are few, and go with
+all their records and labels through the steps of the whole join (`steps.py`). What was received by T0 is found by id
+(`settled.py`); without it T0 is the beginning. That this gives what the whole join gives is a test.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import cached_property
+from itertools import count
+
+import pyarrow as pa
+
+from whorl.clock import as_utc
+from whorl.examples.columns import label_keys, prediction_columns
+from whorl.examples.join import Examples
+from whorl.examples.settled import Settled
+from whorl.examples.steps import (
+    LABEL_COLUMNS,
+    PARTED,
+    completed_steps,
+    example_steps,
+    lone_examples,
+    record_columns,
+    sql_interval,
+)
+from whorl.spec import Spec
+from whorl.storage.engine import Engine
+from whorl.storage.keyed_rows import KeyedRows
+from whorl.storage.lake import Lake
+from whorl.storage.sql_types import instant_literal, text_literal
+from whorl.storage.tables import TableName, lake_schemas
+
+# The dataset that cycles make.
+TRAINING = "training"
+VALUE_COLUMNS = "value, value_time, value_received_at, value_source"
+USABLE_STATUS = "('known', 'defaulted')"
+_numbers = count(1)
+
+
+class Arrivals:
+    """Labelled predictions that may become candidates at `as_of`, and what they were found by.
+
+    Args:
+        cycles: Those whose considered rows are candidates no more.
+        settled: What was received by an earlier time; None: nothing was looked at yet.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        engine: Engine,
+        spec: Spec,
+        as_of: datetime,
+        cycles: Sequence[str] = (),
+        settled: Settled | None = None,
+    ) -> None:
+        self.as_of, self.cycles, self.settled = as_utc(as_of), tuple(cycles), settled
+        self._lake, self._engine, self._spec = lake, engine, spec
+        self._prefix = f"arrived_{next(_numbers)}_"
+        self._made: list[str] = []
+
+    @cached_property
+    def labelled(self) -> str:
+        """SQL relation of examples whose truth is there: all that may become candidates are among them."""
+        self._keep("newly_taken", f"FROM {self.newly_taken()}")
+        if not can_settle(self._lake, self._spec):
+            whole = Examples(self._lake, self._engine, self._spec, self.as_of)
+            return self._keep(
+                "whole", f"SELECT * FROM ({whole.steps().sql('examples')}) WHERE status IN {USABLE_STATUS}"
+            )
+        self._pair()
+        self._name_special()
+        self._part_groups()
+        special = example_steps(
+            self._spec,
+            self.as_of,
+            self.at("special_predictions"),
+            self.at("special_labels"),
+            self.at("parted"),
+        )
+        self._keep("special_examples", special.sql("examples"))
+        lone = lone_examples(self._spec, self.as_of, self._lone_pairs(), self.at("parted"))
+        return (
+            f"({lone.sql('examples')}\nUNION ALL BY NAME\n"
+            f"SELECT * FROM {self.at('special_examples')} WHERE status IN {USABLE_STATUS})"
+        )
+
+    def parted(self) -> int:
+        """How many of `labelled` are of a group that stands on both sides of the holdout."""
+        sql = f"SELECT count(*) AS n FROM {self.labelled} WHERE split = '{PARTED}'"
+        return int(self._engine.query(sql)["n"][0].as_py())
+
+    def labels_by_class(self) -> dict[str, int]:
+        """How many training rows had each label, as text, when they became candidates, up to now."""
+        rows = self._engine.query(
+            f"SELECT label::VARCHAR AS label, count(*) AS n FROM {self.labelled} WHERE split = 'train' GROUP BY ALL"
+        ).to_pylist()
+        return {row["label"]: row["n"] for row in rows}
+
+    @property
+    def _all_special(self) -> bool:
+        """Where nothing is settled, a default may be due for any prediction."""
+        return self._spec.labels.default_after is not None and self.settled is None
+
+    @property
+    def since(self) -> datetime | None:
+        """T0."""
+        return None if self.settled is None else self.settled.as_of
+
+    def received(self, table: TableName) -> str:
+        """SQL relation of what was received since T0."""
+        after = "" if self.since is None else f" AND received_at > {instant_literal(self.since)}"
+        columns = record_columns(self._spec) if table == "predictions" else LABEL_COLUMNS
+        return (
+            f"(SELECT {columns} FROM {self._lake.relation(table, self.since)} "
+            f"WHERE received_at <= {instant_literal(self.as_of)}{after})"
+        )
+
+    def close(self) -> None:
+        """Drop the temporary tables."""
+        for name in self._made:
+            self._engine.drop(name)
+
+    def newly_taken(self) -> str:
+        """SQL relation of the ids that were considered, became members or golden since those that are settled."""
+        cycles, members, days = set(self.cycles), self._lake.stored_files("members"), None
+        if self.settled is not None:
+            cycles -= set(self.settled.contents.cycles)
+            members = [file for file in members if file.path not in self.settled.contents.members_seen]
+            days = (_day(self.settled.as_of), date.max)
+        named = ", ".join(map(text_literal, sorted(cycles))) or "NULL"
+        return (
+            f"(SELECT id FROM {self._lake.relation('considered', days=days)} WHERE cycle_id IN ({named})\nUNION\n"
+            f"SELECT id FROM {self._lake.relation_of('members', members)} "
+            f"WHERE dataset = '{TRAINING}' AND role <> 'open' OR role = 'golden')"
+        )
+
+    def _pair(self) -> None:
+        """`labels`: those that came. `pairs`: each with each record of its prediction, unless that is taken already."""
+        self._keep("labels", f"SELECT * FROM {self.received('labels')}")
+        self._find("taken", f"SELECT prediction_id FROM {self.at('labels')}")
+        self._keep(
+            "open_labels",
+            f"SELECT * FROM {self.at('labels')} WHERE prediction_id NOT IN (FROM {self.at('taken')})",
+        )
+        self._find("predictions", f"SELECT prediction_id FROM {self.at('open_labels')}")
+        records = f"FROM {self.received('predictions')}"
+        if self.settled is not None:
+            records += f" UNION ALL BY NAME FROM {self.at('predictions')}"
+        self._keep(
+            "pairs",
+            "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source\n"
+            f"FROM ({records}) p JOIN {self.at('open_labels')} l ON l.prediction_id = p.id"
+            f"{' WHERE false' if self._all_special else ''}",
+        )
+
+    def _name_special(self) -> None:
+        """`special`: ids that need all their records and labels, which `special_predictions` and `special_labels` are."""
+        new = self.received("predictions")
+        ids = [f"SELECT id FROM {self.at('pairs')} GROUP BY id HAVING count(*) > 1"]
+        if self._all_special:
+            ids = [f"SELECT DISTINCT id FROM {new}"]
+        if self.settled is not None:
+            ids += self._special_since(self.settled)
+        self._keep("named", "\nUNION\n".join(ids))
+        self._find("taken_special", f"SELECT id FROM {self.at('named')}", "taken")
+        self._keep(
+            "special", f"SELECT id FROM {self.at('named')} WHERE id NOT IN (FROM {self.at('taken_special')})"
+        )
+        here = f"id IN (FROM {self.at('special')})"
+        self._find("special_known", f"FROM {self.at('special')}", "predictions")
+        records = f"SELECT * FROM {self.at('special_known')} WHERE {here}\nUNION ALL BY NAME\n"
+        records += f"SELECT * EXCLUDE ({VALUE_COLUMNS}) FROM {self.at('pairs')} WHERE {here}"
+        if self.settled is not None or self._all_special:
+            records += f"\nUNION ALL BY NAME\nSELECT * FROM {new} WHERE {here}"
+        self._keep("special_predictions", records)
+        self._find("special_said", f"FROM {self.at('special')}", "labels")
+        told = f"prediction_id IN (FROM {self.at('special')})"
+        self._keep(
+            "special_labels",
+            f"SELECT * FROM {self.at('special_said')} WHERE {told}\nUNION ALL BY NAME\n"
+            f"SELECT * FROM {self.at('labels')} WHERE {told}",
+        )
+
+    def _special_since(self, settled: Settled) -> list[str]:
+        now, new = instant_literal(self.as_of), f"SELECT id FROM {self.received('predictions')}"
+        self._find("said_before", f"SELECT prediction_id FROM {self.at('open_labels')}", "labels")
+        self._register("waiting", settled.waiting())
+        self._register("unmatched", settled.unmatched())
+        old_enough = f"{usable_at(self._spec)} <= {now}"
+        ids = [
+            f"SELECT prediction_id FROM {self.at('open_labels')} "
+            f"WHERE prediction_id IN (SELECT prediction_id FROM {self.at('said_before')})",
+            f"SELECT id FROM {self.at('waiting')} WHERE ({old_enough} OR id IN ({new})) "
+            f"AND id NOT IN (FROM {self.at('newly_taken')})",
+            f"{new} WHERE id IN (FROM {self.at('unmatched')})",
+        ]
+        default = self._spec.labels.default_after
+        if default is not None:
+            due = f"time + {sql_interval(default.after.span)}"
+            first, last = settled.as_of - default.after.span, self.as_of - default.after.span
+            earlier = self._lake.relation("predictions", days=(_day(first), _day(last)))
+            ids += [
+                f"SELECT id FROM {earlier} WHERE {due} > {instant_literal(settled.as_of)} AND {due} <= {now} "
+                f"AND received_at <= {now}",
+                f"{new} WHERE {due} <= {now}",
+            ]
+        return ids
+
+    def _part_groups(self) -> None:
+        """`parted`: groups of what was found that stand on both sides of the holdout."""
+        groups = (
+            f"SELECT group_id FROM {self.at('pairs')} WHERE split = 'train'\n"
+            f"UNION\nSELECT group_id FROM {self.at('special_predictions')}"
+        )
+        self._find("held_known", groups, "holdout")
+        self._keep(
+            "held",
+            f"SELECT group_id, id FROM {self.received('predictions')} WHERE split = 'holdout' AND group_id IN ({groups})\n"
+            f"UNION\nSELECT group_id, id FROM {self.at('held_known')} WHERE group_id IN ({groups})",
+        )
+        if not self._engine.query(f"SELECT id FROM {self.at('held')} LIMIT 1").num_rows:
+            self._keep("parted", f"SELECT group_id FROM {self.at('held')}")
+            return
+        # Only completed records tell: a later one that names another group does not count.
+        here = f"id IN (SELECT id FROM {self.at('held')})"
+        self._find("held_predictions", f"SELECT id FROM {self.at('held')}", "predictions")
+        self._keep(
+            "held_records",
+            f"SELECT * FROM {self.received('predictions')} WHERE {here}\n"
+            f"UNION ALL BY NAME\nSELECT * FROM {self.at('held_predictions')} WHERE {here}",
+        )
+        completed = completed_steps(self._spec, self.as_of, self.at("held_records"))
+        self._keep(
+            "parted",
+            completed.sql(
+                "SELECT DISTINCT group_id FROM completed_predictions WHERE split = 'holdout' AND group_id IS NOT NULL"
+            ),
+        )
+
+    def _lone_pairs(self) -> str:
+        window = self._spec.labels.window
+        in_time = "" if window is None else f" AND value_time <= time + {sql_interval(window.span)}"
+        return f"(SELECT * FROM {self.at('pairs')} WHERE id NOT IN (FROM {self.at('special')}){in_time})"
+
+    def at(self, name: str) -> str:
+        """The engine's table of this name."""
+        return self._prefix + name
+
+    def _keep(self, name: str, sql: str) -> str:
+        self._engine.create(self.at(name), sql)
+        self._made.append(self.at(name))
+        return self.at(name)
+
+    def _register(self, name: str, rows: pa.Table) -> None:
+        self._engine.register(self.at(name), rows)
+        self._made.append(self.at(name))
+
+    def _find(self, name: str, keys: str, rows: str | None = None) -> None:
+        """Keep as `name` the settled `rows` (by default those of that name) whose key has a hash that one of `keys` has."""
+        kind = rows or name
+        schema = settled_schemas(self._spec)[kind]
+        found = None
+        if self.settled is not None:
+            hashes = self._engine.query(f"SELECT DISTINCT hash(COLUMNS(*)) AS hash FROM ({keys})")[
+                "hash"
+            ].to_numpy()
+            store: KeyedRows = getattr(self.settled, kind)
+            found = store.find(hashes)
+        self._register(name, schema.empty_table() if found is None else _whole(found, schema))
+
+
+def can_settle(lake: Lake, spec: Spec) -> bool:
+    """Whether what was looked at can be kept by id: with business keys, or names of traces, everything is joined anew."""
+    return not label_keys(spec) and lake.version("spans") < 0
+
+
+def settled_schemas(spec: Spec) -> dict[str, pa.Schema]:
+    """The columns of the rows that are kept by key."""
+    stored = lake_schemas(spec)
+    return {
+        "predictions": pa.schema([stored["predictions"].field(name) for name in prediction_columns(spec)]),
+        "labels": pa.schema([stored["labels"].field(name) for name in LABEL_COLUMNS.split(", ")]),
+        "taken": pa.schema([stored["predictions"].field("id")]),
+        "holdout": pa.schema([stored["predictions"].field(name) for name in ("group_id", "id")]),
+    }
+
+
+def usable_at(spec: Spec) -> str:
+    """SQL: when a row may first be trained on, if its truth is known by then.
+
+    A row kept for judging becomes usable for training when it is no longer among the youngest.
+    """
+    forward = spec.evaluate.time_forward
+    old_enough = spec.labels.lag.seconds + (forward.seconds if forward else 0)
+    return f"time + INTERVAL {int(old_enough)} SECOND"
+
+
+def _whole(found: pa.Table, schema: pa.Schema) -> pa.Table:
+    n = found.num_rows
+    columns = [
+        found[field.name].cast(field.type) if field.name in found.column_names else pa.nulls(n, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in schema]))
+
+
+def _day(when: datetime) -> date:
+    return as_utc(when).date()

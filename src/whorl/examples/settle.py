@@ -1,0 +1,124 @@
+"""Bring what is settled up to a time: index what was received since, and what was taken, so that the next cycle need not.
+
+Costs what is new. Where it is stopped half-way, what counted before counts on.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whorl.examples.arrivals import USABLE_STATUS, Arrivals, can_settle, settled_schemas
+from whorl.examples.settled import Settled, nothing_settled
+from whorl.examples.steps import PARTED
+from whorl.spec import Spec
+from whorl.storage.engine import Engine
+from whorl.storage.keyed_rows import KeyedRows
+from whorl.storage.lake import Lake
+from whorl.storage.sql_types import instant_literal, quoted
+from whorl.storage.tables import TableName
+
+# A run of rows; in memory while it is written.
+RUN_ROWS = 1_000_000
+# A smaller lake is looked through in no time.
+LEAST_ROWS = 2_000_000
+
+
+def settle(
+    lake: Lake,
+    engine: Engine,
+    spec: Spec,
+    folder: Path,
+    arrivals: Arrivals,
+    cycles: Sequence[str],
+    least_rows: int = LEAST_ROWS,
+) -> Settled | None:
+    """Go on from what `arrivals` went on from, to its time; None where keeping it is not possible, or not worth it.
+
+    Args:
+        folder: Where it is kept.
+        cycles: Those whose considered rows are candidates no more.
+        least_rows: Of predictions in the lake; with fewer nothing is kept.
+    """
+    if not can_settle(lake, spec) or sum(file.rows for file in lake.stored_files("predictions")) < least_rows:
+        return None
+    _ = arrivals.labelled
+    made = _Settling(lake, engine, spec, arrivals, arrivals.settled or nothing_settled(folder, lake, spec))
+    return made.run(cycles)
+
+
+class _Settling:
+    """One turn of it, from T0 to T."""
+
+    def __init__(self, lake: Lake, engine: Engine, spec: Spec, arrivals: Arrivals, settled: Settled) -> None:
+        self._lake, self._engine, self._spec = lake, engine, spec
+        self._arrivals, self._settled = arrivals, settled
+        self._since, self._as_of = settled.as_of, arrivals.as_of
+
+    def run(self, cycles: Sequence[str]) -> Settled:
+        files = self._lake.stored_files("members")
+        versions = {
+            table: self._lake.version(table) for table in ("predictions", "labels", "considered", "members")
+        }
+        self._index("predictions", "id", self._settled.predictions)
+        self._index("labels", "prediction_id", self._settled.labels)
+        self._take()
+        return self._settled.keep(
+            self._as_of, versions, tuple(cycles), tuple(file.path for file in files),
+            waiting=self._waiting(), unmatched=self._unmatched(),
+        )  # fmt: skip
+
+    def _index(self, table: TableName, key: str, store: KeyedRows) -> None:
+        received = (
+            f"received_at > {instant_literal(self._since)} AND received_at <= {instant_literal(self._as_of)}"
+        )
+        columns = ", ".join(quoted(name) for name in settled_schemas(self._spec)[table].names)
+        for part in self._lake.parts(table, self._since, RUN_ROWS):
+            rows = self._engine.query(
+                f"SELECT {columns}, hash({key}) AS hash FROM {part} WHERE {received} AND {key} IS NOT NULL"
+            )
+            store.add(rows["hash"].to_numpy(), rows.drop_columns("hash"))
+            if table == "predictions":
+                self._index_held(rows)
+
+    def _index_held(self, rows: pa.Table) -> None:
+        held = rows.filter((pc.field("split") == "holdout") & pc.field("group_id").is_valid())
+        self._engine.register("held_rows", held.select(["group_id", "id"]))
+        hashed = self._engine.query("SELECT *, hash(group_id) AS hash FROM held_rows")
+        self._settled.holdout.add(hashed["hash"].to_numpy(), hashed.drop_columns("hash"))
+
+    def _take(self) -> None:
+        rows = self._engine.query(f"SELECT id, hash(id) AS hash FROM {self._arrivals.at('newly_taken')}")
+        self._settled.taken.add(rows["hash"].to_numpy(), rows.select(["id"]))
+
+    def _waiting(self) -> pa.Table:
+        """Labelled rows that no cycle has taken; not those whose side of the holdout is settled."""
+        at = self._arrivals.at
+        trained = (
+            f"(split = 'train' OR group_id IS NULL) AND coalesce(group_id NOT IN (FROM {at('parted')}), true)"
+        )
+        parts = [
+            f"SELECT id, time FROM {at('pairs')} WHERE id NOT IN (FROM {at('special')}) AND {trained}",
+            f"SELECT id, time FROM {at('special_examples')} WHERE split <> '{PARTED}' AND {trained} "
+            f"AND (status IN {USABLE_STATUS} OR id IN (SELECT prediction_id FROM {at('special_labels')}))",
+        ]
+        if self._arrivals.settled is not None:
+            parts.append(
+                f"SELECT id, time FROM {at('waiting')} WHERE id NOT IN (SELECT id FROM {at('pairs')}) "
+                f"AND id NOT IN (FROM {at('special')})"
+            )
+        return self._engine.query(
+            f"SELECT * FROM ({' UNION ALL '.join(parts)}) WHERE id NOT IN (SELECT id FROM {at('newly_taken')})"
+        )
+
+    def _unmatched(self) -> pa.Table:
+        at = self._arrivals.at
+        new = (
+            f"SELECT prediction_id AS id FROM {at('open_labels')} WHERE prediction_id NOT IN (SELECT id FROM {at('pairs')}) "
+            f"AND prediction_id NOT IN (SELECT id FROM {at('special_predictions')})"
+        )
+        if self._arrivals.settled is None:
+            return self._engine.query(f"SELECT DISTINCT id FROM ({new})")
+        came = f"SELECT id FROM {self._arrivals.received('predictions')}"
+        return self._engine.query(f"{new} UNION SELECT id FROM {at('unmatched')} WHERE id NOT IN ({came})")

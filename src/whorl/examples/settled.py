@@ -1,0 +1,134 @@
+"""What earlier cycles have looked at, kept so that a cycle costs what is new: derived from the lake, and never the truth.
+
+Everything here was received by one time, `as_of`. It is thrown away, and made again from the lake, when it is missing, of
+another form, or when the lake or the spec is not the one that it was made from.
+"""
+
+import hashlib
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whorl.examples.columns import label_keys, prediction_columns
+from whorl.records import Record
+from whorl.spec import Spec
+from whorl.storage.keyed_rows import KeyedRows, Made
+from whorl.storage.lake import Lake
+from whorl.storage.tables import TEXT, TIME, feature_fields
+
+FORM = 1
+WAITING = pa.schema([pa.field("id", TEXT), pa.field("time", TIME)])
+UNMATCHED = pa.schema([pa.field("id", TEXT)])
+
+
+class Contents(Record, frozen=True, kw_only=True):
+    """What has been written, and from what: a file of its own, replaced last."""
+
+    as_of: datetime
+    made_from: str
+    versions: dict[str, int]
+    cycles: tuple[str, ...] = ()
+    members_seen: tuple[str, ...] = ()
+    predictions: Made = Made()
+    labels: Made = Made()
+    taken: Made = Made()
+    holdout: Made = Made()
+    number: int = 0
+
+
+class Settled:
+    """The predictions and labels that were received by `as_of`, by id.
+
+    Attributes:
+        predictions: Their records, by `id`. labels: By `prediction_id`.
+        taken: Ids that are no candidates any more: considered, a member, or golden.
+        holdout: `group_id` and `id` of the records of groups that are held out, by group.
+        waiting: `id` and `time` of labelled predictions that may become candidates. unmatched: ids that labels wait for.
+    """
+
+    def __init__(self, folder: Path, contents: Contents) -> None:
+        self.folder, self.contents = folder, contents
+        self.predictions = KeyedRows(folder / "predictions", contents.predictions)
+        self.labels = KeyedRows(folder / "labels", contents.labels)
+        self.taken = KeyedRows(folder / "taken", contents.taken)
+        self.holdout = KeyedRows(folder / "holdout", contents.holdout)
+
+    @property
+    def as_of(self) -> datetime:
+        return self.contents.as_of
+
+    def waiting(self) -> pa.Table:
+        return self._small("waiting", WAITING)
+
+    def unmatched(self) -> pa.Table:
+        return self._small("unmatched", UNMATCHED)
+
+    def keep(
+        self,
+        as_of: datetime,
+        versions: dict[str, int],
+        cycles: tuple[str, ...],
+        members_seen: tuple[str, ...],
+        *,
+        waiting: pa.Table,
+        unmatched: pa.Table,
+    ) -> "Settled":
+        """Make what was added count, as of a later time."""
+        number = self.contents.number + 1
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, rows in (("waiting", waiting), ("unmatched", unmatched)):
+            pq.write_table(rows, self.folder / f"{name}-{number}.parquet")
+        contents = msgspec.structs.replace(
+            self.contents, as_of=as_of, versions=versions, cycles=cycles, members_seen=members_seen, number=number,
+            predictions=self.predictions.made, labels=self.labels.made, taken=self.taken.made, holdout=self.holdout.made,
+        )  # fmt: skip
+        draft = self.folder / "contents.draft"
+        draft.write_bytes(msgspec.json.encode(contents))
+        draft.replace(self.folder / "contents.json")
+        kept = Settled(self.folder, contents)
+        kept._sweep()
+        return kept
+
+    def _small(self, name: str, schema: pa.Schema) -> pa.Table:
+        path = self.folder / f"{name}-{self.contents.number}.parquet"
+        return pq.read_table(path, schema=schema) if self.contents.number else schema.empty_table()
+
+    def _sweep(self) -> None:
+        for rows in (self.predictions, self.labels, self.taken, self.holdout):
+            rows.sweep()
+        for path in self.folder.glob("*.parquet"):
+            if not path.stem.endswith(f"-{self.contents.number}"):
+                path.unlink()
+
+
+def settled_by(folder: Path, lake: Lake, spec: Spec, as_of: datetime) -> Settled | None:
+    """What is settled, if it can be gone on from at a time; None: everything is looked at anew."""
+    try:
+        contents = msgspec.json.decode((folder / "contents.json").read_bytes(), type=Contents)
+    except (OSError, msgspec.DecodeError):
+        return None
+    same = contents.made_from == made_from(lake, spec) and contents.as_of <= as_of
+    behind = any(lake.version(table) < version for table, version in contents.versions.items())  # type: ignore[arg-type]
+    return Settled(folder, contents) if same and not behind else None
+
+
+def nothing_settled(folder: Path, lake: Lake, spec: Spec) -> Settled:
+    """A new beginning; what lay there is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    beginning = datetime.fromisoformat("0001-01-02T00:00Z")
+    return Settled(folder, Contents(as_of=beginning, made_from=made_from(lake, spec), versions={}))
+
+
+def made_from(lake: Lake, spec: Spec) -> str:
+    """A name for all that decides what is written here, apart from the rows."""
+    labels = spec.labels
+    parts = [
+        FORM, duckdb.__version__, lake.identity("predictions"), spec.task, prediction_columns(spec), label_keys(spec),
+        [str(field.type) for field in feature_fields(spec)], labels.window, labels.default_after, spec.schema.censored,
+    ]  # fmt: skip
+    return hashlib.sha256(msgspec.json.encode(parts, enc_hook=str)).hexdigest()
