@@ -6,21 +6,22 @@ from functools import cache
 import numpy as np
 import pytest
 
-from whorl.curate.draw import Draw, draw
+from whorl.curate.draw import Draw, draw, reason_chances
 
 N, BUDGET, SHARE, DRAWS = 200, 40, 0.3, 300
 IDS = [f"r{i:03d}" for i in range(N)]
 # 4 rows of a small stratum, 60 and 60 of two larger ones, and the rest of none.
 STRATUM = ["tiny"] * 4 + ["missed"] * 60 + ["novel"] * 60 + [None] * 76
 SIZE = 1.0 + np.arange(N) % 5
+MINED = reason_chances(STRATUM, SIZE, BUDGET * (1 - SHARE))
 VALUE = np.random.default_rng(5).gamma(2.0, size=N) + np.array(
     [3.0 if s == "novel" else 0.0 for s in STRATUM]
 )
 
 
 def drawn(seed: int, **changed: object) -> Draw:
-    given = {"budget": BUDGET, "random_share": SHARE, **changed}
-    return draw(IDS, STRATUM, SIZE, seed=f"seed-{seed}", **given)  # type: ignore[arg-type]
+    given = {"ids": IDS, "wanted": MINED, "budget": BUDGET, **changed}
+    return draw(seed=f"seed-{seed}", **given)  # type: ignore[arg-type]
 
 
 @cache
@@ -35,16 +36,12 @@ def chances() -> np.ndarray:
     return found
 
 
-def mined() -> np.ndarray:
-    """The part of each chance that is due to a reason: P = 1 - (1 - mined)(1 - random)."""
-    at_random = chances()[-1]
-    return 1 - (1 - chances()) / (1 - at_random)
-
-
 def test_the_chances_of_both_draws_add_up_to_the_budget() -> None:
     at_random = float(chances()[-1])
-    assert mined().sum() == pytest.approx(BUDGET * (1 - SHARE))
-    assert mined().sum() + N * at_random == pytest.approx(BUDGET)
+    assert MINED.sum() == pytest.approx(BUDGET * (1 - SHARE))
+    # The four of the tiny stratum are certain: they need no second chance.
+    assert MINED.sum() + (N - 4) * at_random == pytest.approx(BUDGET)
+    assert chances() == pytest.approx(1 - (1 - MINED) * (1 - at_random))
 
 
 def test_never_more_than_the_budget_and_every_row_may_be_chosen() -> None:
@@ -56,21 +53,21 @@ def test_never_more_than_the_budget_and_every_row_may_be_chosen() -> None:
 
 
 def test_strata_get_equal_shares_and_give_away_what_they_cannot_use() -> None:
-    by_name = {name: mined()[[s == name for s in STRATUM]].sum() for name in ("tiny", "missed", "novel")}
+    by_name = {name: MINED[[s == name for s in STRATUM]].sum() for name in ("tiny", "missed", "novel")}
     assert by_name["tiny"] == pytest.approx(4)
     assert by_name["missed"] == pytest.approx((BUDGET * (1 - SHARE) - 4) / 2)
     assert by_name["novel"] == pytest.approx(by_name["missed"])
 
 
 def test_what_no_stratum_can_use_goes_to_chance() -> None:
-    few = draw(IDS, ["tiny"] * 4 + [None] * 196, SIZE, budget=BUDGET, random_share=SHARE, seed="s")
+    few = drawn(0, wanted=reason_chances(["tiny"] * 4 + [None] * 196, SIZE, BUDGET * (1 - SHARE)))
     assert set(range(4)) <= set(few.rows.tolist())
-    assert few.probability[-1] == pytest.approx((BUDGET - 4) / N)
+    assert few.probability[-1] == pytest.approx((BUDGET - 4) / (N - 4))
 
 
 def test_inside_a_stratum_chances_go_by_size() -> None:
     inside = [i for i, s in enumerate(STRATUM) if s == "missed"]
-    per_size = mined()[inside] / SIZE[inside]
+    per_size = MINED[inside] / SIZE[inside]
     assert per_size == pytest.approx(per_size[0])
 
 
@@ -104,7 +101,7 @@ def test_chances_are_those_of_being_chosen() -> None:
 
 
 def test_the_order_of_the_rows_does_not_matter_and_the_seed_does() -> None:
-    turned = draw(IDS[::-1], STRATUM[::-1], SIZE[::-1], budget=BUDGET, random_share=SHARE, seed="seed-1")
+    turned = drawn(1, ids=IDS[::-1], wanted=MINED[::-1])
     one = drawn(1)
     assert sorted(IDS[i] for i in one.rows) == sorted(IDS[::-1][i] for i in turned.rows)
     assert one.rows.tolist() != drawn(2).rows.tolist()
@@ -115,16 +112,16 @@ def test_a_budget_for_all_takes_all(budget: int | None) -> None:
     one = drawn(0, budget=budget)
     assert one.rows.tolist() == list(range(N))
     assert (one.probability == 1).all()
-    assert one.by_reason.tolist() == [s is not None for s in STRATUM]
+    assert one.wanted.tolist() == [s is not None for s in STRATUM]
 
 
 def test_all_at_random_is_the_same_chance_for_all() -> None:
-    one = drawn(0, random_share=1.0)
+    one = drawn(0, wanted=np.zeros(N))
     assert len(one.rows) == BUDGET
     assert one.probability == pytest.approx(BUDGET / N)
-    assert not one.by_reason.any()
+    assert not one.wanted.any()
 
 
 def test_nothing_to_draw_from_or_with() -> None:
-    assert len(draw([], [], np.empty(0), budget=5, random_share=0.5, seed="s").rows) == 0
-    assert len(drawn(0, budget=0).rows) == 0
+    assert len(draw([], np.empty(0), budget=5, seed="s").rows) == 0
+    assert len(drawn(0, wanted=np.zeros(N), budget=0).rows) == 0

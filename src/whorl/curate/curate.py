@@ -6,18 +6,17 @@ in: examples as of T, members of the training dataset; out: rows in the lake's `
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from whorl.curate.candidates import candidate_steps
-from whorl.curate.draw import Draw, draw
+from whorl.curate.choice import Choice, choose_cases, primary
 from whorl.curate.reasons import Reason, feature_columns, find_reasons, rule_columns
 from whorl.errors import DigestMismatch, ModelError
 from whorl.examples.steps import PARTED
 from whorl.models.model import Model, load_model
 from whorl.records import CaseSet
+from whorl.stats.arrays import Indices
 from whorl.storage import dataset_versions
 from whorl.storage.sql_types import text_literal
 from whorl.storage.steps import Steps
@@ -42,7 +41,9 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]
     examples = ws.examples(as_of)
     rows, first = _candidates(ws, examples.name, as_of, earlier), not earlier
     reasons = [] if first else _reasons(ws, rows, examples.name)
-    chosen = _choose(ws, rows, reasons, as_of, first=first)
+    chosen = choose_cases(
+        ws, rows, reasons, as_of, first=first, random_share=ws.spec.curate.random_share
+    )
     cases = _cases(ws, rows, chosen, reasons, cycle_id, as_of, first=first)
     ws.lake.append(
         "considered", _considered(ws, rows, cycle_id, as_of), app=f"considered/{cycle_id}", version=1
@@ -148,63 +149,25 @@ def _ordinary(ws: Workspace, examples: str) -> pa.Table | None:
     )
 
 
-def _choose(ws: Workspace, rows: pa.Table, reasons: list[Reason], as_of: datetime, *, first: bool) -> Draw:
-    curate = ws.spec.curate
-    size = np.zeros(rows.num_rows)
-    for reason in reasons:
-        mean = float(reason.severity[reason.rows].mean())
-        # Severities of different reasons have different units: each counts relative to its own mean.
-        size = np.where(reason.rows, np.maximum(size, reason.severity / mean if mean > 0 else 1.0), size)
-    if curate.half_life is not None:
-        age_s = as_of.timestamp() - rows["time"].cast(pa.int64()).to_numpy() / 1e6
-        size = size * 0.5 ** (np.maximum(age_s, 0) / curate.half_life.seconds)
-    strata = _strata(rows, reasons, ws.spec.schema.segments)
-    return draw(
-        rows["id"].to_pylist(),
-        strata,
-        size,
-        budget=(curate.initial if first else curate.budget) or None,
-        random_share=1.0 if first or curate.strategy == "random" else curate.random_share,
-        seed=f"{ws.spec.train.seed}/{as_of.isoformat()}",
-    )
-
-
-def _strata(rows: pa.Table, reasons: list[Reason], segments: list[str]) -> list[str | None]:
-    """First reason that holds and first segment's value; None where no reason holds."""
-    primary = _primary(reasons, rows.num_rows)
-    if not segments:
-        return [None if p < 0 else reasons[p].name for p in primary]
-    values = rows[FEATURE + segments[0]].to_pylist()
-    return [
-        None if p < 0 else f"{reasons[p].name}\x1f{value}" for p, value in zip(primary, values, strict=True)
-    ]
-
-
-def _primary(reasons: list[Reason], n: int) -> npt.NDArray[np.intp]:
-    primary = np.full(n, -1, dtype=np.intp)
-    for position in reversed(range(len(reasons))):
-        primary[reasons[position].rows] = position
-    return primary
-
-
 def _cases(
     ws: Workspace,
     rows: pa.Table,
-    chosen: Draw,
+    choice: Choice,
     reasons: list[Reason],
     cycle_id: str,
     as_of: datetime,
     *,
     first: bool,
 ) -> pa.Table:
+    chosen = choice.drawn
     picked, n = rows.take(pa.array(chosen.rows)), len(chosen.rows)
-    primary = _primary(reasons, rows.num_rows)[chosen.rows]
+    by = primary(reasons, rows.num_rows)[chosen.rows]
     ordinary = INITIAL if first else "random"
     segment = ws.spec.schema.segments[0] if ws.spec.schema.segments else None
     held = [[r.name for r in reasons if r.rows[row]] for row in chosen.rows]
     severity = [
         float(reasons[p].severity[row]) if p >= 0 else 1.0
-        for p, row in zip(primary, chosen.rows, strict=True)
+        for p, row in zip(by, chosen.rows, strict=True)
     ]
     columns = {
         "cycle_id": pa.array([cycle_id] * n, pa.string()),
@@ -212,7 +175,7 @@ def _cases(
         "day": pa.array([as_of.astimezone(UTC).date()] * n),
         "id": picked["id"],
         "time": picked["time"],
-        "reason": pa.array([reasons[p].name if p >= 0 else ordinary for p in primary], pa.string()),
+        "reason": pa.array(_first_reasons(choice, by, reasons, ws.spec.curate.strategy, ordinary), pa.string()),
         "reasons": pa.array(held, pa.list_(pa.string())),
         "severity": pa.array(severity, pa.float64()),
         "segment": pc.cast(picked[FEATURE + segment], pa.string()) if segment else pa.nulls(n, pa.string()),
@@ -225,3 +188,12 @@ def _cases(
         "model_version": picked["model_version"],
     }
     return pa.table(columns).cast(lake_schemas(ws.spec)["cases"])
+
+
+def _first_reasons(
+    choice: Choice, by: Indices, reasons: list[Reason], strategy: str, ordinary: str
+) -> list[str]:
+    """Of each chosen row: its first reason; else the strategy when that picked it, or that it came by chance."""
+    picked = choice.by_strategy[choice.drawn.rows] > 0
+    names = (strategy if wanted else ordinary for wanted in picked)
+    return [reasons[p].name if p >= 0 else name for p, name in zip(by, names, strict=True)]

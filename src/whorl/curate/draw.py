@@ -1,10 +1,11 @@
-"""Choose rows under a budget: a share at random, the rest by reason, segment, severity and recency.
+"""Choose rows under a budget: a share at random, the rest by what a strategy and the reasons want.
 
 Each row's probability of being chosen is known beforehand, so that whatever is learnt or measured from the chosen rows
 can be weighted back to all of them. Pure: arrays in, arrays out.
 """
 
 from collections.abc import Sequence
+from math import ceil
 
 import msgspec
 import numpy as np
@@ -17,60 +18,55 @@ Floats = npt.NDArray[np.float64]
 
 
 class Draw(msgspec.Struct, frozen=True):
-    """Chosen rows (indices, ascending), their inclusion probabilities, and whether a reason chose them."""
+    """Chosen rows (indices, ascending), their inclusion probabilities, and whether they were wanted or came by chance."""
 
     rows: npt.NDArray[np.intp]
     probability: Floats
-    by_reason: npt.NDArray[np.bool_]
+    wanted: npt.NDArray[np.bool_]
 
 
-def draw(
-    ids: Sequence[str],
-    stratum: Sequence[str | None],
-    size: Floats,
-    *,
-    budget: int | None,
-    random_share: float,
-    seed: str,
-) -> Draw:
-    """Draw at most `budget` rows.
+def draw(ids: Sequence[str], wanted: Floats, *, budget: int | None, seed: str) -> Draw:
+    """Draw at most `budget` rows; None: all of them.
 
     Args:
         ids: (n,) ids; the draw depends on them and the seed only, not on the rows' order.
-        stratum: (n,) reason and segment by which a row competes; None where no reason holds.
-        size: (n,) non-negative weight of a row inside its stratum: severity times recency.
-        random_share: Share of the budget drawn uniformly from all rows.
+        wanted: (n,) chances that add up to the budget at most. What they leave, in whole rows, is drawn uniformly
+            from the rows that are not certain.
         seed: Anything that names this draw.
 
     Returns:
-        Rows with P(chosen) = 1 - (1 - P(random)) (1 - P(by reason)); the two draws are independent.
+        Rows with P(chosen) = 1 - (1 - P(wanted)) (1 - P(random)); the two draws are independent.
 
-    >>> drawn = draw([f"t{i}" for i in range(100)], ["missed"] * 5 + [None] * 95, np.ones(100), budget=20, random_share=0.5, seed="s")
-    >>> [int(i) for i in drawn.rows[:5]], bool(np.all(drawn.probability[:5] == 1.0))
-    ([0, 1, 2, 3, 4], True)
+    >>> drawn = draw([f"t{i}" for i in range(100)], np.array([1.0] * 5 + [0.0] * 95), budget=24, seed="s")
+    >>> [int(i) for i in drawn.rows[:5]], drawn.probability[[0, -1]].tolist()
+    ([0, 1, 2, 3, 4], [1.0, 0.2])
     """
     n = len(ids)
     if budget is None or budget >= n:
-        everything = np.arange(n, dtype=np.intp)
-        return Draw(everything, np.ones(n), np.array([s is not None for s in stratum], dtype=np.bool_))
-    mined = _mined_probability(stratum, size, round(budget * (1 - random_share)))
-    # What the reasons cannot use goes to chance, so that a budget is a budget.
-    at_random = np.full(n, min(1.0, (budget - float(mined.sum())) / n))
-    key = hashed_uniform(ids, f"{seed}/order")
-    by_reason = systematic_sample(mined, key, f"{seed}/mined")
+        return Draw(np.arange(n, dtype=np.intp), np.ones(n), wanted > 0)
+    # What is not wanted goes to chance, so that a budget is a budget; certain rows need no second one.
+    uncertain = wanted < 1
+    left = budget - ceil(float(wanted.sum()) - 1e-9)
+    at_random = np.where(uncertain, min(1.0, left / max(uncertain.sum(), 1)), 0.0)
+    by_wish = systematic_sample(wanted, hashed_uniform(ids, f"{seed}/order"), f"{seed}/mined")
     by_chance = systematic_sample(at_random, hashed_uniform(ids, f"{seed}/chance"), f"{seed}/random")
-    rows = np.union1d(by_reason, by_chance)
-    probability = 1.0 - (1.0 - mined) * (1.0 - at_random)
-    return Draw(rows, probability[rows], np.isin(rows, by_reason))
+    rows = np.union1d(by_wish, by_chance)
+    probability = 1.0 - (1.0 - wanted) * (1.0 - at_random)
+    return Draw(rows, probability[rows], np.isin(rows, by_wish))
 
 
-def _mined_probability(stratum: Sequence[str | None], size: Floats, budget: int) -> Floats:
-    """Split a budget evenly over the strata, give what a small one cannot use to the others; inside, by size."""
+def reason_chances(stratum: Sequence[str | None], size: Floats, budget: float) -> Floats:
+    """Chances (n,): the budget split evenly over the strata; what a small one cannot use goes to the others.
+
+    Args:
+        stratum: (n,) reason and segment by which a row competes; None where no reason holds.
+        size: (n,) non-negative weight of a row inside its stratum: severity times recency; 0 is never taken.
+    """
     probability = np.zeros(len(stratum))
     names = sorted({name for name in stratum if name is not None})
     where = {name: np.array([s == name for s in stratum], dtype=np.bool_) for name in names}
     room = {name: int((size[where[name]] > 0).sum()) for name in names}
-    left, open_names = float(budget), sorted(names, key=lambda name: room[name])
+    left, open_names = budget, sorted(names, key=lambda name: room[name])
     while open_names:
         name = open_names.pop(0)
         share = min(left / (len(open_names) + 1), room[name])

@@ -23,6 +23,14 @@ _BUILT_IN = {
     "rare": "of a rare class",
     "novel": "least like the rows that were trained on",
     "random": "drawn at random, so that estimates stay honest",
+    "mix": "one of many places where the model is undecided, or where it knows nothing yet",
+    "margin": "the two likeliest classes are close",
+    "entropy": "the model spreads its answer over many classes",
+    "disagreement": "the models say different things",
+    "diversity": "far from every row that was trained on or chosen",
+    "coverage": "stands for many rows that are like it",
+    "novelty": "least like the rows whose truth is known",
+    "severity": "an error here is likely, and dear",
     INITIAL: "part of the first dataset",
 }
 

@@ -130,6 +130,15 @@ def _curate(spec: Spec) -> Iterator[Problem]:
     for position, name in enumerate(names):
         if name in names[:position]:
             yield ("curate", "rules", str(position), "name"), f"Two rules are called '{name}'."
+    strategies = ("mix", "random", "margin", "entropy", "disagreement", "diversity", "coverage", "novelty", "severity")
+    strategy = spec.curate.strategy
+    if strategy not in strategies and ":" not in strategy:
+        yield (
+            ("curate", "strategy"),
+            f"'{strategy}' is neither built in nor of the form package.module:function. {did_you_mean(strategy, strategies)}",
+        )
+    if spec.task == "regression" and strategy in ("margin", "entropy", "disagreement"):
+        yield ("curate", "strategy"), f"'{strategy}' needs classes. Use \"mix\", \"diversity\" or \"novelty\"."
     compares = any(gate.check in ("better", "not_worse", "no_segment_worse") for gate in spec.gates)
     if spec.curate.holdout_share == 0 and spec.evaluate.time_forward is None and compares:
         yield (

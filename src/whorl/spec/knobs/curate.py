@@ -69,15 +69,33 @@ class CurateSpec(Knobs, frozen=True, kw_only=True):
         Count, knob("Labelled cases added to the dataset in a cycle; 0: all of them.", "cases")
     ] = 5000
     strategy: Annotated[
-        Literal["mix", "random"],
+        str,
         knob(
-            "'mix': by reason, segment, recency and severity beside a random share; 'random': all at random."
+            "What a model learns most from: 'mix', 'margin', 'entropy', 'disagreement', 'diversity', 'coverage', 'novelty', 'severity', package.module:function; or 'random': all at random."
         ),
     ] = "mix"
     random_share: Annotated[
         Annotated[float, Meta(ge=0.05, le=1)],
-        knob("Share of the budget drawn at random, whatever the reasons say.", "share"),
-    ] = 0.3
+        knob("Share of the budget drawn at random, whatever strategy and reasons say.", "share"),
+    ] = 0.1
+    reason_share: Annotated[
+        Share,
+        knob(
+            "Share of the budget not drawn at random that goes to rows with a reason; the strategy has the rest.",
+            "share",
+        ),
+    ] = 0.5
+    guard: Annotated[
+        bool,
+        knob("Give the strategy's part to chance while its rows teach less than random ones."),
+    ] = True
+    ask: Annotated[
+        Count,
+        knob(
+            "Labels asked of people in a cycle, for rows whose truth is not known, beside the budget; 0: none.",
+            "labels",
+        ),
+    ] = 0
     half_life: Annotated[
         Duration | None, knob("Recency: a candidate this much older weighs half in the draw.", "time")
     ] = None

@@ -1,0 +1,88 @@
+"""Which candidates a cycle takes: part by reason, part by what a model learns most from, part at random.
+
+Of what is not drawn at random, `[curate] reason_share` goes to rows with a reason and the rest to the strategy; what one
+cannot use goes on, and at last to chance. Strategies do not see the truth of the candidates, though it is known.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from whorl.curate.draw import Draw, draw, reason_chances
+from whorl.curate.pool import pool_of
+from whorl.curate.reasons import Reason
+from whorl.curate.strategies.strategy import strategy_chances
+from whorl.stats.arrays import Floats, Indices
+from whorl.storage.tables import FEATURE
+from whorl.workspace import Workspace
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """A draw among the candidates, and which of them the strategy picked (n,)."""
+
+    drawn: Draw
+    by_strategy: Floats
+
+
+def choose_cases(
+    ws: Workspace, rows: pa.Table, reasons: list[Reason], as_of: datetime, *, first: bool, random_share: float
+) -> Choice:
+    """Choose under the budget; the first dataset, and `strategy = "random"`, are drawn at random."""
+    curate, seed = ws.spec.curate, f"{ws.spec.train.seed}/{as_of.isoformat()}"
+    budget = (curate.initial if first else curate.budget) or None
+    wanted, picks = np.zeros(rows.num_rows), np.zeros(rows.num_rows)
+    if not first and curate.strategy != "random":
+        to_spend = rows.num_rows if budget is None else min(round(budget * (1 - random_share)), rows.num_rows)
+        size = _size(rows, reasons, as_of, ws)
+        strata = _strata(rows, reasons, ws.spec.schema.segments)
+        by_reason = reason_chances(strata, size, to_spend * curate.reason_share)
+        if budget is not None and budget < rows.num_rows:
+            picks = _picks(ws, rows, size, by_reason, int(to_spend - by_reason.sum() + 1e-9), seed)
+        wanted = np.maximum(by_reason, picks)
+    return Choice(draw(rows["id"].to_pylist(), wanted, budget=budget, seed=seed), picks)
+
+
+def primary(reasons: list[Reason], n: int) -> Indices:
+    """The first reason (n,) that each row has, as a place in the list; -1 where none holds."""
+    found = np.full(n, -1, dtype=np.intp)
+    for position in reversed(range(len(reasons))):
+        found[reasons[position].rows] = position
+    return found
+
+
+def _picks(ws: Workspace, rows: pa.Table, size: Floats, by_reason: Floats, budget: int, seed: str) -> Floats:
+    """The strategy's chances (n,) among the rows that no reason has made certain."""
+    free = np.flatnonzero(by_reason < 1)
+    severity = np.where(size[free] > 0, size[free], 1.0)
+    pool = pool_of(ws, rows.take(pa.array(free)), severity, seed)
+    picks = np.zeros(rows.num_rows)
+    picks[free] = strategy_chances(ws.spec.curate.strategy, pool, min(budget, len(free)), beside=ws.beside)
+    return picks
+
+
+def _size(rows: pa.Table, reasons: list[Reason], as_of: datetime, ws: Workspace) -> Floats:
+    """Severity times recency (n,); 0 where no reason holds."""
+    size = np.zeros(rows.num_rows)
+    for reason in reasons:
+        mean = float(reason.severity[reason.rows].mean())
+        # Severities of different reasons have different units: each counts relative to its own mean.
+        size = np.where(reason.rows, np.maximum(size, reason.severity / mean if mean > 0 else 1.0), size)
+    half_life = ws.spec.curate.half_life
+    if half_life is not None:
+        age_s = as_of.timestamp() - rows["time"].cast(pa.int64()).to_numpy() / 1e6
+        size = size * 0.5 ** (np.maximum(age_s, 0) / half_life.seconds)
+    return size
+
+
+def _strata(rows: pa.Table, reasons: list[Reason], segments: list[str]) -> Sequence[str | None]:
+    """First reason that holds and first segment's value; None where no reason holds."""
+    first = primary(reasons, rows.num_rows)
+    if not segments:
+        return [None if p < 0 else reasons[p].name for p in first]
+    values = rows[FEATURE + segments[0]].to_pylist()
+    return [
+        None if p < 0 else f"{reasons[p].name}\x1f{value}" for p, value in zip(first, values, strict=True)
+    ]

@@ -1,0 +1,31 @@
+"""Groups of like rows: k-means on their places.
+
+Source: Arthur & Vassilvitskii (2007), "k-means++: the advantages of careful seeding", SODA.
+"""
+
+import warnings
+from hashlib import blake2b
+
+import numpy as np
+
+from whorl.stats.arrays import Floats, Indices
+
+
+def clusters(place: Floats, k: int, seed: str, weight: Floats | None = None) -> tuple[Indices, Floats]:
+    """Cluster (n,) of each row, 0..k-1 (some may be empty), and its distance (n,) to the cluster's middle.
+
+    Fewer than k rows: each is a cluster of its own.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    if len(place) <= k:
+        return np.arange(len(place)), np.zeros(len(place))
+    start = int.from_bytes(blake2b(seed.encode(), digest_size=4).digest()) >> 1
+    with warnings.catch_warnings():
+        # Fewer distinct rows than clusters: some stay empty, which is what rows that are alike should do.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = KMeans(k, n_init=1, max_iter=50, random_state=start).fit(place, sample_weight=weight)
+    group: Indices = fitted.labels_.astype(np.intp)
+    distance: Floats = np.linalg.norm(place - fitted.cluster_centers_[group], axis=1)
+    return group, distance
