@@ -5,27 +5,33 @@ in: examples as of T, members of the training dataset; out: rows in the lake's `
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from whorl.curate.candidates import candidate_steps
 from whorl.curate.choice import Choice, choose_cases, primary
 from whorl.curate.reasons import Reason, feature_columns, find_reasons, rule_columns
 from whorl.errors import DigestMismatch, ModelError
-from whorl.examples.steps import PARTED
+from whorl.examples.arrivals import TRAINING, Arrivals
 from whorl.models.model import Model, load_model
 from whorl.records import CaseSet
 from whorl.stats.arrays import Indices
+from whorl.stats.hashed_uniform import hashed_uniform
 from whorl.storage import dataset_versions
-from whorl.storage.sql_types import text_literal
 from whorl.storage.steps import Steps
 from whorl.storage.tables import FEATURE, lake_schemas
 from whorl.workspace import Workspace
 
 INITIAL = "initial"
-TRAINING = "training"
 NOVELTY_SAMPLE = 20_000
+# What reasons, draws and cases need of a candidate beside its features.
+MINED = (
+    "id", "time", "score", "scores", "output", "label", "status", "model_version", "p_true", "entropy", "draw_key",
+)  # fmt: skip
 
 
 def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]) -> CaseSet:
@@ -38,18 +44,15 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]
     Raises:
         RuleError: A rule does not fit the schema.
     """
-    examples = ws.examples(as_of)
-    rows, first = _candidates(ws, examples.name, as_of, earlier), not earlier
-    reasons = [] if first else _reasons(ws, rows, examples.name)
-    chosen = choose_cases(
-        ws, rows, reasons, as_of, first=first, random_share=ws.spec.curate.random_share
-    )
+    arrivals = ws.arrivals(as_of, earlier)
+    rows, first = _candidates(ws, arrivals, as_of), not earlier
+    reasons = [] if first else _reasons(ws, rows, arrivals)
+    chosen = choose_cases(ws, rows, reasons, as_of, first=first, random_share=ws.spec.curate.random_share)
     cases = _cases(ws, rows, chosen, reasons, cycle_id, as_of, first=first)
     ws.lake.append(
         "considered", _considered(ws, rows, cycle_id, as_of), app=f"considered/{cycle_id}", version=1
     )
     ws.lake.append("cases", cases, app=f"cases/{cycle_id}", version=1)
-    counts = examples.counts()
     by_reason = {row["values"]: row["counts"] for row in cases["reason"].value_counts().to_pylist()}
     return CaseSet(
         cycle_id=cycle_id,
@@ -57,18 +60,17 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]
         cases=cases.num_rows,
         candidates=rows.num_rows,
         by_reason=dict(sorted(by_reason.items())),
-        counts=counts,
-        notes=_notes(counts),
+        notes=_notes(arrivals),
     )
 
 
-def _notes(counts: dict[str, int]) -> list[str]:
-    parted = sum(n for name, n in counts.items() if name.startswith(f"{PARTED}."))
+def _notes(arrivals: Arrivals) -> list[str]:
+    parted = arrivals.parted()
     if not parted:
         return []
     return [
-        f"{parted:,} predictions are neither trained on nor judged: [curate] holdout_share was changed, and their groups "
-        "have rows on both sides."
+        f"{parted:,} labelled predictions are neither trained on nor judged: [curate] holdout_share was changed, and their "
+        "groups have rows on both sides."
     ]
 
 
@@ -78,24 +80,17 @@ def training_cycles(ws: Workspace) -> list[str]:
     return [manifest.cycle_id for dataset, manifest in made if dataset.name == TRAINING and manifest.cycle_id]
 
 
-def selection_steps(ws: Workspace, examples: str, as_of: datetime, earlier: Sequence[str]) -> Steps:
+def selection_steps(ws: Workspace, examples: str, as_of: datetime, taken: str) -> Steps:
     """The whole selection in SQL, ending in `candidates_with_rules`; arguments as `candidate_steps`."""
-    members = ws.lake.relation("members")
-    cycles = ", ".join(map(text_literal, earlier)) or "NULL"
-    steps = candidate_steps(
-        examples,
-        ws.spec,
-        as_of,
-        f"(SELECT id FROM {ws.lake.relation('considered')} WHERE cycle_id IN ({cycles}))",
-        f"(SELECT id FROM {members} WHERE dataset = '{TRAINING}' AND role <> 'open')",
-        f"(SELECT id FROM {members} WHERE role = 'golden')",
+    columns = [*MINED, *(f'"{FEATURE}{name}"' for name in ws.spec.features), *rule_columns(ws.spec)]
+    return candidate_steps(examples, ws.spec, as_of, taken).add(
+        "candidates_with_rules", f"SELECT {', '.join(columns)} FROM candidates ORDER BY draw_key, id"
     )
-    columns = ["*", *rule_columns(ws.spec)]
-    return steps.add("candidates_with_rules", f"SELECT {', '.join(columns)} FROM candidates ORDER BY id")
 
 
-def _candidates(ws: Workspace, examples: str, as_of: datetime, earlier: Sequence[str]) -> pa.Table:
-    return ws.engine.query(selection_steps(ws, examples, as_of, earlier).sql("candidates_with_rules"))
+def _candidates(ws: Workspace, arrivals: Arrivals, as_of: datetime) -> pa.Table:
+    steps = selection_steps(ws, arrivals.labelled, as_of, arrivals.at("newly_taken"))
+    return ws.engine.query(steps.sql("candidates_with_rules"))
 
 
 def _considered(ws: Workspace, rows: pa.Table, cycle_id: str, as_of: datetime) -> pa.Table:
@@ -105,23 +100,21 @@ def _considered(ws: Workspace, rows: pa.Table, cycle_id: str, as_of: datetime) -
     return pa.table(columns).cast(lake_schemas(ws.spec)["considered"])
 
 
-def _reasons(ws: Workspace, rows: pa.Table, examples: str) -> list[Reason]:
+def _reasons(ws: Workspace, rows: pa.Table, arrivals: Arrivals) -> list[Reason]:
     if rows.num_rows == 0 or ws.spec.curate.strategy == "random":
         return []
-    shares = ws.engine.query(
-        f"SELECT label::VARCHAR AS label, count(*) / sum(count(*)) OVER () AS share FROM {examples} "
-        "WHERE split = 'train' AND label IS NOT NULL GROUP BY label"
-    ).to_pylist()
+    counts = arrivals.labels_by_class()
+    total = sum(counts.values())
     # DuckDB writes booleans as 'true', Python as 'True'; compare in Python's form.
     class_share = {
-        {"true": "True", "false": "False"}.get(r["label"], r["label"]): float(r["share"]) for r in shares
+        {"true": "True", "false": "False"}.get(name, name): count / total for name, count in counts.items()
     }
     return find_reasons(
         rows,
         ws.spec,
         class_share=class_share,
         previous=_previous_champion(ws),
-        ordinary=_ordinary(ws, examples),
+        ordinary=_ordinary(ws),
     )
 
 
@@ -138,15 +131,19 @@ def _previous_champion(ws: Workspace) -> Model | None:
         return None
 
 
-def _ordinary(ws: Workspace, examples: str) -> pa.Table | None:
+def _ordinary(ws: Workspace) -> pa.Table | None:
+    """Features of rows of the last training dataset, at random; None where there is none, or nothing to compare."""
     columns = feature_columns(ws.spec)
-    if not columns or not ws.spec.curate.reasons.novel:
+    made = [
+        dataset for dataset, _ in dataset_versions.versions(ws.ledger, ws.name) if dataset.name == TRAINING
+    ]
+    if not columns or not ws.spec.curate.reasons.novel or not made or not Path(made[-1].path).exists():
         return None
-    quoted = ", ".join(f'e."{name}"' for name in columns)
-    return ws.engine.query(
-        f"SELECT {quoted} FROM {examples} e SEMI JOIN {ws.lake.relation('members')} m ON e.id = m.id "
-        f"ORDER BY hash(e.id) LIMIT {NOVELTY_SAMPLE}"
-    )
+    stored = pq.read_schema(made[-1].path).names
+    bare = [name.removeprefix(FEATURE) for name in columns]
+    rows = pq.read_table(made[-1].path, columns=[name for name in bare if name in stored])
+    order = np.argsort(hashed_uniform(map(str, range(rows.num_rows)), "ordinary"))[:NOVELTY_SAMPLE]
+    return rows.take(np.sort(order)).rename_columns([FEATURE + name for name in rows.column_names])
 
 
 def _cases(
@@ -166,8 +163,7 @@ def _cases(
     segment = ws.spec.schema.segments[0] if ws.spec.schema.segments else None
     held = [[r.name for r in reasons if r.rows[row]] for row in chosen.rows]
     severity = [
-        float(reasons[p].severity[row]) if p >= 0 else 1.0
-        for p, row in zip(by, chosen.rows, strict=True)
+        float(reasons[p].severity[row]) if p >= 0 else 1.0 for p, row in zip(by, chosen.rows, strict=True)
     ]
     columns = {
         "cycle_id": pa.array([cycle_id] * n, pa.string()),
@@ -175,7 +171,9 @@ def _cases(
         "day": pa.array([as_of.astimezone(UTC).date()] * n),
         "id": picked["id"],
         "time": picked["time"],
-        "reason": pa.array(_first_reasons(choice, by, reasons, ws.spec.curate.strategy, ordinary), pa.string()),
+        "reason": pa.array(
+            _first_reasons(choice, by, reasons, ws.spec.curate.strategy, ordinary), pa.string()
+        ),
         "reasons": pa.array(held, pa.list_(pa.string())),
         "severity": pa.array(severity, pa.float64()),
         "segment": pc.cast(picked[FEATURE + segment], pa.string()) if segment else pa.nulls(n, pa.string()),

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from whorl.curate.candidates import usable_at
 from whorl.curate.curate import INITIAL, training_cycles
 from whorl.errors import NotFound
+from whorl.examples.arrivals import usable_at
 from whorl.examples.steps import PARTED
 from whorl.records import CaseSet, Record
 from whorl.spec import Spec
