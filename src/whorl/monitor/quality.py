@@ -1,7 +1,7 @@
 """How good the champion is, a period at a time, and for whom: its logged answers on holdout rows against what turned out true.
 
 Rows are weighed as the gates weigh them, so that truth that comes sooner for one class is not taken for decay. Where people
-were asked for truths, a period goes by those: see `asked_rows.py`. What the model claims is shown beside accuracy as a
+were asked for truths, a period goes by those: see `examples/asked.py`. What the model claims is shown beside accuracy as a
 diagnosis, and decides nothing.
 """
 
@@ -15,12 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whorl.examples.asked import can_be_asked
+from whorl.examples.asked import asked_weights, can_be_asked
 from whorl.examples.late_truth import late_truth
 from whorl.examples.said import said_and_true
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight
 from whorl.models.spec_metric import spec_metric
-from whorl.monitor.asked_rows import AskedRows, asked_rows
 from whorl.records import Record
 from whorl.spec import Spec
 from whorl.stats.accuracy import hits
@@ -83,7 +82,7 @@ def quality(ws: Workspace, as_of: datetime) -> list[PeriodQuality]:
             ws.spec,
             claims.get(int(p)),
         )
-        for p in np.union1d(judged.period, judged.asked_periods)
+        for p in np.union1d(judged.period, judged.by_asked)
     ]
 
 
@@ -109,56 +108,55 @@ def quality_by_protected(ws: Workspace, as_of: datetime, since: datetime | None)
 
 
 class _Judged(NamedTuple):
-    """Mature holdout rows; the weight and the number of the period of each (n,), the chance (n,) of being asked and answered
-    for rows of the periods that go by it, nan elsewhere.
+    """Mature holdout rows in order of time; the weight and the number of the period of each (n,), and which periods are told
+    by rows that people were asked for: those weigh as many rows as they stand for.
     """
 
     rows: pa.Table
     weight: Floats
     period: npt.NDArray[np.int64]
-    probability: Floats
-    asked_periods: npt.NDArray[np.int64]
+    by_asked: npt.NDArray[np.int64]
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> "_Judged":
         return _Judged(
-            self.rows.filter(pa.array(chosen)),
-            self.weight[chosen],
-            self.period[chosen],
-            self.probability[chosen],
-            self.asked_periods,
+            self.rows.filter(pa.array(chosen)), self.weight[chosen], self.period[chosen], self.by_asked
         )
+
+    @property
+    def asked(self) -> bool:
+        """Whether every row is of a period that is told by asked rows."""
+        return bool(len(self.by_asked) and np.isin(self.period, self.by_asked).all())
 
 
 def _judged(ws: Workspace, as_of: datetime) -> _Judged:
     spec = ws.spec
     answered = "score IS NOT NULL" if spec.task != "multiclass" else "scores IS NOT NULL"
-    examples = ws.examples(as_of).name
-    judged = f"{examples} WHERE split = 'holdout' AND {answered}"
+    examples, period = ws.examples(as_of).name, f"epoch_us(time) // {_period_us(spec)}"
+    asked = asked_weights(ws.engine, ws.lake, examples, spec, as_of)
+    stands_for = "NULL::DOUBLE" if asked is None else f"(SELECT weight FROM {asked} a WHERE a.id = e.id)"
+    judged = (
+        f"(SELECT *, {period} AS period, {stands_for} AS stands_for FROM {examples} e) "
+        f"WHERE split = 'holdout' AND {answered}"
+    )
+    by_asked = ws.engine.query(
+        f"SELECT period FROM {judged} AND NOT censored GROUP BY period HAVING 2 * count(stands_for) >= count(*)"
+    )["period"].to_pylist()
+    inside = f"period IN ({', '.join(map(str, by_asked)) or 'NULL'})"
     rows = ws.engine.query(
-        f"SELECT *, {exploration(spec)} AS exploration, epoch_us(time) // {_period_us(spec)} AS period FROM {judged} "
-        f"AND status IN ('known', 'defaulted') AND age_days >= {spec.labels.lag.days} ORDER BY time, id"
+        f"SELECT *, {exploration(spec)} AS exploration FROM {judged} AND status IN ('known', 'defaulted') AND "
+        f"CASE WHEN {inside} THEN stands_for > 0 ELSE stands_for IS NULL AND age_days >= {spec.labels.lag.days} END "
+        "ORDER BY time, id"
     )
     late = np.ones(len(rows))
     if late_truth(ws.engine, examples, spec).modelled:
         late = late_truth_weight(rows, ws.engine.query(f"SELECT * FROM {judged} AND status = 'known'"), spec)
-    weight = judging_weight(late, rows)
-    period = np.asarray(rows["period"].to_numpy(), dtype=np.int64)
-    by_label = _Judged(rows, weight, period, np.full(len(weight), np.nan), np.zeros(0, dtype=np.int64))
-    asked = asked_rows(ws, as_of, _period_us(spec))
-    return by_label if asked is None else _with_asked(by_label, asked)
-
-
-def _with_asked(judged: _Judged, asked: AskedRows) -> _Judged:
-    out = np.asarray(pc.is_in(judged.rows["id"], value_set=asked.out))
-    own = judged.take(~out & ~np.isin(judged.period, asked.periods))
-    names = [name for name in own.rows.column_names if name in asked.rows.column_names]
-    rows = pa.concat_tables([own.rows.select(names), asked.rows.select(names)])
+    stood_for = rows["stands_for"].to_numpy()
+    weight = np.where(np.isnan(stood_for), judging_weight(late, rows), stood_for)
     return _Judged(
         rows,
-        np.concatenate([own.weight, 1 / asked.probability]),
-        np.concatenate([own.period, np.asarray(asked.rows["period"].to_numpy(), dtype=np.int64)]),
-        np.concatenate([own.probability, asked.probability]),
-        asked.periods,
+        weight,
+        np.asarray(rows["period"].to_numpy(), dtype=np.int64),
+        np.array(by_asked, dtype=np.int64),
     )
 
 
@@ -198,14 +196,13 @@ def _period(
     judged: _Judged, start: datetime, metric: Metric, spec: Spec, claimed: float | None
 ) -> PeriodQuality:
     n = judged.rows.num_rows
-    asked = not n or bool(np.isfinite(judged.probability).all())
     found = PeriodQuality(
         start=start,
         rows=n,
         value=None,
         low=None,
         high=None,
-        method="asked" if asked else "labelled",
+        method="asked" if judged.asked or not n else "labelled",
         claimed=claimed,
     )
     if n < max(spec.monitor.min_rows, 1):
@@ -218,8 +215,8 @@ def _period(
 
 def _figure(judged: _Judged, metric: Metric, spec: Spec, level: float) -> Estimate:
     predicted, truth = said_and_true(judged.rows, spec)
-    if metric.name == "accuracy" and np.isfinite(judged.probability).all():
-        return estimate_accuracy(hits(truth, predicted), doubt(predicted), judged.probability, level=level)
+    if metric.name == "accuracy" and judged.asked:
+        return estimate_accuracy(hits(truth, predicted), doubt(predicted), 1 / judged.weight, level=level)
     by = zip(judged.rows["group_id"].to_pylist(), judged.rows["id"].to_pylist(), strict=True)
     groups = np.array([group if group is not None else id for group, id in by], dtype=object)
     return interval(metric, truth, predicted, judged.weight, level=level, group=groups)
