@@ -96,7 +96,7 @@ def _trial(ws: Workspace, challenger: ModelVersion, as_of: datetime) -> tuple[Tr
         latency_ms=_declared(ws.spec.gates, "latency", lambda: _latency(ws, challenger, rows)),
         unheard=unheard,
     ).take(answered)
-    return trial, notes, _unanswered(said)
+    return trial, notes, [*_unanswered(said), *_selective(rows)]
 
 
 def _unknown_classes(ws: Workspace, challenger: ModelVersion, rows: JudgedRows) -> list[str]:
@@ -112,6 +112,13 @@ def _unknown_classes(ws: Workspace, challenger: ModelVersion, rows: JudgedRows) 
         f"{wrong:,} judged rows are of a class that was not among the training rows ({named}): the challenger cannot be "
         "right about them."
     ]
+
+
+def _selective(rows: JudgedRows) -> list[Check]:
+    """Rows whose truth comes in a way that no weight can mend promote nobody."""
+    if not rows.refusal:
+        return []
+    return [Check(check="answering", decision="hold", message=rows.refusal, rows=len(rows))]
 
 
 def _unanswered(said: Floats) -> list[Check]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whorl.examples.answering import answering
 from whorl.examples.late_truth import late_truth
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight
 from whorl.records import DatasetVersion
@@ -22,7 +23,10 @@ Floats = npt.NDArray[np.float64]
 
 
 class JudgedRows(msgspec.Struct, frozen=True):
-    """Rows in order of time, with truth and weight (n,), and how many holdout rows could not judge, by why."""
+    """Rows in order of time, with truth and weight (n,), and how many holdout rows could not judge, by why.
+
+    `refusal`: why these rows cannot stand for the holdout, whatever their weights; empty where they can.
+    """
 
     table: pa.Table
     truth: Floats
@@ -31,6 +35,7 @@ class JudgedRows(msgspec.Struct, frozen=True):
     group: npt.NDArray[np.object_]
     left_out: dict[str, int]
     notes: list[str]
+    refusal: str = ""
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -85,11 +90,15 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
         spec,
     )
     late, notes = _late_truth(ws, rows, as_of)
+    came = answering(ws.engine, ws.lake, examples.name, spec, _judging(spec, as_of), as_of)
+    if came is not None:
+        late, notes = late * came.weight_of(rows.table["id"]), [*notes, *came.notes]
     return msgspec.structs.replace(
         rows,
         weight=judging_weight(late, rows.table),
         left_out={row["left_out"]: row["n"] for row in counted.to_pylist()},
         notes=[*notes, *_notes(spec)],
+        refusal=came.refusal if came is not None else "",
     )
 
 
