@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert
 
 from whorl.clock import SimulatedClock
-from whorl.monitor.starting import Known, found_at, started_by_findings, why_start
+from whorl.monitor.starting import Known, found_at, paced_from, started_by_findings, why_start
 from whorl.spec import Spec, parse_spec
 from whorl.storage import cycles
 from whorl.storage.ledger.tables import findings
@@ -75,6 +75,7 @@ def test_the_ledger_says_what_was_found_and_what_findings_started(tmp_path, cloc
                 "a kind that [monitor] start_on does not name starts nothing"
             )
             assert started_by_findings(conn, ws.spec, clock.now()) == (NOON + 14 * DAY,)
+            assert paced_from(conn, ws.spec) == NOON + 8 * DAY, "findings put no cadence off"
             off = msgspec.structs.replace(ws.spec, monitor=spec_of("").monitor)
             assert (found_at(conn, off), started_by_findings(conn, off, clock.now())) == (None, ())
 

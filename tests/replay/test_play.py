@@ -225,3 +225,46 @@ def test_the_same_seed_gives_the_same_report_and_specs_play_side_by_side() -> No
         first["arms"]["wide"]["overall"]["auc"]["value"] - first["arms"]["small"]["overall"]["auc"]["value"]
     )
     assert first["comparisons"]["small"]["value"] == pytest.approx(gain)
+
+
+FOLLOWING = (
+    SECTIONS
+    + """
+[monitor]
+start_cycle = true
+errors_of = "all"
+min_rows = 20
+drift = false
+period = "1d"
+"""
+)
+
+
+def test_a_finding_starts_a_cycle_between_those_of_the_cadence(knew: Knew) -> None:
+    """Errors rise on day 20; the cadence turns on day 25, and a finding before that."""
+    spec = shop_spec(FOLLOWING, schema=SCHEMA, head=FULL)
+    seldom = Span(SPAN.start, SPAN.end, timedelta(days=15))
+    report = replay({"following": spec, "cadence": SPEC}, reader(), seldom, baselines=())
+    following, cadence = report["arms"]["following"], report["arms"]["cadence"]
+    assert following["cycles_by_findings"] >= 1
+    assert (cadence["cycles"], cadence["cycles_by_findings"]) == (2, 0)
+    assert sum(period["cycles"] for period in following["periods"]) == following["cycles"]
+    assert any(day(20) < now < day(25) for now, _, _ in knew)
+    assert {day(10), day(25)} <= {now for now, _, _ in knew}, "what a finding starts comes beside the cadence"
+    check_nothing_is_early(knew)
+
+
+def test_findings_start_no_more_cycles_than_the_spec_allows(tmp_path: Path) -> None:
+    none = shop_spec(FOLLOWING + "start_at_most = 0\n", schema=SCHEMA, head=FULL)
+    found = played(tmp_path, history(none), none)
+    assert (found.by_findings, [c.as_of for c in found.cycles]) == (0, [day(d) for d in range(10, 40, 10)])
+
+
+def test_labels_that_never_come_are_told_and_the_first_model_stays(tmp_path: Path) -> None:
+    """From the first day on no truth arrives: cycles have nothing new to learn from, and none fails."""
+    told = history(shop_spec(FOLLOWING, schema=SCHEMA, head=FULL))
+    silent = History(told.predictions, told.labels.slice(0, told.labels_before(SPAN.start)), "x")
+    found = played(tmp_path, silent, shop_spec(FOLLOWING, schema=SCHEMA, head=FULL))
+    assert found.by_findings == 0
+    assert found.labels_used == 0
+    assert not np.isnan(found.predicted).any()

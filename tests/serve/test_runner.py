@@ -23,7 +23,7 @@ class FakeWheel:
 
     def due(self) -> list[Task]:
         self.ws.clock.advance(timedelta(minutes=1))
-        waiting = Seen(registered_at=self.ws.clock.now(), waiting_rows=1)
+        waiting = Seen(paced_from=self.ws.clock.now(), waiting_rows=1)
         may_begin = {task.what for task in self.scheduler.due(self.ws.clock.now(), waiting)} | {"turn"}
         return [task for task in self._tasks if task.what in may_begin]
 

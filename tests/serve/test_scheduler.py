@@ -25,7 +25,7 @@ def cycle(state: Any = "finished", *, at: datetime = NOON, waiting_for: Waiting 
 
 
 def due(spec: Spec, now: datetime, **seen: Any) -> list[Task]:
-    return Scheduler(spec, now).due(now, Seen(registered_at=NOON, **seen))
+    return Scheduler(spec, now).due(now, Seen(**{"paced_from": NOON, **seen}))
 
 
 def test_nothing_to_do_is_nothing_due() -> None:
@@ -34,7 +34,7 @@ def test_nothing_to_do_is_nothing_due() -> None:
 
 def test_flushes_every_two_seconds_and_at_once_when_many_wait() -> None:
     scheduler, flush = Scheduler(BY_HAND, NOON), Task("flush")
-    few, many = Seen(registered_at=NOON, waiting_rows=1), Seen(registered_at=NOON, waiting_rows=50_000)
+    few, many = Seen(paced_from=NOON, waiting_rows=1), Seen(paced_from=NOON, waiting_rows=50_000)
     assert scheduler.due(NOON, few) == [flush]
     scheduler.begun(flush, NOON)
     assert scheduler.due(NOON + SECOND, many) == [], "it is still running"
@@ -53,8 +53,8 @@ def test_the_first_cycle_starts_one_cadence_after_registration() -> None:
 @pytest.mark.parametrize("state", ["finished", "failed", "held", "rejected", "cancelled"])
 def test_the_next_cycle_starts_one_cadence_after_the_last_one_started(state: str) -> None:
     last = cycle(state, at=NOON + 3 * DAY)
-    assert due(WEEKLY, NOON + 9 * DAY, last=last) == []
-    assert due(WEEKLY, NOON + 10 * DAY, last=last) == [Task("start", "cadence")]
+    assert due(WEEKLY, NOON + 9 * DAY, last=last, paced_from=last.created_at) == []
+    assert due(WEEKLY, NOON + 10 * DAY, last=last, paced_from=last.created_at) == [Task("start", "cadence")]
 
 
 def test_an_unfinished_cycle_goes_on_and_no_other_starts() -> None:
@@ -76,7 +76,7 @@ def test_a_finding_after_the_last_cycle_starts_one_where_the_spec_says_so() -> N
 
 def test_quality_is_watched_every_hour_but_not_while_a_cycle_turns() -> None:
     scheduler, watch = Scheduler(BY_HAND, NOON), Task("watch")
-    idle = Seen(registered_at=NOON)
+    idle = Seen(paced_from=NOON)
     assert watch not in scheduler.due(NOON + HOUR - SECOND, idle)
     assert watch in scheduler.due(NOON + HOUR, idle)
     scheduler.begun(Task("turn", "f-0001"), NOON)
@@ -95,26 +95,26 @@ def test_webhooks_and_aliases_go_out_when_there_are_any() -> None:
 
 def test_tables_are_maintained_now_and_then() -> None:
     scheduler, maintain = Scheduler(BY_HAND, NOON), Task("maintain")
-    assert scheduler.due(NOON + HOUR / 4, Seen(registered_at=NOON)) == [maintain]
+    assert scheduler.due(NOON + HOUR / 4, Seen(paced_from=NOON)) == [maintain]
     scheduler.begun(maintain, NOON + HOUR / 4)
     scheduler.ended(maintain, NOON + HOUR / 4, well=True)
-    assert scheduler.due(NOON + HOUR / 4 + SECOND, Seen(registered_at=NOON)) == []
+    assert scheduler.due(NOON + HOUR / 4 + SECOND, Seen(paced_from=NOON)) == []
 
 
 def test_tables_are_maintained_when_there_are_many_new_files_but_not_all_the_time() -> None:
     scheduler, maintain = Scheduler(BY_HAND, NOON), Task("maintain")
-    few, many = Seen(registered_at=NOON, new_files=199), Seen(registered_at=NOON, new_files=200)
+    few, many = Seen(paced_from=NOON, new_files=199), Seen(paced_from=NOON, new_files=200)
     assert scheduler.due(NOON + 20 * SECOND, few) == []
     assert scheduler.due(NOON + 19 * SECOND, many) == []
     assert scheduler.due(NOON + 20 * SECOND, many) == [maintain]
     scheduler.begun(maintain, NOON + 20 * SECOND)
-    waiting = Seen(registered_at=NOON, new_files=200, waiting_rows=1)
+    waiting = Seen(paced_from=NOON, new_files=200, waiting_rows=1)
     assert scheduler.due(NOON + 50 * SECOND, waiting) == [Task("flush")], "it flushes meanwhile"
 
 
 def test_rows_of_many_days_are_flushed_less_often_and_still_soon() -> None:
     scheduler, flush = Scheduler(BY_HAND, NOON), Task("flush")
-    few = Seen(registered_at=NOON, waiting_rows=1, scattered=True)
+    few = Seen(paced_from=NOON, waiting_rows=1, scattered=True)
     scheduler.begun(flush, NOON)
     scheduler.ended(flush, NOON, well=True)
     assert scheduler.due(NOON + 9 * SECOND, few) == []
@@ -133,7 +133,7 @@ def test_flushing_comes_again_within_seconds_however_often_it_failed() -> None:
 
 def test_what_fails_comes_again_later_each_time_and_at_once_after_it_worked() -> None:
     scheduler, turn = Scheduler(BY_HAND, NOON), Task("turn", "f-0001")
-    running = Seen(registered_at=NOON, last=cycle("running"))
+    running = Seen(paced_from=NOON, last=cycle("running"))
     waits = []
     for _ in range(20):
         scheduler.begun(turn, NOON)

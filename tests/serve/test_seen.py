@@ -22,7 +22,7 @@ def seen(ws: Workspace, clock: SimulatedClock):
 
 def test_an_empty_workspace(ws: Workspace, clock: SimulatedClock) -> None:
     found = seen(ws, clock)
-    assert found.registered_at == clock.now()
+    assert found.paced_from == clock.now()
     assert (found.waiting_rows, found.last, found.champion, found.mirrored, found.deliveries) == (
         0, None, None, True, False,
     )  # fmt: skip

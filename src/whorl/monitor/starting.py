@@ -1,8 +1,9 @@
 """Should a cycle start by itself now, and why? One answer, for the server and for replay.
 
 A finding starts one when its kind is named in `[monitor] start_on`, when it was raised after the last cycle had ended, and
-when findings have not started too many already; what must wait for that starts one later. Pure: told the time and what the
-ledger says. Who looks, and who starts, is in `serve/` and `replay/`.
+when findings have not started too many already; what must wait for that starts one later. Such cycles come beside the cadence and
+put it off for none: one that began at the first signs of a change has seen little of it, and what it trained may be no better.
+Who looks, and who starts, is in `serve/` and `replay/`.
 """
 
 from datetime import datetime
@@ -21,13 +22,13 @@ class Known(NamedTuple):
     """What the ledger says of a flywheel none of whose cycles is under way.
 
     Args:
-        started_at: When the last cycle started; before the first, when the flywheel was registered.
+        paced_from: When the last cycle that no finding started did so; before the first, when the flywheel was registered.
         ended_at: When the last cycle ended; None before the first.
         found_at: Of the newest finding that may start one; None when there is none.
         by_findings: When cycles that findings started did so, within `[monitor] start_within`, newest first.
     """
 
-    started_at: datetime
+    paced_from: datetime
     ended_at: datetime | None = None
     found_at: datetime | None = None
     by_findings: tuple[datetime, ...] = ()
@@ -46,7 +47,7 @@ def why_start(spec: Spec, now: datetime, known: Known) -> Why | None:
     'finding'
     """
     every, monitor = spec.cadence.every, spec.monitor
-    if every is not None and now - known.started_at >= every.span:
+    if every is not None and now - known.paced_from >= every.span:
         return "cadence"
     if not monitor.start_cycle or known.found_at is None:
         return None
@@ -55,6 +56,12 @@ def why_start(spec: Spec, now: datetime, known: Known) -> Why | None:
     recent = [at for at in known.by_findings if now - at < monitor.start_within.span]
     resting = any(now - at < monitor.cooldown.span for at in recent)
     return None if resting or len(recent) >= monitor.start_at_most else "finding"
+
+
+def paced_from(conn: Connection, spec: Spec) -> datetime | None:
+    """When the last cycle that no finding started did so; None before the first."""
+    paced = (cycles.c.flywheel == spec.name) & (cycles.c.trigger != "finding")
+    return conn.execute(sa.select(sa.func.max(cycles.c.created_at)).where(paced)).scalar()
 
 
 def found_at(conn: Connection, spec: Spec) -> datetime | None:

@@ -59,6 +59,8 @@ def arm_figures(
         "overall": {m.name: plain(_estimate(m, played, judged, everything, level)) for m in metrics},
         "mean_of_periods": {m.name: _mean(periods, m.name) for m in metrics},
         "periods": periods,
+        "cycles": len(played.cycles) + len(played.failures),
+        "cycles_by_findings": played.by_findings,
         "initial_labels": played.initial_labels,
         "labels_used": played.labels_used,
         "holdout_labels": played.holdout_labels,
@@ -90,15 +92,16 @@ def _period(
     played: Played, judged: Judged, first: datetime, last: datetime, metrics: list[Metric], level: float
 ) -> dict[str, Any]:
     part = judged.between(first, last)
-    cycle = next((c for c in played.cycles if c.as_of == first), None)
-    verdict = cycle.verdict if cycle else None
+    cycles = [c for c in played.cycles if first <= c.as_of < last]
+    verdict = cycles[-1].verdict if cycles else None
     return {
         "from": first.isoformat(),
         "to": last.isoformat(),
         "rows": part.stop - part.start,
         "metrics": {m.name: plain(_estimate(m, played, judged, part, level)) for m in metrics},
-        "labels_used": played.bought.get(first, 0),
-        "rows_trained": cycle.dataset.rows if cycle and cycle.dataset else 0,
+        "cycles": len(cycles),
+        "labels_used": sum(n for as_of, n in played.bought.items() if first <= as_of < last),
+        "rows_trained": sum(c.dataset.rows for c in cycles if c.dataset),
         "decision": verdict.decision if verdict else None,
         "reason": verdict.reason if verdict else None,
         "gates": [{"check": c.check, "decision": c.decision, "message": c.message} for c in verdict.checks]

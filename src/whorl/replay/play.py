@@ -1,7 +1,8 @@
 """One arm of a replay: a workspace in simulated time, in which rows and labels arrive when they did and cycles turn.
 
 The champion of the day scores each row of the next period; labels come in at their own times; at the period's end a
-cycle turns. Everything a cycle does is the product's own `cycle.turn`.
+cycle turns. Where findings start cycles, the monitor looks after each `[monitor] period` beside. Whether one starts is
+what the server decides (`monitor/starting.py`), and everything a cycle does is the product's own `cycle.turn`.
 """
 
 from collections.abc import Callable
@@ -16,12 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whorl.clock import SimulatedClock
-from whorl.cycle import CycleReport, start, turn
+from whorl.cycle import CycleReport, Trigger, start, turn
 from whorl.errors import TooFewRows, WhorlError
 from whorl.models.model import Model, load_model
+from whorl.monitor.starting import Known, Why, found_at, paced_from, started_by_findings, why_start
+from whorl.monitor.watch import watch
 from whorl.release.release import promote
 from whorl.replay.history import History
-from whorl.spec import Spec
+from whorl.spec import Duration, Spec
+from whorl.storage import cycles
 from whorl.storage.tables import FEATURE, TableName
 from whorl.workspace import Workspace, open_workspace
 
@@ -35,12 +39,14 @@ class Played(msgspec.Struct, frozen=True):
     """What an arm did: probability or value per row (in the order of the replayed rows), and its cycles.
 
     Args:
-        cycles: Those that did not fail.
+        cycles: Those that did not fail, the first day's among them.
+        by_findings: How many cycles after the first day were started by a finding, failed ones included.
         bought: Labels by the as-of time of the cycle that first chose their row; a failed one has bought its own too.
     """
 
     predicted: Floats
     cycles: list[CycleReport]
+    by_findings: int
     failures: list[str]
     initial_labels: int
     bought: dict[datetime, int]
@@ -63,11 +69,14 @@ class Span(msgspec.Struct, frozen=True):
 
     def periods(self) -> list[tuple[datetime, datetime]]:
         """Periods in order; the last one may be shorter."""
-        edges, edge = [], self.start
-        while edge < self.end:
-            edges.append((edge, min(edge + self.every, self.end)))
-            edge += self.every
-        return edges
+        edges = [self.start]
+        while edges[-1] + self.every < self.end:
+            edges.append(edges[-1] + self.every)
+        return list(zip(edges, [*edges[1:], self.end], strict=True))
+
+    def parts(self, longest: timedelta) -> list[tuple[datetime, datetime]]:
+        """Each period in parts that are at most so long."""
+        return [part for first, last in self.periods() for part in Span(first, last, longest).periods()]
 
 
 def play(
@@ -97,9 +106,8 @@ def play(
     """
     began = perf_counter()
     clock = SimulatedClock(span.start)
-    spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, seed=seed))
     with open_workspace(
-        spec,
+        _of_arm(spec, span, seed),
         root,
         clock=clock,
         mirror=False,
@@ -109,7 +117,7 @@ def play(
     ) as ws:
         arm = _Arm(ws, history, classes, act)
         arm.receive_before(span.start)
-        arm.turn()
+        arm.turn("replay")
         arm.begin()
         if ws.registry.champion() is None:
             raise TooFewRows(
@@ -117,20 +125,31 @@ def play(
                 where=span.start.isoformat(),
                 hint="Begin later (--from), or give more history.",
             )
-        for first, last in span.periods():
+        ends = {last for _, last in span.periods()}
+        looking = retrain and spec.monitor.start_cycle
+        for first, last in span.parts(spec.monitor.period.span) if looking else span.periods():
             arm.serve(first, last)
             clock.move_to(last)
             if retrain and last < span.end:
                 arm.receive_labels_before(last)
-                arm.turn()
-            progress()
+                arm.turn_if_due()
+            if last in ends:
+                progress()
         return arm.played(perf_counter() - began, retrain=retrain)
+
+
+def _of_arm(spec: Spec, span: Span, seed: int) -> Spec:
+    """The spec with the replay's seed and cadence."""
+    replace = msgspec.structs.replace
+    cadence = replace(spec.cadence, every=Duration(f"{span.every.total_seconds():.15g}s"))
+    return replace(spec, train=replace(spec.train, seed=seed), cadence=cadence)
 
 
 class _Arm:
     def __init__(self, ws: Workspace, history: History, classes: tuple[str, ...], act: Act | None) -> None:
         self.ws, self.history, self.classes, self.act = ws, history, classes, act
         self.cycles: list[CycleReport] = []
+        self.by_findings = 0
         self.failures: list[str] = []
         self.predicted: list[Floats] = []
         self.appended: dict[TableName, int] = {"predictions": 0, "labels": 0}
@@ -171,13 +190,31 @@ class _Arm:
             self.hidden.update(rows.filter(censored)["id"].to_pylist())
         self._append("predictions", rows)
 
-    def turn(self) -> None:
+    def turn_if_due(self) -> None:
+        """A cycle, where the server would start one now."""
+        why = self._why_start()
+        if why is None and self.ws.spec.monitor.start_cycle:
+            watch(self.ws, self.ws.clock.now())
+            why = self._why_start()
+        if why is not None:
+            self.by_findings += why == "finding"
+            self.turn(why)
+
+    def turn(self, trigger: Trigger) -> None:
         """One cycle; a cycle that fails is told, and the champion stays, as in production."""
-        cycle_id = start(self.ws, "replay")
+        cycle_id = start(self.ws, trigger)
         try:
             self.cycles.append(turn(self.ws, cycle_id))
         except WhorlError as error:
             self.failures.append(f"{self.ws.clock.now().date()}: {error}")
+
+    def _why_start(self) -> Why | None:
+        spec, now = self.ws.spec, self.ws.clock.now()
+        last = cycles.listed(self.ws.ledger, self.ws.name, limit=1)[0]
+        with self.ws.ledger.read() as conn:
+            paced = paced_from(conn, spec) or now
+            found, by_findings = found_at(conn, spec), started_by_findings(conn, spec, now)
+        return why_start(spec, now, Known(paced, last.updated_at, found, by_findings))
 
     def begin(self) -> None:
         """The first day's model serves whatever a gate says: there is nothing to replay without one."""
@@ -196,6 +233,7 @@ class _Arm:
         return Played(
             predicted=np.concatenate(self.predicted),
             cycles=self.cycles,
+            by_findings=self.by_findings,
             failures=self.failures,
             initial_labels=initial,
             bought=self._bought(),

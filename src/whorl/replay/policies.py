@@ -16,7 +16,7 @@ BASELINES: tuple[Policy, ...] = ("static", "all", "random")
 def policy_spec(spec: Spec, policy: Policy) -> Spec:
     """The spec by which an arm turns.
 
-    flywheel: as declared, without waiting for people. static: trained once, never again. all: retrained each cycle on
+    flywheel: as declared, without waiting for people; findings start cycles where they would. static: trained once, never again. all: retrained each cycle on
     every label known that day, released without gates: the common practice. random: the same with the flywheel's budget,
     drawn at random.
     """
@@ -26,20 +26,21 @@ def policy_spec(spec: Spec, policy: Policy) -> Spec:
         spec,
         automation="full",
         release=released,
-        monitor=replace(spec.monitor, webhook=None, start_cycle=False),
+        monitor=replace(spec.monitor, webhook=None),
     )
     if policy == "flywheel":
         return unattended
+    on_cadence = replace(unattended, monitor=replace(unattended.monitor, start_cycle=False))
     ungated = replace(spec.evaluate, gates=[], time_forward=None)
     # Who asks no gate needs no holdout: the baselines learn from every row.
     everyone = replace(spec.curate, holdout_share=0.0, golden=None)
     if policy == "static":
-        return replace(unattended, curate=everyone, evaluate=ungated)
+        return replace(on_cadence, curate=everyone, evaluate=ungated)
     known_today = replace(spec.labels, delay="none", lag=Duration("0d"), horizon=None)
     budget, initial = (spec.curate.budget, spec.curate.initial) if policy == "random" else (0, 0)
     at_random = replace(everyone, strategy="random", budget=budget, initial=initial, rules=[], half_life=None)
     return replace(
-        unattended,
+        on_cadence,
         labels=known_today,
         curate=at_random,
         evaluate=ungated,

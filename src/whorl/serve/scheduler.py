@@ -44,12 +44,12 @@ class Task(NamedTuple):
 class Seen(NamedTuple):
     """What the ledger says of one flywheel, and which model answers in this process.
 
-    `answered`: what the waiting cycle needs has come. `found_at`, `by_findings`: see `Known` in `monitor/starting.py`.
-    `serves`: predictions are asked for here. `new_files`: that this process has added to the lake and not merged yet.
+    `paced_from`, `found_at`, `by_findings`: see `Known` in `monitor/starting.py`. `answered`: what the waiting cycle needs
+    has come. `serves`: predictions are asked for here. `new_files`: that this process has added to the lake and not merged yet.
     `scattered`: its last appends brought few rows each to many days.
     """
 
-    registered_at: datetime
+    paced_from: datetime
     waiting_rows: int = 0
     last: Cycle | None = None
     answered: bool = False
@@ -119,9 +119,8 @@ class Scheduler:
             return [Task("turn", last.id)]
         if last is not None and last.state == "waiting":
             return []
-        started = last.created_at if last is not None else seen.registered_at
         ended = last.updated_at if last is not None else None
-        why = why_start(self._spec, now, Known(started, ended, seen.found_at, seen.by_findings))
+        why = why_start(self._spec, now, Known(seen.paced_from, ended, seen.found_at, seen.by_findings))
         if why is not None:
             return [Task("start", why)]
         return [Task("watch")] if self._rested("watch", now) else []

@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from whorl.monitor.starting import found_at, started_by_findings
+from whorl.monitor.starting import found_at, paced_from, started_by_findings
 from whorl.serve.scheduler import Seen
 from whorl.spec import Spec
 from whorl.storage import cycles
@@ -30,7 +30,7 @@ def look(ledger: Ledger, spec: Spec, now: datetime, *, loaded: str | None, serve
     with ledger.read() as conn:
         moved = conn.execute(moves).all()
         return Seen(
-            registered_at=conn.execute(registered).scalar_one(),
+            paced_from=paced_from(conn, spec) or conn.execute(registered).scalar_one(),
             waiting_rows=waiting_rows,
             last=last,
             answered=answered,
