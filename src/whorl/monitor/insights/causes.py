@@ -90,7 +90,8 @@ def tested_causes(both: Compared, level: float) -> list[Tested]:
 def p_above(part: Part, group: Indices) -> float:
     """One-sided p of "the difference is not above 0", rows of one group counting together; nan where it is not defined."""
     spread = variance(part.terms, group)
-    return float(ndtr(-part.value / sqrt(spread))) if spread > 0 else nan
+    # Less than this is what rounding leaves of no difference.
+    return float(ndtr(-part.value / sqrt(spread))) if spread > 1e-20 else nan
 
 
 def _new_class(both: Compared) -> Tested:
