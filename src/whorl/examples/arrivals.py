@@ -140,21 +140,23 @@ class Arrivals:
         )
 
     def _pair(self) -> None:
-        """`labels`: those that came. `pairs`: each with each record of its prediction, unless that is taken already."""
-        self._keep("labels", f"SELECT * FROM {self.received('labels')}")
-        self._find("taken", f"SELECT prediction_id FROM {self.at('labels')}")
-        self._keep(
-            "open_labels",
-            f"SELECT * FROM {self.at('labels')} WHERE prediction_id NOT IN (FROM {self.at('taken')})",
-        )
-        self._find("predictions", f"SELECT prediction_id FROM {self.at('open_labels')}")
+        """`labels`: those that came, of what is not taken. `pairs`: each with each record of its prediction."""
+        if self.settled is None:
+            self._keep("labels", f"FROM {self.received('labels')}")
+        else:
+            self._keep("came", f"FROM {self.received('labels')}")
+            self._find("taken", f"SELECT prediction_id FROM {self.at('came')}")
+            self._keep(
+                "labels", f"FROM {self.at('came')} WHERE prediction_id NOT IN (FROM {self.at('taken')})"
+            )
+        self._find("predictions", f"SELECT prediction_id FROM {self.at('labels')}")
         records = f"FROM {self.received('predictions')}"
         if self.settled is not None:
             records += f" UNION ALL BY NAME FROM {self.at('predictions')}"
         self._keep(
             "pairs",
             "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source\n"
-            f"FROM ({records}) p JOIN {self.at('open_labels')} l ON l.prediction_id = p.id"
+            f"FROM ({records}) p JOIN {self.at('labels')} l ON l.prediction_id = p.id"
             f"{' WHERE false' if self._all_special else ''}",
         )
 
@@ -188,12 +190,12 @@ class Arrivals:
 
     def _special_since(self, settled: Settled) -> list[str]:
         now, new = instant_literal(self.as_of), f"SELECT id FROM {self.received('predictions')}"
-        self._find("said_before", f"SELECT prediction_id FROM {self.at('open_labels')}", "labels")
+        self._find("said_before", f"SELECT prediction_id FROM {self.at('labels')}", "labels")
         self._register("waiting", settled.waiting())
         self._register("unmatched", settled.unmatched())
         old_enough = f"{usable_at(self._spec)} <= {now}"
         ids = [
-            f"SELECT prediction_id FROM {self.at('open_labels')} "
+            f"SELECT prediction_id FROM {self.at('labels')} "
             f"WHERE prediction_id IN (SELECT prediction_id FROM {self.at('said_before')})",
             f"SELECT id FROM {self.at('waiting')} WHERE ({old_enough} OR id IN ({new})) "
             f"AND id NOT IN (FROM {self.at('newly_taken')})",
@@ -213,15 +215,16 @@ class Arrivals:
 
     def _part_groups(self) -> None:
         """`parted`: groups of what was found that stand on both sides of the holdout."""
-        groups = (
+        self._keep(
+            "trained_groups",
             f"SELECT group_id FROM {self.at('pairs')} WHERE split = 'train'\n"
-            f"UNION\nSELECT group_id FROM {self.at('special_predictions')}"
+            f"UNION ALL\nSELECT group_id FROM {self.at('special_predictions')} WHERE split = 'train'",
         )
-        self._find("held_known", groups, "holdout")
+        self._find("held_known", f"FROM {self.at('trained_groups')}", "holdout")
         self._keep(
             "held",
-            f"SELECT group_id, id FROM {self.received('predictions')} WHERE split = 'holdout' AND group_id IN ({groups})\n"
-            f"UNION\nSELECT group_id, id FROM {self.at('held_known')} WHERE group_id IN ({groups})",
+            f"SELECT * FROM (SELECT group_id, id FROM {self.received('predictions')} WHERE split = 'holdout'\n"
+            f"UNION ALL FROM {self.at('held_known')}) WHERE group_id IN (FROM {self.at('trained_groups')})",
         )
         if not self._engine.query(f"SELECT id FROM {self.at('held')} LIMIT 1").num_rows:
             self._keep("parted", f"SELECT group_id FROM {self.at('held')}")

@@ -115,7 +115,7 @@ class _Settling:
     def _unmatched(self) -> pa.Table:
         at = self._arrivals.at
         new = (
-            f"SELECT prediction_id AS id FROM {at('open_labels')} WHERE prediction_id NOT IN (SELECT id FROM {at('pairs')}) "
+            f"SELECT prediction_id AS id FROM {at('labels')} WHERE prediction_id NOT IN (SELECT id FROM {at('pairs')}) "
             f"AND prediction_id NOT IN (SELECT id FROM {at('special_predictions')})"
         )
         if self._arrivals.settled is None:
