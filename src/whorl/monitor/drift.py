@@ -121,19 +121,17 @@ def _counted(
     for first in range(0, len(names), MOST_GROUPED):
         batch = names[first : first + MOST_GROUPED]
         found = engine.query(_counts(rows, batch, edges, current).sql())
+        places = {_grouping(place, len(batch)): name for place, name in enumerate(batch)}
         for feature, *level in zip(*(found[name].to_pylist() for name in found.column_names), strict=True):
-            counts[batch[feature]].append(Level(*level))
+            counts[places[feature]].append(Level(*level))
     return counts
 
 
 def _counts(rows: str, names: Sequence[str], edges: Mapping[str, list[float]], current: str) -> Steps:
-    """Steps to `counts`: `feature` (its place), `level` (NULL: missing), and rows `before` and `now`; the bin of a number."""
+    """Steps to `counts`: `feature` (see `_grouping`), `level` (NULL: missing), and rows `before` and `now`; the bin of a number."""
     levels = [_binned(name, edges[name]) if name in edges else f"{quoted(name)}::VARCHAR" for name in names]
     columns = [f"level_{place}" for place in range(len(names))]
     listed = ", ".join(columns)
-    one_level = f"CASE grouping({listed})\n" + "\n".join(
-        f"    WHEN {_grouping(place, len(columns))} THEN {{}}" for place in range(len(columns))
-    ) + "\n  END"  # fmt: skip
     return (
         Steps()
         .add(
@@ -146,10 +144,10 @@ def _counts(rows: str, names: Sequence[str], edges: Mapping[str, list[float]], c
         )
         .add(
             "grouped",
-            f"SELECT {one_level.format(*range(len(columns)))} AS feature,\n  {one_level.format(*columns)} AS level,\n"
+            f"SELECT grouping({listed}) AS feature, coalesce({listed}) AS level,\n"
             "  count(*) FILTER (NOT is_current) AS before, count(*) FILTER (is_current) AS now\n"
             f"FROM levels GROUP BY GROUPING SETS ({', '.join(f'({column})' for column in columns)})",
-            "all features in one pass",
+            "all features in one pass; the columns that a set leaves out are NULL",
         )
         .add(
             "ranked",

@@ -6,8 +6,9 @@ import msgspec
 from sqlalchemy import func, select
 
 from whorl.errors import masked
+from whorl.monitor.starting import found_at, started_by_findings
 from whorl.records import Finding, Record, Waiting
-from whorl.storage import cycles, verdicts
+from whorl.storage import cycles, flywheels, verdicts
 from whorl.storage.inbox import depth_of
 from whorl.storage.ledger import tables
 from whorl.storage.ledger.ledger import Ledger
@@ -55,7 +56,7 @@ def overview(ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
             .limit(findings)
         ).all()
     error = last.error["message"] if last and last.error else None
-    needs = [*_needs(last, error), *unsent(ledger, name)]
+    needs = [*_needs(last, error), *_held_back(ledger, name, last), *unsent(ledger, name)]
     if last is not None and pointer is None:
         needs += _without_champion(ledger, last)
     return Overview(
@@ -99,6 +100,21 @@ def _needs(last: cycles.Cycle | None, error: str | None) -> list[str]:
     if last.state == "failed":
         return [f"Cycle {last.id} failed: {error}"]
     return []
+
+
+def _held_back(ledger: Ledger, name: str, last: cycles.Cycle | None) -> list[str]:
+    """A finding asks for a cycle, and findings have started as many as they may."""
+    spec, now = flywheels.spec_of(ledger, name), ledger.clock.now()
+    with ledger.read() as connection:
+        found, started = found_at(connection, spec), started_by_findings(connection, spec, now)
+    most, span = spec.monitor.start_at_most, spec.monitor.start_within
+    if found is None or len(started) < most or (last is not None and found <= last.updated_at):
+        return []
+    when = f" before {started[most - 1] + span.span:%Y-%m-%d %H:%M} UTC" if most else ""
+    return [
+        f"A finding of {found:%Y-%m-%d %H:%M} UTC asks for a cycle, but findings have started {len(started)} within {span} "
+        f"([monitor] start_at_most) and start no other{when}. To learn from it now: whorl cycle run."
+    ]
 
 
 def _without_champion(ledger: Ledger, last: cycles.Cycle) -> list[str]:

@@ -25,6 +25,9 @@ METRICS = {
 }
 
 
+DETECTORS = ("e-detector", "adwin", "page-hinkley")
+
+
 def contradictions(spec: Spec) -> Iterator[Problem]:
     """Every combination that cannot be meant."""
     yield from _schema(spec)
@@ -34,6 +37,7 @@ def contradictions(spec: Spec) -> Iterator[Problem]:
     yield from _train(spec)
     yield from _evaluate(spec)
     yield from _release(spec)
+    yield from _monitor(spec)
 
 
 def _schema(spec: Spec) -> Iterator[Problem]:
@@ -130,7 +134,17 @@ def _curate(spec: Spec) -> Iterator[Problem]:
     for position, name in enumerate(names):
         if name in names[:position]:
             yield ("curate", "rules", str(position), "name"), f"Two rules are called '{name}'."
-    strategies = ("mix", "random", "margin", "entropy", "disagreement", "diversity", "coverage", "novelty", "severity")
+    strategies = (
+        "mix",
+        "random",
+        "margin",
+        "entropy",
+        "disagreement",
+        "diversity",
+        "coverage",
+        "novelty",
+        "severity",
+    )
     strategy = spec.curate.strategy
     if strategy not in strategies and ":" not in strategy:
         yield (
@@ -138,7 +152,7 @@ def _curate(spec: Spec) -> Iterator[Problem]:
             f"'{strategy}' is neither built in nor of the form package.module:function. {did_you_mean(strategy, strategies)}",
         )
     if spec.task == "regression" and strategy in ("margin", "entropy", "disagreement"):
-        yield ("curate", "strategy"), f"'{strategy}' needs classes. Use \"mix\", \"diversity\" or \"novelty\"."
+        yield ("curate", "strategy"), f'\'{strategy}\' needs classes. Use "mix", "diversity" or "novelty".'
     compares = any(gate.check in ("better", "not_worse", "no_segment_worse") for gate in spec.gates)
     if spec.curate.holdout_share == 0 and spec.evaluate.time_forward is None and compares:
         yield (
@@ -258,6 +272,20 @@ def _release(spec: Spec) -> Iterator[Problem]:
         and not spec.gates
     ):
         yield ("evaluate", "gates"), "Nothing would check what is released: declare a gate."
+
+
+def _monitor(spec: Spec) -> Iterator[Problem]:
+    for place, name in enumerate(spec.monitor.detectors):
+        if ":" not in name and name not in DETECTORS:
+            yield (
+                ("monitor", "detectors", str(place)),
+                f"There is no detector '{name}'. {did_you_mean(name, DETECTORS)} Or package.module:function.",
+            )
+    if spec.monitor.error == "wrong" and spec.task == "regression":
+        yield (
+            ("monitor", "error"),
+            'A number is hardly ever exactly right: use "large" for a regression task.',
+        )
 
 
 def _is_http(url: str) -> bool:

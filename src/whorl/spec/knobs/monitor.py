@@ -61,7 +61,8 @@ class MonitorSpec(Knobs, frozen=True, kw_only=True):
     drift_window: Annotated[
         Duration,
         knob(
-            "How far before the release, or before the first period after it, rows are compared with.", "time"
+            "Features are compared with rows of this long before the release; where there are too few, before the last period.",
+            "time",
         ),
     ] = Duration("28d")
     drift_fdr: Annotated[
