@@ -66,16 +66,25 @@ def _print(found: "Insights") -> None:
         )
         console.print(f"    look at: {escape(', '.join(one.ids))}")
     if found.why is not None:
-        _print_why(console, found.why)
+        worse = found.why
+        console.print(
+            f"\nWhy worse since {worse.since:%Y-%m-%d %H:%M} UTC ({worse.recent_rows:,} rows, {worse.earlier_rows:,} before{_added(worse)}):"
+        )
+        _print_why(console, worse)
+    if found.lost is not None:
+        console.print(
+            f"\nWhy the last challenger was not better ({found.lost.recent_rows:,} rows{_added(found.lost)}):"
+        )
+        _print_why(console, found.lost)
+
+
+def _added(why: "Why") -> str:
+    return f"; {why.loss} by {_figure(why.added)}" if why.added is not None else ""
 
 
 def _print_why(console: "Console", why: "Why") -> None:
     from rich.markup import escape
 
-    added = f"; {why.loss} by {_figure(why.added)}" if why.added is not None else ""
-    console.print(
-        f"\nWhy worse since {why.since:%Y-%m-%d %H:%M} UTC ({why.recent_rows:,} rows, {why.earlier_rows:,} before{added}):"
-    )
     console.print(f"  [bold]{escape(why.message)}[/]")
     for cause in why.causes:
         shown = "[bold]shown[/]" if cause.found else "not shown"

@@ -73,7 +73,7 @@ def compare(rows: InsightRows, recent: Mask, spec: Spec) -> Compared:
 def tested_causes(both: Compared, level: float) -> list[Tested]:
     """Every cause, the most particular first; those that hold at `level` set their rows apart."""
     found = []
-    for test in (_new_class, _label_definition):
+    for test in (_new_class, label_definition):
         one = test(both)
         found.append(one)
         if one.p <= 1 - level:
@@ -126,7 +126,7 @@ def _new_class(both: Compared) -> Tested:
     )
 
 
-def _label_definition(both: Compared) -> Tested:
+def label_definition(both: Compared) -> Tested:
     """A segment in which a class is labelled more, or less, often than what the features told before, beside the others."""
     rows, kept = both.rows, np.flatnonzero(both.kept)
     label = _targets(rows)

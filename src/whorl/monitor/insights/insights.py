@@ -10,14 +10,14 @@ import numpy as np
 
 from whorl.errors import StateError
 from whorl.monitor.insights.rows import LEAST_LEVEL_ROWS, InsightRows, Mask, champion_rows, columns_of
-from whorl.monitor.insights.why import Why, why_worse
+from whorl.monitor.insights.why import Why, why_lost, why_worse
 from whorl.records import Record
 from whorl.stats.arrays import codes
 from whorl.stats.conditions import holds
 from whorl.stats.estimate import Estimate, from_standard_error, student_quantile
 from whorl.stats.linear import mean_linear, variance
 from whorl.stats.slices import Slice, find_slices
-from whorl.storage import findings
+from whorl.storage import findings, verdicts
 from whorl.workspace import Workspace
 
 LOOK_AT = 5
@@ -61,13 +61,15 @@ class Insights(Record, frozen=True, kw_only=True, omit_defaults=False):
     tested: int
     notes: list[str]
     why: Why | None = None
+    lost: Why | None = None
 
 
 def insights(ws: Workspace, as_of: datetime, *, why: bool = False, since: datetime | None = None) -> Insights:
     """Where the champion errs, over the holdout rows of `[evaluate] window`; and why it got worse.
 
     Args:
-        why: Ask that too. It is asked by itself when the champion of now was found to decay.
+        why: Ask that too, of the champion and of the last challenger, if it was not promoted. It is asked of the champion by
+            itself when it was found to decay, and of the challenger when it was rejected.
         since: Where the rows begin that got worse; default: with the period in which decay was found, else the last
             `[monitor] period`.
 
@@ -98,6 +100,7 @@ def insights(ws: Workspace, as_of: datetime, *, why: bool = False, since: dateti
         tested=found.tested,
         notes=[*rows.notes, *_too_few(len(rows))],
         why=_why(ws, as_of, why, since),
+        lost=_lost(ws, as_of, why),
     )
 
 
@@ -106,6 +109,16 @@ def _why(ws: Workspace, as_of: datetime, asked: bool, since: datetime | None) ->
     if not (asked or since or decayed):
         return None
     return why_worse(ws, as_of, since or decayed or as_of - ws.spec.monitor.period.span)
+
+
+def _lost(ws: Workspace, as_of: datetime, asked: bool) -> Why | None:
+    last, champion = next(iter(ws.registry.versions()[::-1]), None), ws.registry.champion()
+    if last is None or champion is None or last.version <= champion.version:
+        return None
+    verdict = verdicts.of_challenger(ws.ledger, ws.name, last.id)
+    if not asked and (verdict is None or verdict.decision != "reject"):
+        return None
+    return why_lost(ws, as_of, last)
 
 
 def _decayed(ws: Workspace) -> datetime | None:

@@ -14,6 +14,7 @@ from whorl.models.columns import codes as places
 from whorl.models.columns import column, numbers, texts
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices
+from whorl.stats.conditions import Mask
 from whorl.storage.tables import FEATURE
 
 FOLDS = 5
@@ -63,13 +64,21 @@ def cross_fitted(
     for number in range(FOLDS):
         inside = may & (fold != number)
         outside = fold == number
-        chance[outside] = _fitted(grid, target, classes, inside, outside, seed)
+        chance[outside] = fitted_once(grid, target, classes, inside, outside, seed=seed)
     return chance
 
 
-def _fitted(
-    grid: Grid, target: Indices, classes: int, inside: Indices, outside: Indices, seed: int
+def fitted_once(
+    grid: Grid,
+    target: Indices,
+    classes: int,
+    inside: Mask,
+    outside: Mask,
+    *,
+    weight: Floats | None = None,
+    seed: int = 0,
 ) -> Floats:
+    """Chances of the rows `outside` (n,), by a model of the rows `inside`, each of which counts its weight (n,)."""
     found = np.unique(target[inside])
     if len(found) < 2 or not grid.values.shape[1]:
         share = np.bincount(target[inside], minlength=classes) / max(int(inside.sum()), 1)
@@ -84,6 +93,7 @@ def _fitted(
     rows = lightgbm.Dataset(
         grid.values[inside],
         np.searchsorted(found, target[inside]),
+        weight=None if weight is None else weight[inside],
         categorical_feature=grid.categories,
         free_raw_data=False,
         params={"verbosity": -1, "max_bin": 63},

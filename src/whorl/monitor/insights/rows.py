@@ -78,14 +78,16 @@ class InsightRows(msgspec.Struct, frozen=True):
         return times
 
 
-def champion_rows(ws: Workspace, as_of: datetime, *, logged: bool = False) -> InsightRows:
-    """Mature holdout rows that were answered by the champion; `logged`: by whatever answered them at the time."""
+def champion_rows(
+    ws: Workspace, as_of: datetime, *, version: ModelVersion | None = None, logged: bool = False
+) -> InsightRows:
+    """Mature holdout rows that were answered by the champion, or by `version`; `logged`: by whatever answered at the time."""
     table = _table(ws, as_of)
     classes = _classes(table, ws.spec)
     if logged:
         (said, classes), notes = _logged(table, classes, ws.spec), list[str]()
     else:
-        said, classes, notes = _said(ws, ws.registry.champion(), table, classes)
+        said, classes, notes = _said(ws, version or ws.registry.champion(), table, classes)
     answered = ~np.isnan(said if said.ndim == 1 else said.sum(axis=1))
     if not answered.all():
         notes.append(

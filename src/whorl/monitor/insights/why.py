@@ -1,4 +1,6 @@
-"""Why did the champion get worse? Recent holdout rows against earlier ones, by its logged answers; causes, tested and ranked.
+"""Why did the champion get worse, or a challenger lose? Causes, each tested, ranked by how much of the loss they explain.
+
+The champion: recent holdout rows against earlier ones, by the answers that were logged. A challenger: both sides on the same rows.
 
 What is promised: where nothing has changed, the chance that any cause is named is at most 1 - level, all causes together.
 A cause that is named was shown; one that is not named was not, which does not mean that it is not there.
@@ -9,9 +11,10 @@ from math import isfinite, sqrt
 
 import numpy as np
 
-from whorl.monitor.insights.causes import Kind, Tested, compare, tested_causes
+from whorl.monitor.insights.causes import Kind, Tested, compare, p_above, tested_causes
+from whorl.monitor.insights.lost import judged, tested_losses
 from whorl.monitor.insights.rows import InsightRows, Mask, champion_rows
-from whorl.records import Record
+from whorl.records import ModelVersion, Record
 from whorl.stats.estimate import Estimate, from_standard_error, normal_quantile
 from whorl.stats.holm import holm
 from whorl.stats.linear import variance
@@ -79,15 +82,46 @@ def explained(ws: Workspace, rows: InsightRows, since: datetime) -> Why:
     if not both.gap_p <= 1 - level:
         message = f"Not worse than before, as far as {late:,} recent rows tell."
         return _why(rows, since, recent, "not worse", message, added, [])
-    tests = tested_causes(both, level)
-    adjusted = holm([one.p for one in tests])
-    causes = [_cause(one, float(p), rows, level) for one, p in zip(tests, adjusted, strict=True)]
-    causes.sort(key=lambda one: (not one.found, -(one.explains or 0.0) if one.found else one.p or 1.0))
-    first = causes[0]
-    if not first.found:
+    causes = _ranked(tested_causes(both, level), rows, level)
+    if not causes[0].found:
         message = "Worse than before, and none of the causes that were tested is shown."
         return _why(rows, since, recent, "not explained", message, added, causes)
+    first = causes[0]
     return _why(rows, since, recent, first.kind, f"{_WORDS[first.kind]}: {first.effect}.", added, causes)
+
+
+def why_lost(ws: Workspace, as_of: datetime, challenger: ModelVersion) -> Why:
+    """What explains that a challenger does worse than the champion on the same holdout rows.
+
+    `added` is what it loses beyond the champion, by Brier where there are classes; every judged row is a recent one.
+    """
+    lost, level = judged(ws, as_of, challenger), ws.spec.evaluate.level
+    rows, every = lost.rows, np.ones(len(lost.rows), dtype=np.bool_)
+    since = rows.table["time"][0].as_py() if len(rows) else as_of
+    if len(rows) < LEAST_ROWS:
+        message = f"It cannot be told: {len(rows):,} judged rows of {LEAST_ROWS} needed."
+        return _why(rows, since, every, "too few rows", message, None, [])
+    added = from_standard_error(
+        lost.gap.value, sqrt(variance(lost.gap.terms, lost.group)), len(rows), quantile=normal_quantile(level)
+    )
+    if not p_above(lost.gap, lost.group) <= 1 - level:
+        message = f"It does not do worse than the champion, as far as {len(rows):,} judged rows tell."
+        return _why(rows, since, every, "not worse", message, added, [])
+    causes = _ranked(tested_losses(ws, as_of, challenger, lost), rows, level)
+    if not causes[0].found:
+        message = "Worse than the champion, and none of the causes that were tested is shown."
+        return _why(rows, since, every, "not explained", message, added, causes)
+    first = causes[0]
+    return _why(rows, since, every, first.kind, f"{_LOST_WORDS[first.kind]}: {first.effect}.", added, causes)
+
+
+def _ranked(tests: list[Tested], rows: InsightRows, level: float) -> list[Cause]:
+    """Those that are shown, by how much they explain; then the others, by how likely they are none."""
+    adjusted = holm([one.p for one in tests])
+    causes = [_cause(one, float(p), rows, level) for one, p in zip(tests, adjusted, strict=True)]
+    shown = sorted((one for one in causes if one.found), key=lambda one: -(one.explains or 0.0))
+    others = sorted((one for one in causes if not one.found), key=lambda one: 2.0 if one.p is None else one.p)
+    return [*shown, *others]
 
 
 _WORDS: dict[Kind, str] = {
@@ -96,6 +130,14 @@ _WORDS: dict[Kind, str] = {
     "noisy_labels": "Labels have become noisier",
     "shifted_features": "Other rows come in than before",
     "segment": "One segment fares worse",
+    "new_data": "It learnt from too few rows",
+}
+_LOST_WORDS: dict[Kind, str] = {
+    "new_class": "It never learnt a class",
+    "label_definition": "What the label means differs between training and judged rows of a segment",
+    "noisy_labels": "It learnt from wrong labels",
+    "shifted_features": "It learnt from other rows than those it is judged on",
+    "segment": "It loses in one segment",
     "new_data": "It learnt from too few rows",
 }
 
