@@ -14,6 +14,8 @@ CLAIMS = (
     "fraud_handbook",
     "pii",
     "accuracy_from_few_labels",
+    "monitoring_few_labels",
+    "selection_bias",
 )
 
 if __name__ == "__main__":

@@ -15,11 +15,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from whorl.examples.answering import Answering, answering
 from whorl.examples.asked import asked_weights, can_be_asked
 from whorl.examples.late_truth import late_truth
 from whorl.examples.said import said_and_true
-from whorl.examples.weights import exploration, judging_weight, late_truth_weight
+from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.models.spec_metric import spec_metric
+from whorl.monitor.answered_quality import answered_figures
+from whorl.monitor.smoothed_quality import smoothed_quality
 from whorl.records import Record
 from whorl.spec import Spec
 from whorl.stats.accuracy import hits
@@ -38,7 +41,8 @@ Floats = npt.NDArray[np.float64]
 class PeriodQuality(Record, frozen=True, kw_only=True):
     """One period's figure; None where it is undefined or rests on fewer rows than `[monitor] min_rows`.
 
-    `method`: by the rows whose truth came, or by those that people were asked for. `claimed`: the accuracy that the model's
+    `method`: by the rows whose truth came, the same weighted because it does not come by chance (why, and how much is left, is
+    in `notes`), or by those that people were asked for; `smoothed`: by those and the periods before. `claimed`: the accuracy that the model's
     confidence claims for all answered rows, only where accuracy is watched; `contradicted`: it lies outside the interval.
     """
 
@@ -47,7 +51,9 @@ class PeriodQuality(Record, frozen=True, kw_only=True):
     value: float | None
     low: float | None
     high: float | None
-    method: Literal["labelled", "asked"] = "labelled"
+    method: Literal["labelled", "weighted", "asked"] = "labelled"
+    notes: tuple[str, ...] = ()
+    smoothed: Estimate | None = None
     claimed: float | None = None
     contradicted: bool | None = None
 
@@ -74,15 +80,18 @@ def quality(ws: Workspace, as_of: datetime) -> list[PeriodQuality]:
     """Quality in each span of `[monitor] period`, oldest first, over mature holdout rows that were answered."""
     judged, metric = _judged(ws, as_of), watched_metric(ws)
     claims = _claims(ws, as_of) if metric.name == "accuracy" else {}
+    span = _period_us(ws.spec)
+    told = {} if judged.came is None else answered_figures(judged.came, metric, ws.spec, span)
+    smoothed = smoothed_quality(ws, as_of, judged.rows["id"], judged.weight, judged.by_asked, span, metric)
     return [
         _period(
             judged.take(judged.period == p),
-            _start(ws.spec, int(p), as_of),
+            _start(ws.spec, p, as_of),
             metric,
             ws.spec,
-            claims.get(int(p)),
+            _Beside(claims.get(p), told.get(p), smoothed.get(p)),
         )
-        for p in np.union1d(judged.period, judged.by_asked)
+        for p in np.union1d(judged.period, judged.by_asked).tolist()
     ]
 
 
@@ -107,19 +116,34 @@ def quality_by_protected(ws: Workspace, as_of: datetime, since: datetime | None)
     return found
 
 
+class _Beside(NamedTuple):
+    """What is known of a period apart from its judged rows: what the model claims, the figure by the chance of answering, and
+    the one that leans on earlier periods; None where there is none.
+    """
+
+    claimed: float | None
+    told: Estimate | None
+    smoothed: Estimate | None
+
+
 class _Judged(NamedTuple):
     """Mature holdout rows in order of time; the weight and the number of the period of each (n,), and which periods are told
-    by rows that people were asked for: those weigh as many rows as they stand for.
+    by rows that people were asked for: those weigh as many rows as they stand for. `came`: how the truths of the others did.
     """
 
     rows: pa.Table
     weight: Floats
     period: npt.NDArray[np.int64]
     by_asked: npt.NDArray[np.int64]
+    came: Answering | None
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> "_Judged":
         return _Judged(
-            self.rows.filter(pa.array(chosen)), self.weight[chosen], self.period[chosen], self.by_asked
+            self.rows.filter(pa.array(chosen)),
+            self.weight[chosen],
+            self.period[chosen],
+            self.by_asked,
+            self.came,
         )
 
     @property
@@ -150,13 +174,16 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
     late = np.ones(len(rows))
     if late_truth(ws.engine, examples, spec).modelled:
         late = late_truth_weight(rows, ws.engine.query(f"SELECT * FROM {judged} AND status = 'known'"), spec)
-    stood_for = rows["stands_for"].to_numpy()
-    weight = np.where(np.isnan(stood_for), judging_weight(late, rows), stood_for)
+    came = answering(ws.engine, ws.lake, examples, spec, "split = 'holdout'", as_of)
+    if came is not None:
+        late = late * came.weight_of(rows["id"])
+    weight = standing_for(rows["stands_for"].to_numpy(), judging_weight(late, rows), rows)
     return _Judged(
         rows,
         weight,
         np.asarray(rows["period"].to_numpy(), dtype=np.int64),
         np.array(by_asked, dtype=np.int64),
+        came,
     )
 
 
@@ -192,24 +219,26 @@ def _start(spec: Spec, number: int, as_of: datetime) -> datetime:
     return datetime.fromtimestamp(number * _period_us(spec) / 1e6, as_of.tzinfo)
 
 
-def _period(
-    judged: _Judged, start: datetime, metric: Metric, spec: Spec, claimed: float | None
-) -> PeriodQuality:
-    n = judged.rows.num_rows
+def _period(judged: _Judged, start: datetime, metric: Metric, spec: Spec, beside: _Beside) -> PeriodQuality:
+    n, asked = judged.rows.num_rows, judged.asked or not judged.rows.num_rows
+    weighted = not asked and judged.came is not None and judged.came.how.weighted
     found = PeriodQuality(
         start=start,
         rows=n,
         value=None,
         low=None,
         high=None,
-        method="asked" if judged.asked or not n else "labelled",
-        claimed=claimed,
+        method="asked" if asked else "weighted" if weighted else "labelled",
+        notes=tuple(judged.came.notes) if not asked and judged.came is not None else (),
+        smoothed=beside.smoothed,
+        claimed=beside.claimed,
     )
     if n < max(spec.monitor.min_rows, 1):
         return found
-    figure = _figure(judged, metric, spec, spec.evaluate.level)
+    figure = None if asked else beside.told
+    figure = figure or _figure(judged, metric, spec, spec.evaluate.level)
     value, low, high = (None if np.isnan(x) else float(x) for x in (figure.value, figure.low, figure.high))
-    doubted = None if claimed is None else contradicted(claimed, figure)
+    doubted = None if beside.claimed is None else contradicted(beside.claimed, figure)
     return msgspec.structs.replace(found, value=value, low=low, high=high, contradicted=doubted)
 
 

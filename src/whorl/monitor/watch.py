@@ -32,8 +32,10 @@ def watch(ws: Workspace, as_of: datetime) -> list[Finding]:
 
 def new_findings(ws: Workspace, as_of: datetime) -> list[Finding]:
     """What is wrong as of a time, but for what was raised within `[monitor] cooldown`. Nothing is raised yet."""
+    periods = quality(ws, as_of)
     found = [
-        *_decay(ws, quality(ws, as_of)),
+        *_decay(ws, periods),
+        *_selective(ws, periods),
         *risen_errors(ws, as_of),
         *_unfair(ws, as_of),
         *_data(ws, as_of),
@@ -85,6 +87,21 @@ def _decay(ws: Workspace, periods: list[PeriodQuality]) -> list[Finding]:
                     value=last.value, threshold=monitor.decay, facts=facts)
         )  # fmt: skip
     return found
+
+
+def _selective(ws: Workspace, periods: list[PeriodQuality]) -> list[Finding]:
+    """The last period has rows enough and no figure, because of whose truth comes."""
+    refused = [p for p in periods[-1:] if p.notes and p.value is None and p.rows >= ws.spec.monitor.min_rows]
+    return [
+        Finding(
+            kind="selective_answers",
+            severity="warning",
+            message=period.notes[0],
+            value=float(period.rows),
+            facts={"period": period.start.isoformat(), "rows": period.rows},
+        )
+        for period in refused
+    ]
 
 
 def _unfair(ws: Workspace, as_of: datetime) -> list[Finding]:
