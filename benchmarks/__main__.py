@@ -13,6 +13,8 @@ CLAIMS = (
     "hotel",
     "fraud_handbook",
     "pii",
+    "alarms",
+    "drift_scan",
     "accuracy_from_few_labels",
     "monitoring_few_labels",
     "selection_bias",
