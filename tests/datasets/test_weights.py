@@ -23,7 +23,7 @@ from whorl.storage.engine import Engine
 Open = Callable[..., Shop]
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 CENSORED = 'action = "action"\ncensored = ["blocked"]'
-WINDOW = '[train]\nwindow = "20d"\nreplay_rows = {rows}\nseed = {seed}'
+WINDOW = '[train]\nselection_weight = 1\nwindow = "20d"\nreplay_rows = {rows}\nseed = {seed}'
 
 
 @pytest.fixture
@@ -58,18 +58,35 @@ def weights(engine: Engine, spec: Spec, **columns: Any) -> dict[str, float]:
 
 
 def test_one_over_the_chance_and_no_more_than_the_cap(engine: Engine) -> None:
-    found = weights(engine, shop_spec(), probability=[1.0, 0.25, 0.02, 0.001])
+    spec = shop_spec("[train]\nselection_weight = 1")
+    found = weights(engine, spec, probability=[1.0, 0.25, 0.02, 0.001])
     assert list(found.values()) == pytest.approx([1, 4, 50, MAX_WEIGHT])
+
+
+def test_rows_of_a_cycle_weigh_alike_and_stand_for_as_many_in_all(engine: Engine) -> None:
+    """Whatever the power, the cycle's rows stand together for as many as one over their chances says."""
+    chance = [1.0, 1.0, 1.0, 0.05, 0.05]
+    for power, ratio in ((0, 1.0), (0.5, 20**0.5), (1, 20.0)):
+        found = weights(engine, shop_spec(f"[train]\nselection_weight = {power}"), probability=chance)
+        assert sum(found.values()) == pytest.approx(43)
+        assert found["r0004"] / found["r0000"] == pytest.approx(ratio)
+
+
+def test_rows_drawn_with_one_chance_weigh_the_same_whatever_the_power(engine: Engine) -> None:
+    for power in (0, 1):
+        found = weights(engine, shop_spec(f"[train]\nselection_weight = {power}"), probability=[0.1] * 6)
+        assert list(found.values()) == pytest.approx([10.0] * 6)
 
 
 def test_let_through_by_chance_stands_for_those_that_were_not(engine: Engine) -> None:
     given = {"probability": [0.5, 0.5, 0.5, 1.0], "propensity": [0.1, None, 0.1, 0.001],
              "censored": [False, False, True, False]}  # fmt: skip
-    assert list(weights(engine, shop_spec(schema=CENSORED), **given).values()) == pytest.approx(
+    one = "[train]\nselection_weight = 1"
+    assert list(weights(engine, shop_spec(one, schema=CENSORED), **given).values()) == pytest.approx(
         [20, 2, 2, MAX_WEIGHT]
     )
     # Where no action hides the truth, a propensity is nothing to weight by.
-    assert set(weights(engine, shop_spec(), **given).values()) == {2.0, 1.0}
+    assert set(weights(engine, shop_spec(one), **given).values()) == {2.0, 1.0}
 
 
 def test_a_row_counts_in_training_as_it_does_in_judging_and_watching(shop: Open) -> None:

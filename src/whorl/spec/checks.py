@@ -183,6 +183,7 @@ def _train(spec: Spec) -> Iterator[Problem]:
                 ("train", "trusted", str(position)),
                 f"'{name}' is not a feature. {did_you_mean(name, list(features))}",
             )
+    yield from _composition(spec)
     texts = [name for name, feature in features.items() if feature.type == "text"]
     if train.trainer == "linear-text" and not texts:
         yield ("train", "trainer"), "'linear-text' needs a feature of type \"text\"."
@@ -201,6 +202,22 @@ def _train(spec: Spec) -> Iterator[Problem]:
             ("train", "trainer"),
             "Every feature is text, which 'lightgbm' does not read. Use \"linear-text\".",
         )
+
+
+def _composition(spec: Spec) -> Iterator[Problem]:
+    composition = spec.train.composition
+    if composition is None:
+        return
+    if composition.by != "label" and composition.by not in spec.features:
+        yield (
+            ("train", "composition", "by"),
+            f"'{composition.by}' is neither 'label' nor a feature. {did_you_mean(composition.by, list(spec.features))}",
+        )
+    if composition.by == "label" and spec.task not in ("binary", "multiclass"):
+        yield ("train", "composition", "by"), "Only classes can be strata by label; name a feature."
+    total = sum(composition.shares.values())
+    if total > 1 + 1e-9:
+        yield ("train", "composition", "shares"), f"The shares add up to {total:g}; 1 is the most."
 
 
 def _evaluate(spec: Spec) -> Iterator[Problem]:

@@ -77,7 +77,7 @@ class CurateSpec(Knobs, frozen=True, kw_only=True):
     random_share: Annotated[
         Annotated[float, Meta(ge=0.05, le=1)],
         knob("Share of the budget drawn at random, whatever strategy and reasons say.", "share"),
-    ] = 0.1
+    ] = 0.05
     reason_share: Annotated[
         Share,
         knob(

@@ -1,9 +1,19 @@
 """[train]: how a challenger is made."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from whorl.spec.duration import Duration
-from whorl.spec.knobs.knob import Count, Knobs, knob
+from whorl.spec.knobs.knob import Count, Knobs, Share, knob
+
+
+class CompositionSpec(Knobs, frozen=True, kw_only=True):
+    by: Annotated[str, knob("'label', or the feature whose values are the strata.")] = "label"
+    shares: Annotated[
+        dict[str, Share],
+        knob(
+            "Share of each named value among the labelled rows; the others have the rest. Empty: equal shares."
+        ),
+    ] = {}
 
 
 class TrainSpec(Knobs, frozen=True, kw_only=True):
@@ -39,6 +49,23 @@ class TrainSpec(Knobs, frozen=True, kw_only=True):
     half_life: Annotated[
         Duration | None, knob("A row this much older weighs half in the fit; none: all alike.", "time")
     ] = None
+    selection_weight: Annotated[
+        Share,
+        knob(
+            "How far a row weighs for those that were not chosen: 1 is one over its chance, 0 lets all rows of a cycle weigh alike.",
+            "power",
+        ),
+    ] = 0.0
+    composition: Annotated[
+        CompositionSpec | None,
+        knob("Thin the labelled rows to given shares; those that stay weigh for those that leave."),
+    ] = None
+    order: Annotated[
+        Literal["time", "curriculum"],
+        knob(
+            "Order of the dataset's rows: by time, or from those that the champion found easy to the hard ones."
+        ),
+    ] = "time"
     trusted: Annotated[
         list[str],
         knob(

@@ -1,0 +1,83 @@
+"""How a training dataset is put together of its members: what each weighs, shares of strata, and the order of the rows.
+
+in: members with their examples; out: the same rows or fewer. Whatever leaves, what stays weighs for it.
+"""
+
+from whorl.spec import Spec
+from whorl.storage.sql_types import quoted, text_literal
+from whorl.storage.steps import Steps
+from whorl.storage.tables import FEATURE
+
+# A stratum of fewer rows is kept whole, and does not make the others small.
+LEAST_ROWS = 20
+
+
+def selection_weight(spec: Spec) -> str:
+    """SQL over members(version, member_role, probability): what a row weighs because others were not chosen.
+
+    1 / probability to the power of `[train] selection_weight`, scaled so that the rows of a cycle stand for as many rows in
+    all as 1 / probability says: 0 lets them weigh alike.
+    """
+    same = "(PARTITION BY version, CASE member_role WHEN 'random' THEN 'case' ELSE member_role END)"
+    power = f"pow(1 / probability, {spec.train.selection_weight})"
+    return f"{power} * sum(1 / probability) OVER {same} / sum({power}) OVER {same}"
+
+
+def add_composition(steps: Steps, spec: Spec, rows: str) -> Steps:
+    """Steps ending in `composed_rows`: those of `rows`, and `thinned`: how many rows of its stratum each stands for."""
+    composition = spec.train.composition
+    if composition is None:
+        return steps.add("composed_rows", f"SELECT *, 1.0 AS thinned FROM {rows}", inline=True)
+    return (
+        steps.add(
+            "strata",
+            f"SELECT *, CASE WHEN member_role <> 'open' THEN {_stratum(spec)} END AS stratum FROM {rows}",
+        )
+        .add(
+            "stratum_shares",
+            f"SELECT stratum, count(*) AS n, {_share(spec)} AS share FROM strata WHERE stratum IS NOT NULL GROUP BY stratum",
+        )
+        .add(
+            "stratum_quotas",
+            f"SELECT stratum, n, CASE WHEN n < {LEAST_ROWS} THEN n ELSE least(n, greatest(1, floor(share * coalesce("
+            f"min(n / share) FILTER (n >= {LEAST_ROWS} AND share > 0) OVER (), 0)))) END AS quota FROM stratum_shares",
+            "the largest dataset with these shares",
+        )
+        .add(
+            "composed_rows",
+            "SELECT s.*, coalesce(q.n / q.quota, 1.0) AS thinned FROM strata s LEFT JOIN stratum_quotas q USING (stratum) "
+            "QUALIFY s.stratum IS NULL OR row_number() OVER (PARTITION BY s.stratum "
+            f"ORDER BY md5(id || '/{spec.train.seed}'), id) <= q.quota",
+        )
+    )
+
+
+def row_order(spec: Spec) -> str:
+    """SQL: what rows are sorted by. A curriculum goes from easy to hard: by the loss of what was answered."""
+    if spec.train.order == "time":
+        return "time, id"
+    loss = {
+        "binary": "-ln(greatest(CASE WHEN label THEN score ELSE 1 - score END, 1e-12))",
+        "multiclass": "-ln(greatest(coalesce(scores[label], CASE WHEN scores IS NOT NULL THEN 0 END), 1e-12))",
+    }.get(spec.task, "abs(score - label)")
+    return f"member_role = 'open', {loss} NULLS LAST, time, id"
+
+
+def _stratum(spec: Spec) -> str:
+    composition = spec.train.composition
+    assert composition is not None
+    column = "label" if composition.by == "label" else quoted(FEATURE + composition.by)
+    value = f"coalesce({column}::VARCHAR, '')"
+    if not composition.shares:
+        return value
+    named = ", ".join(map(text_literal, composition.shares))
+    return f"CASE WHEN {value} IN ({named}) THEN {value} ELSE '' END"
+
+
+def _share(spec: Spec) -> str:
+    composition = spec.train.composition
+    assert composition is not None
+    if not composition.shares:
+        return "1.0 / count(*) OVER ()"
+    cases = " ".join(f"WHEN {text_literal(name)} THEN {share}" for name, share in composition.shares.items())
+    return f"CASE stratum {cases} ELSE {max(0.0, 1 - sum(composition.shares.values()))} END"
