@@ -132,6 +132,7 @@ class _Turn:
     def curate(self) -> None:
         earlier = [cycle for cycle in training_cycles(self.ws) if cycle != self.cycle.id]
         self._step("curate", lambda: curate(self.ws, self.cycle.id, self.cycle.as_of, earlier), CaseSet)
+        self._step("settle", lambda: self.ws.settle(self.cycle.as_of, earlier), bool)
 
     def datasets(self) -> None:
         self._step("golden", lambda: declared_golden_set(self.ws, self.cycle.as_of), DatasetVersion | None)

@@ -164,8 +164,6 @@ class CaseSet(Record, frozen=True, kw_only=True):
     cases: int
     candidates: int
     by_reason: dict[str, int]
-    open_rows: int = 0
-    counts: dict[str, int] = {}
     notes: list[str] = []
 
 

@@ -101,10 +101,10 @@ class Workspace:
             self._arrivals = kept
         return kept
 
-    def settle(self, as_of: datetime, cycles: Sequence[str]) -> None:
+    def settle(self, as_of: datetime, cycles: Sequence[str]) -> bool:
         """Index what was received by a time, and what these cycles have taken, so that later ones cost what is new.
 
-        What is kept is derived: where it cannot be written, the log says so, and the next cycle looks at everything.
+        Returns whether anything is kept. What is kept is derived: where it cannot be written, the log says so, and the next cycle looks at everything.
         """
         arrivals = self.arrivals(as_of, cycles)
         try:
@@ -119,6 +119,8 @@ class Workspace:
             )
         except (StorageError, OSError) as error:
             log.warning("%s: what was looked at is not kept: %s", self.name, error)
+            return False
+        return kept is not None
 
     def of_spec(self, make: Callable[[Spec], T]) -> T:
         """What a stage makes of the spec, made once and kept."""

@@ -48,8 +48,8 @@ def test_a_group_on_both_sides_is_on_neither(shop: Open) -> None:
     one.predicts(ids[60:], 3.5, group_id=[f"u{i}" for i in range(10, 40)], split="holdout", score=0.5)
     one.learns(ids[60:], [i % 3 == 0 for i in range(30)], 4)
     cases = one.curates(one.until(5), first)
-    assert cases.counts["parted.known"] == 40 + 20
-    assert "60 predictions are neither trained on nor judged" in cases.notes[0]
+    assert one.ws.examples(one.day(5)).counts()["parted.known"] == 40 + 20
+    assert "60 labelled predictions are neither trained on nor judged" in cases.notes[0]
     assert build(one.ws, cases.cycle_id, cases).rows == 20
     assert len(judged_rows(one.ws, one.day(5))) == 10
 
@@ -60,7 +60,9 @@ def test_open_and_censored_rows_are_no_candidates(shop: Open) -> None:
     one.learns(["let-through"], [True])
     cases = one.curates(one.until(5))
     assert list(one.cases()) == ["let-through"]
-    assert cases.counts["train.censored"] == cases.counts["train.open"] == 1
+    assert cases.candidates == 1
+    counts = one.ws.examples(one.day(5)).counts()
+    assert counts["train.censored"] == counts["train.open"] == 1
 
 
 def test_a_censored_row_does_not_take_the_default(shop: Open) -> None:
@@ -86,7 +88,12 @@ def test_each_row_is_considered_once(shop: Open) -> None:
     since = None
     for number in (7, 14, 21, 28, 35, 80):
         as_of = one.until(number)
-        steps = selection_steps(one.ws, one.ws.examples(as_of).name, as_of, one.turned(as_of))
+        steps = selection_steps(
+            one.ws,
+            one.ws.examples(as_of).name,
+            as_of,
+            one.ws.arrivals(as_of, one.turned(as_of)).newly_taken(),
+        )
         met += [row["id"] for row in one.asked(steps.sql("candidates_with_rules"))]
         cases = one.curates(as_of, since)
         build(one.ws, cases.cycle_id, cases)

@@ -13,7 +13,8 @@ IDS = [f"r{i:03d}" for i in range(N)]
 # 4 rows of a small stratum, 60 and 60 of two larger ones, and the rest of none.
 STRATUM = ["tiny"] * 4 + ["missed"] * 60 + ["novel"] * 60 + [None] * 76
 SIZE = 1.0 + np.arange(N) % 5
-MINED = reason_chances(STRATUM, SIZE, BUDGET * (1 - SHARE))
+NUMBER = {"tiny": 0, "missed": 1, "novel": 2, None: -1}
+MINED = reason_chances(np.array([NUMBER[s] for s in STRATUM]), SIZE, BUDGET * (1 - SHARE))
 VALUE = np.random.default_rng(5).gamma(2.0, size=N) + np.array(
     [3.0 if s == "novel" else 0.0 for s in STRATUM]
 )
@@ -60,7 +61,7 @@ def test_strata_get_equal_shares_and_give_away_what_they_cannot_use() -> None:
 
 
 def test_what_no_stratum_can_use_goes_to_chance() -> None:
-    few = drawn(0, wanted=reason_chances(["tiny"] * 4 + [None] * 196, SIZE, BUDGET * (1 - SHARE)))
+    few = drawn(0, wanted=reason_chances(np.array([0] * 4 + [-1] * 196), SIZE, BUDGET * (1 - SHARE)))
     assert set(range(4)) <= set(few.rows.tolist())
     assert few.probability[-1] == pytest.approx((BUDGET - 4) / (N - 4))
 

@@ -4,7 +4,6 @@ Of what is not drawn at random, `[curate] reason_share` goes to rows with a reas
 cannot use goes on, and at last to chance. Strategies do not see the truth of the candidates, though it is known.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -42,7 +41,7 @@ def choose_cases(
         if budget is not None and budget < rows.num_rows:
             picks = _picks(ws, rows, size, by_reason, int(to_spend - by_reason.sum() + 1e-9), seed)
         wanted = np.maximum(by_reason, picks)
-    return Choice(draw(rows["id"].to_pylist(), wanted, budget=budget, seed=seed), picks)
+    return Choice(draw(rows["draw_key"].to_numpy(), wanted, budget=budget, seed=seed), picks)
 
 
 def primary(reasons: list[Reason], n: int) -> Indices:
@@ -57,7 +56,7 @@ def _picks(ws: Workspace, rows: pa.Table, size: Floats, by_reason: Floats, budge
     """The strategy's chances (n,) among the rows that no reason has made certain."""
     free = np.flatnonzero(by_reason < 1)
     severity = np.where(size[free] > 0, size[free], 1.0)
-    pool = pool_of(ws, rows.take(pa.array(free)), severity, seed)
+    pool = pool_of(ws, rows if len(free) == rows.num_rows else rows.take(pa.array(free)), severity, seed)
     picks = np.zeros(rows.num_rows)
     picks[free] = strategy_chances(ws.spec.curate.strategy, pool, min(budget, len(free)), beside=ws.beside)
     return picks
@@ -77,12 +76,11 @@ def _size(rows: pa.Table, reasons: list[Reason], as_of: datetime, ws: Workspace)
     return size
 
 
-def _strata(rows: pa.Table, reasons: list[Reason], segments: list[str]) -> Sequence[str | None]:
-    """First reason that holds and first segment's value; None where no reason holds."""
+def _strata(rows: pa.Table, reasons: list[Reason], segments: list[str]) -> Indices:
+    """A number (n,) for each first reason that holds and first segment's value; -1 where no reason holds."""
     first = primary(reasons, rows.num_rows)
     if not segments:
-        return [None if p < 0 else reasons[p].name for p in first]
-    values = rows[FEATURE + segments[0]].to_pylist()
-    return [
-        None if p < 0 else f"{reasons[p].name}\x1f{value}" for p, value in zip(first, values, strict=True)
-    ]
+        return first
+    values = rows[FEATURE + segments[0]].combine_chunks().dictionary_encode()
+    segment = values.indices.fill_null(len(values.dictionary)).to_numpy().astype(np.intp)
+    return np.where(first < 0, -1, first * (len(values.dictionary) + 1) + segment)

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from whorl.stats.hashed_uniform import hashed_uniform
+from whorl.stats.hashed_uniform import Keys, uniform_of
 from whorl.stats.inclusion import inclusion_probabilities, systematic_sample
 
 Floats = npt.NDArray[np.float64]
@@ -25,11 +25,12 @@ class Draw(msgspec.Struct, frozen=True):
     wanted: npt.NDArray[np.bool_]
 
 
-def draw(ids: Sequence[str], wanted: Floats, *, budget: int | None, seed: str) -> Draw:
+def draw(ids: Sequence[str] | Keys, wanted: Floats, *, budget: int | None, seed: str) -> Draw:
     """Draw at most `budget` rows; None: all of them.
 
     Args:
-        ids: (n,) ids; the draw depends on them and the seed only, not on the rows' order.
+        ids: (n,) ids, or whole numbers as good as random that belong to them; the draw depends on them and the seed
+            only, not on the rows' order.
         wanted: (n,) chances that add up to the budget at most. What they leave, in whole rows, is drawn uniformly
             from the rows that are not certain.
         seed: Anything that names this draw.
@@ -38,7 +39,7 @@ def draw(ids: Sequence[str], wanted: Floats, *, budget: int | None, seed: str) -
         Rows with P(chosen) = 1 - (1 - P(wanted)) (1 - P(random)); the two draws are independent.
 
     >>> drawn = draw([f"t{i}" for i in range(100)], np.array([1.0] * 5 + [0.0] * 95), budget=24, seed="s")
-    >>> [int(i) for i in drawn.rows[:5]], drawn.probability[[0, -1]].tolist()
+    >>> [int(i) for i in drawn.rows[:5]], drawn.probability[[0, -1]].round(6).tolist()
     ([0, 1, 2, 3, 4], [1.0, 0.2])
     """
     n = len(ids)
@@ -48,28 +49,28 @@ def draw(ids: Sequence[str], wanted: Floats, *, budget: int | None, seed: str) -
     uncertain = wanted < 1
     left = budget - ceil(float(wanted.sum()) - 1e-9)
     at_random = np.where(uncertain, min(1.0, left / max(uncertain.sum(), 1)), 0.0)
-    by_wish = systematic_sample(wanted, hashed_uniform(ids, f"{seed}/order"), f"{seed}/mined")
-    by_chance = systematic_sample(at_random, hashed_uniform(ids, f"{seed}/chance"), f"{seed}/random")
+    by_wish = systematic_sample(wanted, uniform_of(ids, f"{seed}/order"), f"{seed}/mined")
+    by_chance = systematic_sample(at_random, uniform_of(ids, f"{seed}/chance"), f"{seed}/random")
     rows = np.union1d(by_wish, by_chance)
     probability = 1.0 - (1.0 - wanted) * (1.0 - at_random)
     return Draw(rows, probability[rows], np.isin(rows, by_wish))
 
 
-def reason_chances(stratum: Sequence[str | None], size: Floats, budget: float) -> Floats:
+def reason_chances(stratum: npt.NDArray[np.intp], size: Floats, budget: float) -> Floats:
     """Chances (n,): the budget split evenly over the strata; what a small one cannot use goes to the others.
 
     Args:
-        stratum: (n,) reason and segment by which a row competes; None where no reason holds.
+        stratum: (n,) number of the reason and segment by which a row competes; -1 where no reason holds.
         size: (n,) non-negative weight of a row inside its stratum: severity times recency; 0 is never taken.
     """
     probability = np.zeros(len(stratum))
-    names = sorted({name for name in stratum if name is not None})
-    where = {name: np.array([s == name for s in stratum], dtype=np.bool_) for name in names}
-    room = {name: int((size[where[name]] > 0).sum()) for name in names}
-    left, open_names = budget, sorted(names, key=lambda name: room[name])
-    while open_names:
-        name = open_names.pop(0)
-        share = min(left / (len(open_names) + 1), room[name])
-        probability[where[name]] = inclusion_probabilities(size[where[name]], share)
+    order = np.argsort(stratum, kind="stable")
+    order = order[np.searchsorted(stratum[order], 0) :]
+    members = np.split(order, np.flatnonzero(np.diff(stratum[order])) + 1) if len(order) else []
+    room = [int((size[rows] > 0).sum()) for rows in members]
+    left, still_open = budget, sorted(range(len(members)), key=lambda place: room[place])
+    for waiting, place in zip(range(len(members), 0, -1), still_open, strict=True):
+        share = min(left / waiting, room[place])
+        probability[members[place]] = inclusion_probabilities(size[members[place]], share)
         left -= share
     return probability

@@ -16,7 +16,7 @@ from whorl.models.model import Model, load_model
 from whorl.records import ModelVersion
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.hashed_uniform import hashed_uniform
+from whorl.stats.hashed_uniform import hashed_uniform, keyed_uniform
 from whorl.storage import dataset_versions
 from whorl.storage.tables import FEATURE
 from whorl.workspace import Workspace
@@ -37,6 +37,7 @@ def pool_of(ws: Workspace, rows: pa.Table, severity: Floats, seed: str) -> Pool:
         labelled=places.labelled if places.known.num_rows else None,
         severity=severity,
         seed=seed,
+        keys=rows["draw_key"].to_numpy(),
     )
 
 
@@ -113,7 +114,7 @@ class _Places:
 
     @cached_property
     def _embedding(self) -> Embedding:
-        lots = hashed_uniform(self._rows["id"].to_pylist(), "embedding")
+        lots = keyed_uniform(self._rows["draw_key"].to_numpy(), "embedding")
         some = self._rows.take(pa.array(np.argsort(lots)[:LEARNT_FROM]))
         texts = frozenset(
             FEATURE + name for name, feature in self._spec.features.items() if feature.type == "text"

@@ -74,7 +74,9 @@ def find_reasons(
         unit = np.std(_column(candidates, "label")) if spec.task == "regression" else 1.0
         found.append(Reason("changed", moved > knobs.changed * unit, moved))
     if spec.task != "regression":
-        shares = np.array([class_share.get(str(label), 0.0) for label in candidates["label"].to_pylist()])
+        labels = candidates["label"].combine_chunks().dictionary_encode()
+        share = np.array([class_share.get(str(label), 0.0) for label in labels.dictionary.to_pylist()])
+        shares = share[labels.indices.to_numpy()] if len(share) else np.zeros(0)
         found.append(Reason("rare", shares < knobs.rare, ones))
     if knobs.novel and ordinary is not None and ordinary.num_rows:
         surprise = score(

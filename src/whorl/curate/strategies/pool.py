@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.hashed_uniform import hashed_uniform
+from whorl.stats.hashed_uniform import Keys, uniform_of
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Pool:
 
     Args:
         ids: (n,) unique. What is decided by chance goes by them, not by the rows' order.
+        keys: (n,) whole numbers as good as random that belong to the ids; without them each id is hashed when asked for.
         probability: (n, k) of each class, by the champion; nan where it did not answer; k = 0: no champion answers.
         embedding: Places of rows (by index) as (m, d) finite numbers, in which near rows are alike; made when asked for.
         others: (n, k) of each further model: the last challenger, the previous champion.
@@ -30,6 +31,7 @@ class Pool:
     labelled: Callable[[], Floats] | None = None
     severity: Floats = field(default_factory=lambda: np.ones(0))
     seed: str = ""
+    keys: Keys | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -50,4 +52,4 @@ class Pool:
 
     def lots(self, purpose: str) -> Floats:
         """A uniform number (n,) for each id: what breaks ties."""
-        return hashed_uniform(self.ids, f"{self.seed}/{purpose}")
+        return uniform_of(self.ids if self.keys is None else self.keys, f"{self.seed}/{purpose}")
