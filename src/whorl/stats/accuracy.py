@@ -19,7 +19,13 @@ def accuracy(truth: npt.ArrayLike, prediction: npt.ArrayLike, weight: npt.ArrayL
 
 
 def hits(truth: Floats, prediction: Floats) -> Floats:
-    """1.0 where the likeliest class is the true one, else 0.0; (n,)."""
+    """1.0 where the likeliest class is the true one, else 0.0; (n,). Of answers (n, 0), which know no class, none is.
+
+    >>> hits(np.array([0.0, 1.0]), np.empty((2, 0))).tolist()
+    [0.0, 0.0]
+    """
+    if prediction.ndim == 2 and not prediction.shape[1]:
+        return np.zeros(len(truth))
     said = prediction >= 0.5 if prediction.ndim == 1 else prediction.argmax(axis=1)
     hit: Floats = (said == truth).astype(np.float64)
     return hit
