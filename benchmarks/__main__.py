@@ -15,6 +15,7 @@ CLAIMS = (
     "pii",
     "alarms",
     "drift_scan",
+    "drift_stream",
     "accuracy_from_few_labels",
     "monitoring_few_labels",
     "selection_bias",

@@ -268,3 +268,30 @@ def test_labels_that_never_come_are_told_and_the_first_model_stays(tmp_path: Pat
     assert found.by_findings == 0
     assert found.labels_used == 0
     assert not np.isnan(found.predicted).any()
+
+
+def _one_sided(known: pa.Table) -> pa.Table:
+    """From day 18 on every truth is the same."""
+    same = pa.array(
+        [
+            at >= day(18) or bad
+            for at, bad in zip(known["time"].to_pylist(), known["bad"].to_pylist(), strict=True)
+        ]
+    )
+    return known.set_column(known.schema.get_field_index("bad"), "bad", same)
+
+
+def test_a_window_of_one_class_is_told_and_the_champion_stays(tmp_path: Path) -> None:
+    told = read_tables(_one_sided(sales()))(SPEC, "replay-0")
+    once_again = Span(day(10), day(40), timedelta(days=18))
+    found = play(SPEC, told, once_again, tmp_path / "a", classes=(), seed=0)
+    frozen = play(SPEC, told, once_again, tmp_path / "b", classes=(), seed=0, retrain=False)
+    assert len(found.failures) == 1
+    assert "labelled rows say True: there is nothing to tell apart" in found.failures[0]
+    assert np.array_equal(found.predicted, frozen.predicted)
+
+
+def test_a_window_of_too_few_rows_is_said_at_the_start(tmp_path: Path) -> None:
+    spec = shop_spec(SECTIONS.replace('window = "8d"', 'window = "1d"'), schema=SCHEMA, head=FULL)
+    with pytest.raises(TooFewRows, match="labelled rows; 20 is the least"):
+        play(spec, history(spec), SPAN, tmp_path, classes=(), seed=0)
