@@ -11,6 +11,7 @@ import pytest
 from whorl.models.model import load_model
 from whorl.records import ModelVersion
 from whorl.train.fit import fit
+from whorl.train.trainer import ESTIMATORS
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 SPEC = """name = "toy"
@@ -80,6 +81,88 @@ def test_with_three_classes(bench: Callable[[str], Any], trainer: str) -> None:
     assert np.abs(said - truth).max() < 0.04
     biased = np.bincount(label[:known], minlength=3) / known
     assert np.abs(biased - truth).max() > 0.06
+
+
+def grouped(rows: int, seed: int) -> tuple[dict[str, Any], np.ndarray, dict[str, Any], int]:
+    """Half of each class in both groups of x. Where x is 1 both are equally late; where it is 0 one comes at once."""
+    random = np.random.default_rng(seed)
+    x, label = random.integers(0, 2, rows).astype(float), random.integers(0, 2, rows)
+    age, due = random.uniform(0, 100, rows), np.full(rows, 50.0)
+    apart = np.where(label == 1, random.uniform(0, 10, rows), random.uniform(30, 100, rows))
+    delay = np.where(x == 1, random.uniform(0, 100, rows), apart)
+    known = delay <= age
+    order = np.lexsort([-age, ~known])
+    time = [AS_OF - timedelta(days=float(a)) for a in age[order]]
+    label_time = [t + timedelta(days=float(d)) for t, d in zip(time, delay[order], strict=True)]
+    features = {"x": x[order], "due": due[order], "note": np.full(rows, "")}
+    return features, label[order], {"time": time, "label_time": label_time}, int(known.sum())
+
+
+def test_delays_that_depend_on_features_are_seen_through(
+    bench: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow as pa
+
+    features, label, times, known = grouped(4000, 0)
+    asked = pa.table({"x": [0.0, 1.0], "due": [50.0, 50.0], "note": ["", ""]})
+    spec = SPEC.replace("TASK", "binary").replace("DELAY", "survival")
+    off = {}
+    for own in (True, False):
+        if not own:
+            monkeypatch.delitem(ESTIMATORS, "lightgbm")
+        ws = bench(spec)
+        version = fit(ws, ws.dataset(features, (label == 1).tolist(), open_from=known, **times), "c")
+        assert isinstance(version, ModelVersion)
+        said = load_model(version.uri, version.digest, ws.spec).predict(asked)
+        off[own] = float(np.abs(said - 0.5).max())
+    assert off[True] < 0.1
+    assert off[False] > 1.5 * off[True], "the check above can fail"
+
+
+@pytest.mark.parametrize("trainer", ["lightgbm", "linear-text"])
+@pytest.mark.parametrize("delay", [0.0, 10.0, -5.0], ids=["at once", "all equal", "before their prediction"])
+def test_labels_that_are_all_equally_late(bench: Callable[[str], Any], delay: float, trainer: str) -> None:
+    """Nothing to learn of delays: open rows count as what rows like them turned out to be."""
+    features, label, times, _ = late(300, 0)
+    said_at = [t + timedelta(days=delay) for t in times["time"]]
+    ws = bench(SPEC.replace("TASK", "binary").replace("DELAY", "survival") + f'trainer = "{trainer}"\n')
+    made = ws.dataset(features, (label == 1).tolist(), open_from=200, time=times["time"], label_time=said_at)
+    version = fit(ws, made, "c")
+    assert isinstance(version, ModelVersion)
+    assert any(note.startswith("100 open rows") for note in version.notes)
+    said, _ = mean_chance(ws, version)
+    assert said == pytest.approx(np.mean(label[:200] == 1), abs=0.1)
+
+
+@pytest.mark.parametrize("labelled", [20, 40])
+def test_a_handful_of_rows_is_learnt_from(bench: Callable[[str], Any], labelled: int) -> None:
+    features, label, times, known = late(400, 3)
+    few = {name: values[-400 + known - labelled :] for name, values in features.items()}
+    ws = bench(SPEC.replace("TASK", "binary").replace("DELAY", "survival"))
+    cut = {name: values[-400 + known - labelled :] for name, values in times.items()}
+    version = fit(
+        ws, ws.dataset(few, (label[-400 + known - labelled :] == 1).tolist(), open_from=labelled, **cut), "c"
+    )
+    said, _ = mean_chance(ws, version)
+    assert 0 < said < 1
+
+
+def test_missing_horizons_are_filled_alike_for_delay_and_age(bench: Callable[[str], Any]) -> None:
+    features, label, times, known = late(600, 4)
+    due = np.where(np.arange(600) % 3 == 0, np.nan, features["due"])
+    ws = bench(SPEC.replace("TASK", "binary").replace("DELAY", "survival"))
+    made = ws.dataset({**features, "due": due}, (label == 1).tolist(), open_from=known, **times)
+    assert isinstance(fit(ws, made, "c"), ModelVersion)
+
+
+def test_the_notes_say_how_late_each_class_is(bench: Callable[[str], Any]) -> None:
+    features, label, times, known = late(1500, 0)
+    ws = bench(SPEC.replace("TASK", "binary").replace("DELAY", "survival"))
+    version = fit(ws, ws.dataset(features, (label == 1).tolist(), open_from=known, **times), "c")
+    assert isinstance(version, ModelVersion)
+    told = next(note for note in version.notes if note.startswith("Half of the labels"))
+    assert "in shares of due: True 0.1" in told
+    assert "False 1 [" in told
 
 
 def test_your_own_function_gets_soft_rows(bench: Callable[[str], Any], tmp_path: Path) -> None:

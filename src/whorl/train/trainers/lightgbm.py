@@ -18,15 +18,14 @@ import pyarrow as pa
 from whorl.errors import TrainingFailed
 from whorl.models.lightgbm_model import FILE, column_names, matrix, read_booster, threads
 from whorl.models.manifest import Manifest, write_manifest
-from whorl.stats.arrays import Floats, Indices, effective_rows
+from whorl.stats.arrays import Floats, Indices
 from whorl.train.levels import common_levels
 from whorl.train.rows import TrainingRows
 from whorl.train.trainer import FitSettings
 
 _TREES = ("trees", "num_iterations", "num_boost_round", "n_estimators", "num_trees", "n_iter")
-_LEAST_TREES, _MOST_TREES, _PATIENCE = 100, 500, 30
-# Few rows of great weight, as picked ones are, are learnt by heart sooner than they are many.
-_FEW_ROWS, _MANY_ROWS = 20_000, 50_000
+_LEAST_TREES, _MOST_TREES, _PATIENCE = 150, 500, 30
+_FEW_ROWS, _MANY_ROWS = 10_000, 50_000
 _YOUNGEST, _LEAST_JUDGES, _MOST_ROWS = 0.2, 100, 100_000
 
 
@@ -39,7 +38,7 @@ def train(rows: TrainingRows, out: Path, settings: FitSettings) -> None:
         TrainingFailed: LightGBM refuses the parameters or the rows, or no feature is left.
     """
     grid = grid_of(rows.columns, rows.weight, settings)
-    params, trees = params_for(rows.weight, settings)
+    params, trees = params_for(len(rows), settings)
     try:
         trees = trees or (_number_in(settings.like) if settings.like else _best_number(rows, grid, params))
         booster = lightgbm.train(dict(params), grid.dataset(rows.target, rows.weight, params), trees)
@@ -97,16 +96,17 @@ def grid_of(columns: pa.Table, weight: Floats, settings: FitSettings) -> Grid:
     return Grid(names, levels, matrix(columns, names, levels))
 
 
-def params_for(weight: Floats, settings: FitSettings) -> tuple[dict[str, Any], int | None]:
-    """LightGBM's parameters for rows of these weights, the user's last, and the number of trees if the user named one."""
-    rows, effective = len(weight), effective_rows(weight)
+def params_for(rows: int, settings: FitSettings) -> tuple[dict[str, Any], int | None]:
+    """LightGBM's parameters for so many rows, the user's last, and the number of trees if the user named one."""
     params: dict[str, Any] = {
         "objective": settings.task,
-        "learning_rate": 0.05 if effective < _MANY_ROWS else 0.1,
-        "num_leaves": 15 if effective < _FEW_ROWS else 31,
+        "learning_rate": 0.05 if rows < _MANY_ROWS else 0.1,
+        "num_leaves": 15 if rows < _FEW_ROWS else 31,
         "feature_fraction": 0.6,
         "min_data_in_leaf": 20,
         "min_data_per_group": int(np.clip(rows // 100, 10, 100)),
+        "cat_smooth": int(np.clip(rows // 200, 10, 50)),
+        "cat_l2": int(np.clip(rows // 200, 10, 50)),
         "verbosity": -1,
         "seed": settings.seed,
         "num_threads": threads(rows),
@@ -126,7 +126,7 @@ def _number_in(folder: Path) -> int:
 
 
 def _best_number(rows: TrainingRows, grid: Grid, params: dict[str, Any]) -> int:
-    """Trees at the least loss on the youngest rows, fitted on the older ones; never fewer than 100.
+    """Trees at the least loss on the youngest rows, fitted on the older ones; never fewer than 150.
 
     Under drift the youngest rows ask for very few trees, and the model that also knows those rows is the worse for it.
     """

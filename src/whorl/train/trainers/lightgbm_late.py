@@ -81,9 +81,9 @@ def _learn(
 def _boosted(
     grid: Grid, seen: _Passages, weight: Floats, start: Floats, settings: FitSettings
 ) -> lightgbm.Booster:
-    """Trees on top of the score (steps, classes) that each step starts from; as large as for the rows, each once."""
+    """Trees on top of the score (steps, classes) that each step starts from; as large as for so many rows."""
     classes = start.shape[1]
-    params, trees = params_for(weight[np.unique(seen.row)], settings)
+    params, trees = params_for(len(np.unique(seen.row)), settings)
     own: dict[str, Any] = {**params, "objective": "multiclass", "num_class": classes}
     begin = start[seen.step]
     if classes == 2:

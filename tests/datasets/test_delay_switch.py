@@ -1,0 +1,144 @@
+"""Delays are modelled where a test shows that they are tied to truth: one switch for datasets, training and judging."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shop import Shop
+from whorl.errors import SpecError
+from whorl.examples.late_truth import late_truth
+from whorl.examples.weights import late_truth_weight
+
+Open = Callable[..., Shop]
+
+
+def bookings(one: Shop, *, slow: float = 20.0, rows: int = 600, days: float = 40.0) -> float:
+    """Half of each class; True is known after 3 days on average, False after `slow`. Returns the last day."""
+    random = np.random.default_rng(0)
+    ids = [f"b{i:04d}" for i in range(rows)]
+    at, truth = np.sort(random.uniform(0, days, rows)), random.random(rows) < 0.5
+    known = at + random.exponential(np.where(truth, 3, slow), rows)
+    one.predicts(ids, at, amount=truth + random.normal(size=rows), age=random.uniform(10, 60, rows))
+    came = known < days
+    one.learns([i for i, k in zip(ids, came, strict=True) if k], truth[came].tolist(), known[came])
+    return days
+
+
+def switch(one: Shop, day: float) -> Any:
+    return late_truth(one.ws.engine, one.ws.examples(one.until(day)).name, one.ws.spec)
+
+
+def roles(one: Shop, day: float) -> set[str]:
+    version = one.dataset(one.until(day)).version
+    found = one.asked(f"SELECT DISTINCT role FROM {one.lake('members')} WHERE version = {version}")
+    return {row["role"] for row in found}
+
+
+def test_it_is_on_where_the_test_shows_it_and_says_why(shop: Open) -> None:
+    one = shop()
+    day = bookings(one)
+    found = switch(one, day)
+    assert found.modelled
+    assert "log-rank p = " in found.notes[0]
+    assert "open" in roles(one, day)
+
+
+def test_it_is_off_where_both_classes_are_equally_late_and_says_so(shop: Open) -> None:
+    one = shop()
+    day = bookings(one, slow=3.0)
+    found = switch(one, day)
+    assert not found.modelled
+    assert "is not shown" in found.notes[0]
+    assert "open" not in roles(one, day)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        '[labels]\ndelay = "none"',
+        '[labels]\nlag = "5d"',
+        '[labels]\ndefault_after = { value = false, after = "10d" }',
+    ],
+    ids=["none", "lag", "default"],
+)
+def test_who_declared_another_answer_is_not_asked(shop: Open, sections: str) -> None:
+    one = shop(sections)
+    assert switch(one, bookings(one)) == (False, [])
+
+
+def test_a_number_has_no_classes_that_could_come_later(shop: Open) -> None:
+    one = shop(head='task = "regression"')
+    one.predicts(["a", "b"], 0.0, amount=1.0)
+    one.learns(["a"], 3.0)
+    assert switch(one, 9) == (False, [])
+
+
+def test_where_no_prediction_is_open_nothing_is_biased(shop: Open) -> None:
+    one = shop()
+    one.sales(300)
+    assert switch(one, 60) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("truth", "delay"),
+    [
+        pytest.param([True] * 60, range(60), id="one class"),
+        pytest.param([True, False] * 30, [2.0] * 60, id="all delays equal"),
+        pytest.param([True, False, True], [1.0, 2.0, 3.0], id="three rows"),
+        pytest.param([True, False] * 30, [-1.0] * 60, id="labels dated before their predictions"),
+    ],
+)
+def test_what_cannot_be_told_leaves_it_off_and_says_so(shop: Open, truth: list[bool], delay: Any) -> None:
+    one = shop()
+    ids = [f"r{i:03d}" for i in range(len(truth))]
+    one.predicts(ids, 5.0)
+    one.learns(ids, truth, 5.0 + np.array(delay, dtype=float), received=70.0)
+    one.predicts(["open"], 5.0)
+    found = switch(one, 80)
+    assert not found.modelled
+    assert "too few of two classes, or all equally late" in found.notes[0]
+
+
+def test_survival_needs_no_test(shop: Open) -> None:
+    one = shop('[labels]\ndelay = "survival"')
+    one.predicts(["a"], 0.0)
+    assert switch(one, 9) == (True, [])
+
+
+def test_delays_relative_to_a_horizon_are_what_is_tested(shop: Open) -> None:
+    """In days the classes differ, as shares of what each row declares they do not."""
+    random = np.random.default_rng(0)
+    rows = 800
+    ids = [f"r{i:04d}" for i in range(rows)]
+    truth = random.random(rows) < 0.5
+    due = np.where(truth, 4.0, 24.0)
+    at = random.uniform(0, 40, rows)
+    known = at + due * random.random(rows)
+    found = {}
+    for horizon in ("", 'horizon = "age"'):
+        one = shop(f'[labels]\ndelay = "auto"\n{horizon}')
+        one.predicts(ids, at, age=due)
+        came = known < 40
+        one.learns([i for i, k in zip(ids, came, strict=True) if k], truth[came].tolist(), known[came])
+        found[horizon] = switch(one, 40).modelled
+    assert list(found.values()) == [True, False]
+
+
+def test_late_rows_weigh_for_those_that_are_open(shop: Open) -> None:
+    one = shop()
+    day = bookings(one, rows=3000, slow=12.0)
+    examples = one.ws.examples(one.until(day))
+    known = one.ws.engine.query(f"SELECT * FROM {examples.name} WHERE status = 'known'")
+    weight = late_truth_weight(known, known, one.ws.spec)
+    truth = np.array(known["label"].to_pylist())
+    old = np.array(known["age_days"].to_pylist()) > 5
+    assert abs(truth[old].mean() - 0.5) > 0.04
+    assert np.average(truth[old], weights=weight[old]) == pytest.approx(0.5, abs=0.03)
+    assert late_truth_weight(known, known.slice(0, 0), one.ws.spec).tolist() == [1.0] * len(known)
+
+
+def test_a_horizon_without_modelled_delays_is_refused(shop: Open) -> None:
+    with pytest.raises(SpecError, match="delays are modelled"):
+        shop('[labels]\ndelay = "none"\nhorizon = "age"')
