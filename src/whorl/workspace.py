@@ -108,7 +108,7 @@ class Workspace:
         """
         arrivals = self.arrivals(as_of, cycles)
         try:
-            settle(
+            kept = settle(
                 self.lake,
                 self.engine,
                 self.spec,
