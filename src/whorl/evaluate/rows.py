@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whorl.examples.answering import answering
+from whorl.examples.asked import asked_weights, outnumber_others
 from whorl.examples.late_truth import late_truth
-from whorl.examples.weights import exploration, judging_weight, late_truth_weight
+from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.records import DatasetVersion
 from whorl.spec import Spec
 from whorl.stats.arrays import effective_rows
@@ -64,9 +65,12 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     was trained on elsewhere (`[champion] trained_through`), rows outside `[evaluate] window`.
     """
     spec, examples, members = ws.spec, ws.examples(as_of), ws.lake.relation("members")
+    came = answering(ws.engine, ws.lake, examples.name, spec, _judging(spec, as_of), as_of)
+    asked = _asked(ws, as_of, refused=came is not None and bool(came.refusal))
     reasons = [
         ("no truth yet", "status NOT IN ('known', 'defaulted')"),
-        ("immature", f"age_days < {spec.labels.lag.days}"),
+        ("others were asked for it", f"id IN (SELECT id FROM {asked} WHERE weight = 0)"),
+        ("immature", f"age_days < {spec.labels.lag.days} AND id NOT IN (SELECT id FROM {asked})"),
         ("golden", f"id IN (SELECT id FROM {members} WHERE role = 'golden')"),
         ("trained on", f"id IN (SELECT id FROM {members} WHERE dataset = 'training' AND role <> 'open')"),
     ]
@@ -77,29 +81,46 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     why = " ".join(f"WHEN {condition} THEN '{reason}'" for reason, condition in reasons)
     ws.engine.create(
         "holdout_rows",
-        f"WITH asked AS (SELECT *, CASE {why} END AS left_out FROM {examples.name} WHERE {_judging(spec, as_of)}) "
-        f"SELECT * REPLACE (coalesce(left_out, {_outside_window(spec)}) AS left_out) FROM asked",
+        f"WITH looked_at AS (SELECT *, CASE {why} END AS left_out FROM {examples.name} WHERE {_judging(spec, as_of)}) "
+        f"SELECT * REPLACE (coalesce(left_out, {_outside_window(spec)}) AS left_out) FROM looked_at",
     )
     counted = ws.engine.query(
         "SELECT left_out, count(*) AS n FROM holdout_rows WHERE left_out IS NOT NULL GROUP BY 1"
     )
     rows = _with_truth(
         ws.engine.query(
-            f"SELECT *, {exploration(spec)} AS exploration FROM holdout_rows WHERE left_out IS NULL ORDER BY time, id"
+            f"SELECT h.*, {exploration(spec)} AS exploration, a.weight AS stands_for FROM holdout_rows h "
+            f"LEFT JOIN {asked} a USING (id) WHERE left_out IS NULL ORDER BY time, id"
         ),
         spec,
     )
     late, notes = _late_truth(ws, rows, as_of)
-    came = answering(ws.engine, ws.lake, examples.name, spec, _judging(spec, as_of), as_of)
-    if came is not None:
+    stands_for = rows.table["stands_for"].to_numpy()
+    by_asked = bool(np.isfinite(stands_for).any())
+    if by_asked:
+        stand = (
+            f"{np.isfinite(stands_for).sum():,} rows that people were asked for stand for those beside them."
+        )
+        notes = [*notes, *([] if came is None else came.notes), stand]
+    elif came is not None:
         late, notes = late * came.weight_of(rows.table["id"]), [*notes, *came.notes]
     return msgspec.structs.replace(
         rows,
-        weight=judging_weight(late, rows.table),
+        weight=standing_for(stands_for, judging_weight(late, rows.table), rows.table),
         left_out={row["left_out"]: row["n"] for row in counted.to_pylist()},
         notes=[*notes, *_notes(spec)],
-        refusal=came.refusal if came is not None else "",
+        refusal="" if came is None or by_asked else came.refusal,
     )
+
+
+def _asked(ws: Workspace, as_of: datetime, *, refused: bool) -> str:
+    """Table of the rows that people were asked for and of those they stand for; empty where labels that came otherwise judge."""
+    examples = ws.examples(as_of).name
+    weights = asked_weights(ws.engine, ws.lake, examples, ws.spec, as_of)
+    if weights is not None and (refused or outnumber_others(ws.engine, weights, examples)):
+        return weights
+    ws.engine.create("nobody_asked", "SELECT NULL::VARCHAR AS id, NULL::DOUBLE AS weight WHERE false")
+    return "nobody_asked"
 
 
 def _outside_window(spec: Spec) -> str:

@@ -47,6 +47,19 @@ def asked_weights(engine: Engine, lake: Lake, examples: str, spec: Spec, as_of: 
     return "asked_weights"
 
 
+def outnumber_others(engine: Engine, weights: str, examples: str) -> bool:
+    """Whether more rows were asked and answered, within the spans of draws, than came to be known otherwise.
+
+    Args:
+        weights: What `asked_weights` gave.
+    """
+    found = engine.query(
+        f"SELECT count(*) FILTER (weight > 0) > count(*) FILTER (weight = 0 AND status = 'known') AS more\n"
+        f"FROM {weights} JOIN {examples} USING (id)"
+    )
+    return bool(found["more"][0].as_py())
+
+
 def _weight_steps(lake: Lake, examples: str, spec: Spec, as_of: datetime) -> Steps:
     return (
         Steps()

@@ -48,3 +48,11 @@ def exploration(spec: Spec) -> str:
 def judging_weight(late: Floats, rows: pa.Table) -> Floats:
     """Weights by late truth (n,) times the rows' column `exploration`, `MAX_WEIGHT` at most."""
     return np.minimum(late * numbers(rows["exploration"]), MAX_WEIGHT)
+
+
+def standing_for(stands_for: Floats, weight: Floats, rows: pa.Table) -> Floats:
+    """Weights (n,) where people were asked: by how many rows each stands for, times `exploration`; nan: its ordinary weight.
+
+    Those are known, not modelled: no largest weight cuts them.
+    """
+    return np.where(np.isnan(stands_for), weight, stands_for * numbers(rows["exploration"]))

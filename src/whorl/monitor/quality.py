@@ -174,7 +174,9 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
     late = np.ones(len(rows))
     if late_truth(ws.engine, examples, spec).modelled:
         late = late_truth_weight(rows, ws.engine.query(f"SELECT * FROM {judged} AND status = 'known'"), spec)
-    came = answering(ws.engine, ws.lake, examples, spec, "split = 'holdout'", as_of)
+    # Within a draw's span people were asked instead: that nothing came by itself there says nothing of the others.
+    by_itself = "split = 'holdout'" + ("" if asked is None else f" AND id NOT IN (SELECT id FROM {asked})")
+    came = answering(ws.engine, ws.lake, examples, spec, by_itself, as_of)
     if came is not None:
         late = late * came.weight_of(rows["id"])
     weight = standing_for(rows["stands_for"].to_numpy(), judging_weight(late, rows), rows)

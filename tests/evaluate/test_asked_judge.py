@@ -1,0 +1,85 @@
+"""Rows that people were asked for judge too: they stand for those beside them, or they stay out."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from shop import Shop
+from whorl.evaluate.holdout_ask import record
+from whorl.evaluate.holdout_plan import plan
+from whorl.evaluate.rows import JudgedRows, judged_rows
+
+Open = Callable[..., Shop]
+ROWS = 1200
+
+
+def week(one: Shop) -> dict[str, bool]:
+    """A week of holdout rows with calibrated scores, and what is true of each."""
+    random = np.random.default_rng(3)
+    ids, chance = [f"r{i:04d}" for i in range(ROWS)], random.beta(0.4, 0.4, ROWS)
+    one.predicts(ids, np.sort(random.uniform(0, 6, ROWS)), split="holdout", score=chance)
+    return dict(zip(ids, (random.random(ROWS) < chance).tolist(), strict=True))
+
+
+def asks(one: Shop, truth: dict[str, bool], labels: int) -> list[str]:
+    planned = plan(one.ws, one.until(6.5), labels=labels)
+    record(one.ws, planned)
+    ids = planned.picked["id"].to_pylist()
+    learns(one, truth, ids)
+    return ids
+
+
+def learns(one: Shop, truth: dict[str, bool], ids: list[str]) -> None:
+    for value in (True, False):
+        one.learns([i for i in ids if truth[i] is value], value, 6.6)
+
+
+def accuracy(rows: JudgedRows) -> float:
+    score = rows.table["score"].to_numpy()
+    return float(np.average((score >= 0.5) == rows.truth, weights=rows.weight))
+
+
+def test_where_only_asked_rows_have_a_truth_they_stand_for_all(shop: Open) -> None:
+    one = shop("")
+    truth = week(one)
+    ids = asks(one, truth, 300)
+    rows = judged_rows(one.ws, one.until(7))
+    score = dict(zip(rows.table["id"].to_pylist(), rows.table["score"].to_pylist(), strict=True))
+    all_rows = one.asked(f"SELECT id, score FROM {one.lake('predictions')}")
+    true = np.mean([(row["score"] >= 0.5) == truth[row["id"]] for row in all_rows])
+
+    assert set(score) == set(ids)
+    assert rows.weight.sum() == pytest.approx(ROWS, rel=0.05)
+    assert accuracy(rows) == pytest.approx(true, abs=0.04)
+    assert np.mean([(score[i] >= 0.5) == truth[i] for i in ids]) < true - 0.04
+    assert any("300 rows that people were asked for" in note for note in rows.notes)
+
+
+def test_a_few_truths_that_came_otherwise_stay_out(shop: Open) -> None:
+    one = shop("")
+    truth = week(one)
+    ids = asks(one, truth, 300)
+    learns(one, truth, [i for i in truth if i not in ids][:50])
+    rows = judged_rows(one.ws, one.until(7))
+
+    assert len(rows) == 300
+    assert rows.left_out["others were asked for it"] == 50
+
+
+def test_where_all_truths_came_every_row_judges_as_itself(shop: Open) -> None:
+    one = shop("")
+    truth = week(one)
+    ids = asks(one, truth, 100)
+    learns(one, truth, [i for i in truth if i not in ids])
+    rows = judged_rows(one.ws, one.until(7))
+
+    assert len(rows) == ROWS
+    assert set(rows.weight.tolist()) == {1.0}
+
+
+def test_young_rows_that_were_asked_for_judge_before_the_lag(shop: Open) -> None:
+    one = shop('[labels]\nlag = "30d"\n')
+    truth = week(one)
+    asks(one, truth, 200)
+    assert len(judged_rows(one.ws, one.until(7))) == 200
