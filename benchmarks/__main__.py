@@ -19,6 +19,7 @@ CLAIMS = (
     "accuracy_from_few_labels",
     "monitoring_few_labels",
     "selection_bias",
+    "why_worse",
 )
 
 if __name__ == "__main__":

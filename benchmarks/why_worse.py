@@ -11,6 +11,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 
 import lightgbm
 import numpy as np
@@ -21,6 +22,8 @@ from report import Figure, data_folder, options, report
 from whorl.clock import SimulatedClock
 from whorl.monitor.insights.why import Why, why_worse
 from whorl.spec import parse_spec
+from whorl.stats.conditions import cut
+from whorl.stats.slices import find_slices
 from whorl.storage.tables import FEATURE, TIME, lake_schemas
 from whorl.workspace import open_workspace
 
@@ -132,6 +135,21 @@ def why(
         return why_worse(ws, clock.now(), SINCE)
 
 
+def slices_s(rows: int) -> float:
+    """Seconds to look for slices in 20 columns of which three make one."""
+    random = np.random.default_rng(0)
+    letters = np.array(list("abcdefghijkl"), dtype=object)
+    columns = [cut(f"n{place}", random.normal(size=rows)) for place in range(10)]
+    columns += [cut(f"c{place}", random.choice(letters, rows)) for place in range(10)]
+    planted = (columns[0].codes == 1) & (columns[3].codes > 2) & (columns[12].codes == 2)
+    loss = (random.random(rows) < np.where(planted, 0.2, 0.1)).astype(np.float64)
+    begun = perf_counter()
+    shown = find_slices(columns, loss).shown
+    took = perf_counter() - begun
+    print(f"{rows:,} rows: {[one.text for one in shown]}", file=sys.stderr)
+    return took
+
+
 def main() -> None:
     chosen = options(__doc__)
     adult = pq.read_table(data_folder("adult_census") / "adult.parquet")
@@ -160,6 +178,8 @@ def main() -> None:
         Figure(f"{kind}: a cause is named", false[kind] / len(seeds), target=0.05) for kind in KINDS[:2]
     ]
     figures += [Figure(f"{kind}: another cause is named too", false[kind] / len(seeds)) for kind in KINDS[2:]]
+    rows = 100_000 if chosen.quick else 1_000_000
+    figures.append(Figure(f"slices of {rows:,} rows x 20 columns, s", slices_s(rows)))
     report("A cause that is there is named first, and none where none is", figures, chosen.json)
 
 
