@@ -10,7 +10,7 @@ CLAIMS = (
     "client",
     "capture",
     "capture_soak",
-    "hotel",
+    "delayed_labels",
     "fraud_handbook",
     "pii",
     "alarms",
