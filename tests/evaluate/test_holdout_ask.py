@@ -200,3 +200,20 @@ def test_a_file_of_unknown_format_is_refused(shop, tmp_path):
     one = answered_shop(shop)
     with pytest.raises(SourceError, match=r"No format is known for '\.xlsx'"):
         write(plan(one.ws, one.until(6), labels=7).picked, tmp_path / "rows.xlsx")
+
+
+def test_where_labels_show_that_doubt_says_nothing_the_draw_is_even(shop):
+    one = answered_shop(shop)
+    assert plan(one.ws, one.until(6), labels=30).strategy == "doubt"
+    ids = [
+        row["id"]
+        for row in one.asked(f"SELECT id FROM {one.lake('predictions')} WHERE split = 'holdout' ORDER BY id")
+    ]
+    truth = np.random.default_rng(5).random(len(ids)) < 0.5
+    for value in (True, False):
+        one.learns([i for i, t in zip(ids[:600], truth, strict=False) if t == value], value, 6.5)
+    found = plan(one.ws, one.until(7), labels=30)
+
+    assert found.strategy == "random"
+    assert np.ptp(np.asarray(found.picked["probability"])) < 1e-12
+    assert found.accuracy == pytest.approx(0.5, abs=0.06)

@@ -124,6 +124,17 @@ def test_all_scores_equal_is_simple_random_sampling():
     assert chances.tolist() == pytest.approx([0.4] * 10)
 
 
+def test_even_chances_are_the_better_ones_where_doubt_says_nothing():
+    doubts, _ = population(15)
+    view = views_of_doubt(doubts, np.ones(ROWS))
+    level, rising = fit_error_curve(np.random.default_rng(16).integers(0, 2, ROWS).astype(float), view), CURVE
+
+    assert np.ptp(asking_chances(doubts, 100, even=True)) == 0
+    assert expected_reach(doubts, 100, level, 0.3, even=True) < expected_reach(doubts, 100, level, 0.3)
+    assert expected_reach(doubts, 100, rising, 0.1, even=True) > expected_reach(doubts, 100, rising, 0.1)
+    assert labels_for(doubts, 0.05, rising, 0.1, even=True) > labels_for(doubts, 0.05, rising, 0.1)
+
+
 def test_more_labels_than_rows_asks_for_all_and_is_exact():
     doubts = np.array([0.1, 0.2, 0.4])
     drawn = draw(asking_chances(doubts, 200), doubts, np.array([0.5, 0.1, 0.9]), "seed")

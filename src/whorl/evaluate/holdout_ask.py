@@ -15,8 +15,6 @@ from whorl.storage.sql_types import instant_literal
 from whorl.storage.tables import lake_schemas
 from whorl.workspace import Workspace
 
-STRATEGY = "doubt"
-
 
 def record(ws: Workspace, planned: HoldoutPlan) -> None:
     """Keep which rows were asked for, with their chances.
@@ -30,7 +28,7 @@ def record(ws: Workspace, planned: HoldoutPlan) -> None:
         "as_of": planned.until,
         "day": planned.until.date(),
         "purpose": JUDGE,
-        "strategy": STRATEGY,
+        "strategy": planned.strategy,
         "since": planned.since,
         "until": planned.until,
     }

@@ -1,7 +1,8 @@
 """How many labels, of which holdout rows, it takes to know the champion's accuracy to a precision, and what they cost.
 
 Rows are those that no draw has had a chance at yet. How many it takes is told from labels that are known already; without
-any, from what the model claims, which is then not believed below 5 % errors. The method is in `stats/few_labels.py`; what
+any, from what the model claims, which is then not believed below 5 % errors. Where known labels show that asking by doubt
+would lose against asking evenly, the draw is even, and says so. The method is in `stats/few_labels.py`; what
 becomes of the labels in `monitor/quality.py`.
 """
 
@@ -34,12 +35,14 @@ LEAST_CLAIMED_ERROR = 0.05
 class HoldoutPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A draw that has not been made yet.
 
+    `strategy`: doubt, or random where doubt has been found to say nothing.
     `precision`: half the width that its interval is expected to have; `basis`: whether that goes by labels that are known
     or by what the model claims; `labelled`: rows to ask for whose truth has come already; `cost` in USD of the
     others, None without `[evaluate] label_cost`; `picked`: columns id, time, probability, stratum, and what was answered.
     """
 
     draw: str
+    strategy: Literal["doubt", "random"]
     since: datetime | None
     until: datetime
     rows: int
@@ -67,13 +70,13 @@ def plan(
         )
     number, since = _next(ws, as_of)
     rows, frame = _frame(ws, as_of, since)
-    level = ws.spec.evaluate.level
+    level, even = ws.spec.evaluate.level, _even_is_better(frame)
     if labels is None and precision is not None:
         if not 0 < precision < 1:
             raise StateError(
                 f"A precision of {precision:g} does not lie between 0 and 1.", where="--precision"
             )
-        labels = labels_for(frame.doubts, precision, frame.curve, frame.error_rate, level=level)
+        labels = labels_for(frame.doubts, precision, frame.curve, frame.error_rate, level=level, even=even)
     budget = ws.spec.evaluate.label_budget if labels is None else labels
     if budget < 1:
         hint = "Give --labels or --precision, or set [evaluate] label_budget."
@@ -81,18 +84,20 @@ def plan(
             f"A budget of {budget} labels asks for nothing.", where=f"{ws.name}: holdout", hint=hint
         )
     name = f"judge-{number:04d}"
-    picked = _picked(ws, rows, frame.doubts, budget, name)
+    chances = asking_chances(frame.doubts, budget, even=even)
+    picked = _picked(ws, rows, frame.doubts, chances, name)
     labelled = picked.num_rows - picked["label"].null_count
     cost = ws.spec.evaluate.label_cost
     return HoldoutPlan(
         draw=name,
+        strategy="random" if even else "doubt",
         since=since,
         until=as_of,
         rows=rows.num_rows,
         labels=picked.num_rows,
         labelled=labelled,
         cost=None if cost is None else cost * (picked.num_rows - labelled),
-        precision=expected_reach(frame.doubts, budget, frame.curve, frame.error_rate, level=level),
+        precision=expected_reach(frame.doubts, budget, frame.curve, frame.error_rate, level=level, even=even),
         accuracy=1 - frame.error_rate,
         basis=frame.basis,
         picked=picked.drop_columns(["label"]),
@@ -106,6 +111,16 @@ class _Frame(NamedTuple):
     curve: ErrorCurve
     error_rate: float
     basis: Literal["known labels", "the model's claim"]
+
+
+def _even_is_better(frame: _Frame) -> bool:
+    """Whether errors are known to lie so that a draw by doubt is expected to say less than an even one."""
+    budget = max(1, len(frame.doubts) // 10)
+    by_doubt, evenly = (
+        expected_reach(frame.doubts, budget, frame.curve, frame.error_rate, even=even)
+        for even in (False, True)
+    )
+    return frame.basis == "known labels" and evenly < by_doubt
 
 
 def _next(ws: Workspace, as_of: datetime) -> tuple[int, datetime | None]:
@@ -158,10 +173,10 @@ def _doubt(said: Floats, spec: Spec) -> Floats:
         ) from error
 
 
-def _picked(ws: Workspace, rows: pa.Table, doubts: Floats, budget: int, name: str) -> pa.Table:
+def _picked(ws: Workspace, rows: pa.Table, doubts: Floats, chances: Floats, name: str) -> pa.Table:
     # By a secret key: nobody can aim at being asked about, or left alone.
     seed = f"{ws.holdout_key}/{name}"
-    drawn = draw(asking_chances(doubts, budget), doubts, hashed_uniform(rows["id"].to_pylist(), seed), seed)
+    drawn = draw(chances, doubts, hashed_uniform(rows["id"].to_pylist(), seed), seed)
     return (
         rows.take(pa.array(drawn.picked))
         .append_column("probability", pa.array(drawn.probability))

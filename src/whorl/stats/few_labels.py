@@ -46,12 +46,13 @@ class Drawn(NamedTuple):
     stratum: Indices
 
 
-def asking_chances(doubt: npt.ArrayLike, budget: int) -> Floats:
+def asking_chances(doubt: npt.ArrayLike, budget: int, *, even: bool = False) -> Floats:
     """The chance (n,) of each row to be asked for; they add up to the budget, or to n where there are fewer rows.
 
     Args:
         doubt: (n,) in [0, 0.5], from `doubt`. Rows of equal doubt get equal chances.
         budget: Labels that may be asked for.
+        even: Give every row the same chance, whatever its doubt: where doubt is known to say nothing.
 
     Raises:
         ValueError: A doubt outside [0, 0.5]; the budget is below 1.
@@ -66,6 +67,8 @@ def asking_chances(doubt: npt.ArrayLike, budget: int) -> Floats:
         raise ValueError(f"A budget of {budget} labels asks for nothing.")
     if not len(d):
         return d
+    if even:
+        return inclusion_probabilities(np.ones(len(d)), budget)
     spread, rank = np.sqrt(d * (1 - d)), rank_share(d, np.ones(len(d))) ** 2
     spread = spread / spread.mean() if spread.any() else np.ones(len(d))
     return inclusion_probabilities(1 + rank / rank.mean() + spread, budget)
@@ -131,9 +134,17 @@ def estimate_accuracy(
 
 
 def expected_reach(
-    doubt: npt.ArrayLike, budget: int, curve: ErrorCurve, rate: float, *, level: float = 0.95
+    doubt: npt.ArrayLike,
+    budget: int,
+    curve: ErrorCurve,
+    rate: float,
+    *,
+    level: float = 0.95,
+    even: bool = False,
 ) -> float:
     """Half the width of the interval that a budget is expected to give, if errors lie as the curve says at that rate.
+
+    Args as `asking_chances`.
 
     >>> curve = fit_error_curve(np.zeros(0), np.zeros((0, 2)))
     >>> doubts = np.linspace(0, 0.5, 1000)
@@ -141,14 +152,17 @@ def expected_reach(
     (0.044, 0.0)
     """
     d = _checked(doubt)
-    chance, ones = asking_chances(d, budget), np.ones(len(d))
-    error = at_rate(curve, views_of_doubt(d, ones), ones, rate)
-    variance = float(np.sum(error * (1 - error) * (1 / chance - 1))) / len(d) ** 2
-    return normal_quantile(level) * sqrt(max(variance, 0.0))
+    return _reach(_variances(d, curve, rate), asking_chances(d, budget, even=even), level)
 
 
 def labels_for(
-    doubt: npt.ArrayLike, reach: float, curve: ErrorCurve, rate: float, *, level: float = 0.95
+    doubt: npt.ArrayLike,
+    reach: float,
+    curve: ErrorCurve,
+    rate: float,
+    *,
+    level: float = 0.95,
+    even: bool = False,
 ) -> int:
     """The least budget whose expected reach is at most the one wanted; as many as there are rows where nothing less will do.
 
@@ -164,10 +178,10 @@ def labels_for(
         raise ValueError(f"A precision of {reach:g} cannot be reached: it must be above 0.")
     if not len(d):
         raise ValueError("There are no rows to ask for.")
-    low, high = 0, len(d)
+    variances, low, high = _variances(d, curve, rate), 0, len(d)
     while high - low > 1:
         middle = ceil((low + high) / 2)
-        if expected_reach(d, middle, curve, rate, level=level) <= reach:
+        if _reach(variances, asking_chances(d, middle, even=even), level) <= reach:
             high = middle
         else:
             low = middle
@@ -199,6 +213,18 @@ def _checked(doubt: npt.ArrayLike) -> Floats:
     if d.ndim != 1 or not ((d >= 0) & (d <= 0.5)).all():
         raise ValueError("Doubt has to be (n,) in [0, 0.5].")
     return d
+
+
+def _variances(doubts: Floats, curve: ErrorCurve, rate: float) -> Floats:
+    """Variance (n,) of each row's answer, if errors lie as the curve says at that rate."""
+    ones = np.ones(len(doubts))
+    error = at_rate(curve, views_of_doubt(doubts, ones), ones, rate)
+    return error * (1 - error)
+
+
+def _reach(variances: Floats, chance: Floats, level: float) -> float:
+    variance = float(np.sum(variances * (1 / chance - 1))) / len(chance) ** 2
+    return normal_quantile(level) * sqrt(max(variance, 0.0))
 
 
 def _score_interval(sample: _Sample, rate: float, quantile: float) -> tuple[float, float]:
