@@ -42,6 +42,7 @@ CASES: list[tuple[str, str, str]] = [
     ('[train]\ntrainer = "lightgmb"', "train.trainer", "Did you mean 'lightgbm'?"),
     ('[train]\ntrainer = "command"', "train.command", "needs command"),
     ('[train]\ncommand = ["make"]', "train.command", "trainer is 'lightgbm'"),
+    ('[train]\nrecency = "power"\nhalf_life = "7d"', "train.recency", "Take one of the two out"),
     ('[train]\ntrusted = ["amout"]\n' + AMOUNT, "train.trusted.0", "Did you mean 'amount'?"),
     ('[train]\ntrainer = "linear-text"\n' + AMOUNT, "train.trainer", "needs a feature of type"),
     ('[schema.features]\nbody = "text"', "train.trainer", 'Use "linear-text"'),

@@ -142,6 +142,7 @@ def test_weights_and_recency_count(bench: Callable[[str], Any]) -> None:
     assert slope("", weight=np.where(old, 1.0, 20.0)) > 0.5
     assert slope("", weight=np.where(old, 20.0, 1.0)) < -0.5
     assert slope('half_life = "5d"') > 0.5
+    assert slope('recency = "power"') > slope("") + 0.1
 
 
 def test_too_little_to_learn_from_is_said(bench: Callable[[str], Any]) -> None:

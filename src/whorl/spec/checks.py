@@ -177,6 +177,11 @@ def _train(spec: Spec) -> Iterator[Problem]:
             ("train", "command"),
             f"A command is given, but trainer is '{train.trainer}'. Set trainer = \"command\".",
         )
+    if train.recency != "none" and train.half_life is not None:
+        yield (
+            ("train", "recency"),
+            f"Rows fade by recency = '{train.recency}' or by half_life. Take one of the two out.",
+        )
     for position, name in enumerate(train.trusted):
         if name not in features:
             yield (

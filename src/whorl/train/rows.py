@@ -18,6 +18,7 @@ from whorl.records import Task
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices
 from whorl.stats.label_delay import DelayCurves
+from whorl.stats.power_recency import power_recency
 
 MINIMUM_ROWS = 20
 _DAY_S = 86400.0
@@ -117,7 +118,7 @@ class LateRows:
 def read_rows(path: str | Path, spec: Spec, as_of: datetime) -> DatasetRows:
     """The rows of a dataset's Parquet file, ready to be trained on.
 
-    Weights are those of the dataset, halved for every `[train] half_life` of age.
+    Weights are those of the dataset, halved for every `[train] half_life` of age, or less by `[train] recency`.
 
     Raises:
         TooFewRows: Fewer than 20 labelled rows, or only one class among them.
@@ -129,8 +130,9 @@ def read_rows(path: str | Path, spec: Spec, as_of: datetime) -> DatasetRows:
     _check_enough(labelled, spec.task)
     age = _age_days(labelled, as_of)
     open_age = _age_days(still_open, as_of)
-    weight = labelled["weight"].to_numpy() * _recency(age, spec)
-    open_weight = still_open["weight"].to_numpy() * _recency(open_age, spec)
+    recency = _recency(np.concatenate([age, open_age]), spec)
+    weight = labelled["weight"].to_numpy() * recency[: len(age)]
+    open_weight = still_open["weight"].to_numpy() * recency[len(age) :]
     scale = (len(weight) + len(open_weight)) / (weight.sum() + open_weight.sum())
     names = ["id", "time", "label", *spec.features]
     target = _target(labelled["label"], classes, spec.task)
@@ -184,6 +186,8 @@ def _target(label: pa.ChunkedArray, classes: list[bool | str], task: Task) -> Fl
 
 
 def _recency(age_days: Floats, spec: Spec) -> Floats:
+    if spec.train.recency == "power":
+        return power_recency(age_days)
     if spec.train.half_life is None:
         return np.ones(len(age_days))
     halved: Floats = 0.5 ** (age_days / spec.train.half_life.days)

@@ -97,6 +97,7 @@ class CadenceSpec(Knobs, frozen=True, kw_only=True):
     every: Annotated[
         Duration | None,
         knob(
-            "A cycle starts this long after the last one started; none: only by hand or by a finding.", "time"
+            "A cycle starts this long after the last one that no finding started; none: only by hand or by a finding.",
+            "time",
         ),
     ] = None

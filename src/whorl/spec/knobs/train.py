@@ -66,6 +66,13 @@ class TrainSpec(Knobs, frozen=True, kw_only=True):
             "Order of the dataset's rows: by time, or from those that the champion found easy to the hard ones."
         ),
     ] = "time"
+    recency: Annotated[
+        Literal["none", "power"],
+        knob(
+            "'power': a row weighs the less the more rows are younger, by the square root of their number: for a world that "
+            "changes, at whatever speed. Instead of half_life."
+        ),
+    ] = "none"
     trusted: Annotated[
         list[str],
         knob(
