@@ -4,6 +4,9 @@ A champion is trained on 6,000 rows and answers 4,000 earlier and 2,000 recent o
 nothing (none); a quarter of the answers, anywhere, are those of other rows (unexplained: none of the causes is there); rows that are hard for the champion come three times as often (shifted_features); 15 % of labels are turned round
 (noisy_labels); in one occupation everybody with some college counts as rich (label_definition); in one occupation the champion
 answers the opposite (segment); a class of marital status that nobody had before (new_class, seven classes).
+
+Then challengers: trained on the champion's 5,000 rows (same), on those with 30 % of labels turned round (wrong labels), with an
+occupation's labels turned round (wrong segment), on 250 of them (few rows); both sides are judged on 2,500 holdout rows.
 """
 
 import sys
@@ -17,15 +20,20 @@ import lightgbm
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 
 from report import Figure, data_folder, options, report
 from whorl.clock import SimulatedClock
-from whorl.monitor.insights.why import Why, why_worse
+from whorl.curate.curate import curate
+from whorl.datasets.build import build
+from whorl.monitor.insights.why import Why, why_lost, why_worse
 from whorl.spec import parse_spec
 from whorl.stats.conditions import cut
 from whorl.stats.slices import find_slices
+from whorl.storage import dataset_versions
 from whorl.storage.tables import FEATURE, TIME, lake_schemas
-from whorl.workspace import open_workspace
+from whorl.train.fit import fit
+from whorl.workspace import Workspace, open_workspace
 
 KINDS = (
     "none",
@@ -36,6 +44,12 @@ KINDS = (
     "segment",
     "new_class",
 )
+LOST = {
+    "same": ("not worse",),
+    "wrong labels": ("noisy_labels",),
+    "wrong segment": ("label_definition", "segment"),
+    "few rows": ("new_data",),
+}
 NUMBERS = ("age", "education_num", "capital_gain", "capital_loss", "hours_per_week")
 WORDS = ("workclass", "occupation", "relationship", "race", "sex", "native_country")
 TRAINED, EARLIER, RECENT = 6_000, 4_000, 2_000
@@ -85,6 +99,57 @@ def asked(kind: str, seed: int, adult: pa.Table) -> Why:
     return why(adult.take(pa.array(both)), names, said, label, found, recent, random)
 
 
+def asked_lost(kind: str, seed: int, adult: pa.Table) -> Why:
+    """Train a champion and a challenger that was taught something worse, and ask why it lost."""
+    random = np.random.default_rng(1000 + seed)
+    rows = adult.take(pa.array(random.permutation(len(adult))[:7_500]))
+    kinds = "\n".join(f'{name} = "{"int" if name in NUMBERS else "category"}"' for name in (*NUMBERS, *WORDS))
+    spec = parse_spec(
+        f'name = "census"\ntask = "binary"\n[schema]\n[schema.features]\n{kinds}\n[curate]\nbudget = 0\ninitial = 0\n[monitor]\nmetric = "brier"\n'
+    )
+    at = pa.array(
+        [BEGIN + timedelta(days=float(one)) for one in np.sort(random.uniform(0, 30, len(rows)))], TIME
+    )
+    clock = SimulatedClock(BEGIN + timedelta(days=43))
+    split = pa.array(np.where(np.arange(len(rows)) % 3 == 0, "holdout", "train"))
+    with TemporaryDirectory() as root, open_workspace(spec, Path(root), clock=clock, mirror=False) as ws:
+        logged(
+            ws,
+            rows,
+            [*NUMBERS, *WORDS],
+            at,
+            {"split": split},
+            pa.array([one == ">50K" for one in rows["income"].to_pylist()]),
+        )
+        whole = build(ws, "first", curate(ws, "first", clock.now(), []))
+        champion = fit(ws, whole, "first")
+        ws.registry.point("champion", champion.id, by="benchmark", reason="benchmark")
+        taught = pq.read_table(whole.path)
+        label = np.array(taught["label"].to_pylist(), dtype=bool)
+        if kind == "wrong labels":
+            label ^= random.random(len(label)) < 0.3
+        if kind == "wrong segment":
+            one = ("Craft-repair", "Sales", "Adm-clerical", "Other-service")[seed % 4]
+            label ^= np.array(taught["occupation"].to_pylist(), dtype=object) == one
+        taught = taught.set_column(taught.column_names.index("label"), "label", pa.array(label))
+        taught = (
+            taught.take(pa.array(random.permutation(len(taught))[:250])) if kind == "few rows" else taught
+        )
+        path = Path(root) / "taught.parquet"
+        pq.write_table(taught, path)
+        _, manifest = dataset_versions.get(ws.ledger, ws.name, whole.id)
+        second = replace(
+            whole,
+            id="census/training/2",
+            version=2,
+            rows=len(taught),
+            labelled_rows=len(taught),
+            path=str(path),
+        )
+        dataset_versions.record(ws.ledger, ws.name, second, replace(manifest, cycle_id="second"))
+        return why_lost(ws, clock.now(), fit(ws, second, "second"))
+
+
 def codes(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_integer(column.type):
         return column.to_numpy().astype(float)
@@ -113,26 +178,39 @@ def why(
     )
     day = np.where(recent, random.uniform(28, 42, len(recent)), random.uniform(0, 28, len(recent)))
     at = pa.array([BEGIN + timedelta(days=float(one)) for one in day], TIME)
-    ids = pa.array([f"r{place:05d}" for place in range(len(recent))])
-    predictions = {"id": ids, "time": at, "received_at": at, "split": pa.array(["holdout"] * len(ids))}
-    predictions |= {FEATURE + name: adult[name] for name in names}
+    answers = {}
     if task == "binary":
-        predictions["score"] = pa.array(said)
+        answers["score"] = pa.array(said)
         value = pa.array(label == found[1])
     else:
-        predictions["scores"] = pa.array(
+        answers["scores"] = pa.array(
             [list(zip(found, one, strict=True)) for one in said.tolist()], pa.map_(pa.string(), pa.float64())
         )
         value = pa.array(label.tolist())
-    labels = {"id": ids, "prediction_id": ids, "time": at, "received_at": at, "value": value}
+    answers["split"] = pa.array(["holdout"] * len(recent))
     clock = SimulatedClock(BEGIN + timedelta(days=43))
     with TemporaryDirectory() as root, open_workspace(spec, Path(root), clock=clock, mirror=False) as ws:
-        for name, columns in (("predictions", predictions), ("labels", labels)):
-            schema = lake_schemas(spec)[name]
-            table = pa.table({key: values.cast(schema.field(key).type) for key, values in columns.items()})
-            table = table.append_column("day", at.cast(pa.date32()))
-            ws.lake.append(name, table, app=name, version=1)
+        logged(ws, adult, names, at, answers, value)
         return why_worse(ws, clock.now(), SINCE)
+
+
+def logged(
+    ws: Workspace, adult: pa.Table, names: list[str], at: pa.Array, more: dict[str, pa.Array], value: pa.Array
+) -> None:
+    """Predictions and their truth in the lake, known at once."""
+    ids = pa.array([f"r{place:05d}" for place in range(len(adult))])
+    predictions = {
+        "id": ids,
+        "time": at,
+        "received_at": at,
+        **more,
+        **{FEATURE + name: adult[name] for name in names},
+    }
+    labels = {"id": ids, "prediction_id": ids, "time": at, "received_at": at, "value": value}
+    for name, columns in (("predictions", predictions), ("labels", labels)):
+        schema = lake_schemas(ws.spec)[name]
+        table = pa.table({key: values.cast(schema.field(key).type) for key, values in columns.items()})
+        ws.lake.append(name, table.append_column("day", at.cast(pa.date32())), app=name, version=1)
 
 
 def slices_s(rows: int) -> float:
@@ -178,6 +256,16 @@ def main() -> None:
         Figure(f"{kind}: a cause is named", false[kind] / len(seeds), target=0.05) for kind in KINDS[:2]
     ]
     figures += [Figure(f"{kind}: another cause is named too", false[kind] / len(seeds)) for kind in KINDS[2:]]
+    right: Counter[str] = Counter()
+    for kind, causes in LOST.items():
+        for seed in seeds:
+            found = asked_lost(kind, seed, adult)
+            right[kind] += found.verdict in causes
+            print(f"{kind:<18} {seed:>2}  {found.message}", file=sys.stderr, flush=True)
+    figures += [
+        Figure(f"challenger, {kind}: as it is", right[kind] / len(seeds), target=0.9, at_most=False)
+        for kind in LOST
+    ]
     rows = 100_000 if chosen.quick else 1_000_000
     figures.append(Figure(f"slices of {rows:,} rows x 20 columns, s", slices_s(rows)))
     report("A cause that is there is named first, and none where none is", figures, chosen.json)

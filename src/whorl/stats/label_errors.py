@@ -9,16 +9,17 @@ import numpy.typing as npt
 from whorl.stats.arrays import Floats, Indices
 
 
-def class_thresholds(label: Indices, probability: Floats) -> Floats:
-    """How sure (k,) the model is on average of each class where it is the label; infinite where it never is.
+def class_thresholds(label: Indices, probability: Floats, weight: Floats | None = None) -> Floats:
+    """How sure (k,) the model is on average, by weight (n,), of each class where it is the label; infinite where it never is.
 
     >>> class_thresholds(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])).round(2).tolist()
     [0.9, 0.6]
     """
     classes = probability.shape[1]
-    n = np.bincount(label, minlength=classes)
-    total = np.bincount(label, probability[np.arange(len(label)), label], minlength=classes)
-    threshold: Floats = np.where(n > 0, total / np.maximum(n, 1), np.inf)
+    w = np.ones(len(label)) if weight is None else weight
+    n = np.bincount(label, w, minlength=classes)
+    total = np.bincount(label, w * probability[np.arange(len(label)), label], minlength=classes)
+    threshold: Floats = np.where(n > 0, total / np.where(n > 0, n, 1.0), np.inf)
     return threshold
 
 

@@ -80,9 +80,9 @@ def tested_causes(both: Compared, level: float) -> list[Tested]:
             both.kept &= ~one.rows
     shared = np.ones(len(both.rows))
     kept = np.flatnonzero(both.kept)
-    shared[kept], chance = _shared(both, kept)
+    shared[kept], chance = shared_of(both, kept)
     found.append(_shifted_features(both, chance, shared, kept))
-    found.append(_noisy_labels(both, shared, kept))
+    found.append(noisy_labels(both, shared, kept))
     found.append(_segment(both, shared, kept))
     return found
 
@@ -134,7 +134,7 @@ def label_definition(both: Compared) -> Tested:
     earlier = kept[~both.recent[kept]]
     said = cross_fitted(both.grid, label, classes, both.group, earlier)
     shared = np.ones(len(rows))
-    shared[kept], _ = _shared(both, kept)
+    shared[kept], _ = shared_of(both, kept)
     wanted = (
         [1]
         if classes == 2
@@ -178,8 +178,11 @@ def _shifted_features(both: Compared, chance: Floats, shared: Floats, kept: Indi
     return Tested("shifted_features", effect, told.value, p, _share(both, parts.rows.value), chosen)
 
 
-def _noisy_labels(both: Compared, shared: Floats, kept: Indices) -> Tested:
-    """More labels than before contradict what features tell, by a model that knew of both periods."""
+def noisy_labels(both: Compared, shared: Floats, kept: Indices, *, heavy: bool = False) -> Tested:
+    """More labels than before contradict what features tell, by a model that knew of both periods.
+
+    `heavy`: each period has its own thresholds, for noise of a third of the labels leaves no class that a model is sure of.
+    """
     rows, recent = both.rows, both.recent[kept]
     if not rows.classes:
         return Tested("noisy_labels", "", nan, nan, nan, np.zeros(len(rows), bool))
@@ -187,7 +190,11 @@ def _noisy_labels(both: Compared, shared: Floats, kept: Indices) -> Tested:
     # It may learn that the periods differ: what can be learnt is no noise.
     values = np.column_stack([both.grid.values[kept], recent])
     said = cross_fitted(Grid(values, both.grid.categories), label, classes, both.group[kept])
-    wrong = label_errors(label, said, class_thresholds(label[~recent], said[~recent]))
+    before = class_thresholds(label[~recent], said[~recent], shared[kept][~recent] if heavy else None)
+    wrong = label_errors(label, said, before)
+    if heavy:
+        own = class_thresholds(label[recent], said[recent], shared[kept][recent])
+        wrong[recent] = label_errors(label[recent], said[recent], own)
     more = shift_parts(wrong.astype(np.float64), rows.weight[kept], recent, shared[kept]).outcomes
     chosen = np.zeros(len(rows), bool)
     chosen[kept[wrong & recent]] = True
@@ -229,7 +236,7 @@ def _segment(both: Compared, shared: Floats, kept: Indices) -> Tested:
     )
 
 
-def _shared(both: Compared, kept: Indices) -> tuple[Floats, Floats]:
+def shared_of(both: Compared, kept: Indices) -> tuple[Floats, Floats]:
     """Weights of the kept rows under which both periods have the same features, and each row's chance of being recent."""
     grid = Grid(both.grid.values[kept], both.grid.categories)
     recent = both.recent[kept]
@@ -275,12 +282,19 @@ def _beside_line(hit: Floats, said: Floats, recent: Mask, kept: Indices) -> Floa
 def _beside_answer(rows: InsightRows, recent: Mask, kept: Indices) -> Floats:
     """Loss (n,) less the mean loss of the same period's rows with an answer like it."""
     sure = rows.said if rows.said.ndim == 1 else rows.said.max(axis=1)
-    edges = np.unique(np.quantile(sure[kept], np.arange(1, BINS) / BINS)) if len(kept) else np.empty(0)
-    cell = np.searchsorted(edges, sure, side="right") * 2 + recent
     left = np.zeros(len(rows))
-    n = np.bincount(cell[kept], minlength=int(cell.max(initial=0)) + 1)
-    total = np.bincount(cell[kept], rows.loss[kept], minlength=len(n))
-    left[kept] = rows.loss[kept] - (total / np.maximum(n, 1))[cell[kept]]
+    for side in (recent, ~recent):
+        places = kept[side[kept]]
+        left[places] = beside_alike(rows.loss[places], sure[places])
+    return left
+
+
+def beside_alike(loss: Floats, answer: Floats) -> Floats:
+    """Loss (n,) less the mean loss of the rows with an answer like it: in the same twentieth of answers."""
+    edges = np.unique(np.quantile(answer, np.arange(1, BINS) / BINS)) if len(answer) else np.empty(0)
+    cell = np.searchsorted(edges, answer, side="right")
+    mean = np.bincount(cell, loss) / np.maximum(np.bincount(cell), 1)
+    left: Floats = loss - mean[cell]
     return left
 
 

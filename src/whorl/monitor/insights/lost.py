@@ -19,9 +19,12 @@ from whorl.monitor.insights.causes import (
     Compared,
     Kind,
     Tested,
+    beside_alike,
     compare,
     label_definition,
+    noisy_labels,
     p_above,
+    shared_of,
 )
 from whorl.monitor.insights.probe import Grid, cross_fitted, fitted_once
 from whorl.monitor.insights.rows import InsightRows, Mask, champion_rows, columns_of
@@ -31,7 +34,6 @@ from whorl.stats.arrays import Floats, Indices, codes
 from whorl.stats.auc import auc_linear
 from whorl.stats.brier import brier_losses
 from whorl.stats.conditions import holds
-from whorl.stats.label_errors import class_thresholds, label_errors
 from whorl.stats.shift_parts import Part, shared_weight
 from whorl.stats.slices import find_slices
 from whorl.storage import dataset_versions
@@ -39,10 +41,11 @@ from whorl.workspace import Workspace
 
 
 class Lost(NamedTuple):
-    """Judged rows, how much more the challenger lost on each (n,), and the mean of that."""
+    """Judged rows, how much more the challenger lost on each (n,), the champion's answers, and the mean of what was lost."""
 
     rows: InsightRows
     more: Floats
+    answer: Floats
     group: Indices
     gap: Part
 
@@ -56,7 +59,8 @@ def judged(ws: Workspace, as_of: datetime, challenger: ModelVersion) -> Lost:
     more = _losses(ours) - _losses(theirs)
     name = "brier" if ours.classes else ours.loss_name
     rows = msgspec.structs.replace(ours, loss=more, loss_name=name)
-    return Lost(rows, more, codes(rows.group), _mean(more, rows.weight))
+    answer = theirs.said if theirs.said.ndim == 1 else theirs.said.max(axis=1)
+    return Lost(rows, more, answer, codes(rows.group), _mean(more, rows.weight))
 
 
 def _losses(rows: InsightRows) -> Floats:
@@ -86,20 +90,29 @@ def _taught(ws: Workspace, as_of: datetime, challenger: ModelVersion) -> pa.Tabl
     if challenger.dataset_id is None:
         return None
     made, _ = dataset_versions.get(ws.ledger, ws.name, challenger.dataset_id)
-    used = pq.read_table(made.path, columns=["id", "role"])
-    ids = set(used.filter(pc.equal(used["role"], "labelled"))["id"].to_pylist())
+    used = pq.read_table(made.path, columns=["id", "role", "label"])
+    used = used.filter(pc.equal(used["role"], "labelled"))
+    told = dict(zip(used["id"].to_pylist(), used["label"].to_pylist(), strict=True))
+    if not told:
+        return None
     rows = ws.examples(as_of).select(
         where="split = 'train' AND status IN ('known', 'defaulted')", order="time, id"
     )
-    if not ids:
-        return None
-    return rows.append_column("taught", pa.array([id in ids for id in rows["id"].to_pylist()], pa.bool_()))
+    ids, labels = rows["id"].to_pylist(), rows["label"].to_pylist()
+    # What it was taught, not what has been learnt since.
+    taught = pa.array(
+        [told.get(id, label) for id, label in zip(ids, labels, strict=True)], rows["label"].type
+    )
+    rows = rows.set_column(rows.schema.get_field_index("label"), "label", taught)
+    return rows.append_column("taught", pa.array([id in told for id in ids], pa.bool_()))
 
 
 def _segment(lost: Lost, spec: Spec) -> Tested:
     columns = columns_of(lost.rows.table, spec)
+    # Whoever learnt from noise loses most where the champion is sure: that is no segment.
+    beside = beside_alike(lost.more, lost.answer)
     found = find_slices(
-        columns, lost.more, lost.rows.weight, lost.group, level=0.5, least=LEAST_SLICE_ROWS
+        columns, beside, lost.rows.weight, lost.group, level=0.5, least=LEAST_SLICE_ROWS
     ).shown
     one = min(found, key=lambda each: each.p, default=None)
     if one is None:
@@ -174,15 +187,18 @@ class _Pool:
         return self._tested("new_data", effect, part, self.plain > np.quantile(self.plain, 0.9))
 
     def noisy_labels(self) -> Tested:
-        """Without the labels that contradict their features."""
-        rows = np.flatnonzero(self.taught)
-        said = cross_fitted(self._grid(rows), self.label[rows], self.classes, self.both.group[rows])
-        wrong = label_errors(self.label[rows], said, class_thresholds(self.label[rows], said))
-        clean = self.taught.copy()
-        clean[rows[wrong]] = False
-        part = self._gain(self._losses(clean)) if wrong.any() else None
-        effect = f"{wrong.mean():.1%} of the labels that it was taught contradict their features"
-        return self._tested("noisy_labels", effect, part, np.zeros(len(self.plain), bool))
+        """More of its labels contradict their features than of those that judge; what it costs is told without them."""
+        shared = np.ones(len(self.label))
+        shared[self.used], _ = shared_of(self.both, self.used)
+        found = noisy_labels(self.both, shared, self.used, heavy=True)
+        part = self._gain(self._losses(self.taught & ~found.rows))
+        share = part.value / self.lost.gap.value
+        effect = found.effect.replace("recent labels", "labels that it was taught").replace(
+            "before", "of judged ones"
+        )
+        return found._replace(
+            effect=effect, explains=share if share > 0 else nan, rows=np.zeros(len(self.plain), bool)
+        )
 
     def shifted_features(self) -> Tested:
         """With training rows weighted towards those that are judged."""
