@@ -108,7 +108,7 @@ def at_rate(curve: ErrorCurve, view: Floats, weight: Floats, rate: float) -> Flo
     0.2
     """
     logit, low, high = curve.logit(view), -2 * FURTHEST_LOGIT, 2 * FURTHEST_LOGIT
-    for _ in range(80):
+    for _ in range(50):
         shift = (low + high) / 2
         below = weighted_mean(sigmoid(logit + shift), weight) < rate
         low, high = (shift, high) if below else (low, shift)

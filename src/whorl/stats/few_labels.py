@@ -65,13 +65,7 @@ def asking_chances(doubt: npt.ArrayLike, budget: int, *, even: bool = False) -> 
     d = _checked(doubt)
     if budget < 1:
         raise ValueError(f"A budget of {budget} labels asks for nothing.")
-    if not len(d):
-        return d
-    if even:
-        return inclusion_probabilities(np.ones(len(d)), budget)
-    spread, rank = np.sqrt(d * (1 - d)), rank_share(d, np.ones(len(d))) ** 2
-    spread = spread / spread.mean() if spread.any() else np.ones(len(d))
-    return inclusion_probabilities(1 + rank / rank.mean() + spread, budget)
+    return inclusion_probabilities(_shares(d, even), budget)
 
 
 def draw(chance: npt.ArrayLike, doubt: npt.ArrayLike, random: npt.ArrayLike, seed: str) -> Drawn:
@@ -179,13 +173,23 @@ def labels_for(
     if not len(d):
         raise ValueError("There are no rows to ask for.")
     variances, low, high = _variances(d, curve, rate), 0, len(d)
+    shares = _shares(d, even)
     while high - low > 1:
         middle = ceil((low + high) / 2)
-        if _reach(variances, asking_chances(d, middle, even=even), level) <= reach:
+        if _reach(variances, inclusion_probabilities(shares, middle), level) <= reach:
             high = middle
         else:
             low = middle
     return high
+
+
+def _shares(doubts: Floats, even: bool) -> Floats:
+    """What chances are proportional to (n,)."""
+    if even or not len(doubts):
+        return np.ones(len(doubts))
+    spread, rank = np.sqrt(doubts * (1 - doubts)), rank_share(doubts, np.ones(len(doubts))) ** 2
+    shares: Floats = 1 + rank / rank.mean() + (spread / spread.mean() if spread.any() else 1.0)
+    return shares
 
 
 class _Sample(NamedTuple):
