@@ -20,6 +20,8 @@ CLAIMS = (
     "monitoring_few_labels",
     "selection_bias",
     "why_worse",
+    "curation_speed",
+    "curation_growth",
 )
 
 if __name__ == "__main__":
