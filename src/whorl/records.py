@@ -157,13 +157,18 @@ class Accepted(Record, frozen=True, kw_only=True):
 
 
 class CaseSet(Record, frozen=True, kw_only=True):
-    """What curation chose in one cycle: the rows lie in the lake's `cases` table under this cycle."""
+    """What curation chose in one cycle: the rows lie in the lake's `cases` table under this cycle.
+
+    `asked`: truths that people were asked for, in the table `asked`. `random_share`: of the budget, after the guard.
+    """
 
     cycle_id: str
     as_of: datetime
     cases: int
     candidates: int
     by_reason: dict[str, int]
+    asked: int = 0
+    random_share: float | None = None
     notes: list[str] = []
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from whorl.curate.draw import Draw, draw, reason_chances
@@ -18,12 +19,43 @@ from whorl.stats.arrays import Floats, Indices
 from whorl.storage.tables import FEATURE
 from whorl.workspace import Workspace
 
+ASKED = "asked"
+
 
 class Choice(msgspec.Struct, frozen=True):
-    """A draw among the candidates, and which of them the strategy picked (n,)."""
+    """A draw among the candidates, which of them the strategy picked (n,), and which had been asked for (n,)."""
 
     drawn: Draw
     by_strategy: Floats
+    asked: npt.NDArray[np.bool_]
+
+
+def choose_with_asked(
+    ws: Workspace,
+    rows: pa.Table,
+    reasons: list[Reason],
+    as_of: datetime,
+    asked: Floats,
+    *,
+    first: bool,
+    random_share: float,
+) -> Choice:
+    """Every row that was asked for, by the chance (n,) that it was asked with, and a draw among the others (nan)."""
+    free = np.flatnonzero(np.isnan(asked))
+    if len(free) == len(asked):
+        return choose_cases(ws, rows, reasons, as_of, first=first, random_share=random_share)
+    of_free = [
+        Reason(one.name, one.rows[free], one.severity[free]) for one in reasons if one.rows[free].any()
+    ]
+    choice = choose_cases(
+        ws, rows.take(pa.array(free)), of_free, as_of, first=first, random_share=random_share
+    )
+    probability, wanted, picks = asked.copy(), np.zeros(len(asked), dtype=np.bool_), np.zeros(len(asked))
+    probability[free[choice.drawn.rows]] = choice.drawn.probability
+    wanted[free[choice.drawn.rows]] = choice.drawn.wanted
+    picks[free] = choice.by_strategy
+    chosen = np.flatnonzero(~np.isnan(probability))
+    return Choice(Draw(chosen, probability[chosen], wanted[chosen]), picks, ~np.isnan(asked))
 
 
 def choose_cases(
@@ -41,7 +73,11 @@ def choose_cases(
         if budget is not None and budget < rows.num_rows:
             picks = _picks(ws, rows, size, by_reason, int(to_spend - by_reason.sum() + 1e-9), seed)
         wanted = np.maximum(by_reason, picks)
-    return Choice(draw(rows["draw_key"].to_numpy(), wanted, budget=budget, seed=seed), picks)
+    return Choice(
+        draw(rows["draw_key"].to_numpy(), wanted, budget=budget, seed=seed),
+        picks,
+        np.zeros(rows.num_rows, dtype=np.bool_),
+    )
 
 
 def primary(reasons: list[Reason], n: int) -> Indices:

@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from whorl.curate.ask import ask, asked_chances
 from whorl.curate.candidates import candidate_steps
-from whorl.curate.choice import Choice, choose_cases, primary
+from whorl.curate.choice import ASKED, Choice, choose_with_asked, primary
+from whorl.curate.guard import guarded_share
 from whorl.curate.reasons import Reason, feature_columns, find_reasons, rule_columns
 from whorl.errors import DigestMismatch, ModelError
 from whorl.examples.arrivals import TRAINING, Arrivals
@@ -47,7 +49,9 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]
     arrivals = ws.arrivals(as_of, earlier)
     rows, first = _candidates(ws, arrivals, as_of), not earlier
     reasons = [] if first else _reasons(ws, rows, arrivals)
-    chosen = choose_cases(ws, rows, reasons, as_of, first=first, random_share=ws.spec.curate.random_share)
+    guard = guarded_share(ws, as_of, earlier)
+    asked = asked_chances(ws, rows, as_of)
+    chosen = choose_with_asked(ws, rows, reasons, as_of, asked, first=first, random_share=guard.random_share)
     cases = _cases(ws, rows, chosen, reasons, cycle_id, as_of, first=first)
     ws.lake.append(
         "considered", _considered(ws, rows, cycle_id, as_of), app=f"considered/{cycle_id}", version=1
@@ -60,7 +64,9 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]
         cases=cases.num_rows,
         candidates=rows.num_rows,
         by_reason=dict(sorted(by_reason.items())),
-        notes=_notes(arrivals),
+        asked=ask(ws, cycle_id, as_of, random_share=guard.random_share),
+        random_share=guard.random_share,
+        notes=[*_notes(arrivals), *guard.notes],
     )
 
 
@@ -191,7 +197,8 @@ def _cases(
 def _first_reasons(
     choice: Choice, by: Indices, reasons: list[Reason], strategy: str, ordinary: str
 ) -> list[str]:
-    """Of each chosen row: its first reason; else the strategy when that picked it, or that it came by chance."""
-    picked = choice.by_strategy[choice.drawn.rows] > 0
-    names = (strategy if wanted else ordinary for wanted in picked)
-    return [reasons[p].name if p >= 0 else name for p, name in zip(by, names, strict=True)]
+    """Of each chosen row: that it was asked for; else its first reason; else the strategy that picked it, or chance."""
+    rows = choice.drawn.rows
+    names = [strategy if picked else ordinary for picked in choice.by_strategy[rows] > 0]
+    names = [reasons[p].name if p >= 0 else name for p, name in zip(by, names, strict=True)]
+    return [ASKED if asked else name for asked, name in zip(choice.asked[rows], names, strict=True)]

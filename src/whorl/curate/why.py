@@ -31,6 +31,7 @@ _BUILT_IN = {
     "coverage": "stands for many rows that are like it",
     "novelty": "least like the rows whose truth is known",
     "severity": "an error here is likely, and dear",
+    "asked": "people were asked for its truth",
     INITIAL: "part of the first dataset",
 }
 

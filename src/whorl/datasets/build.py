@@ -124,7 +124,7 @@ def write_atomically(rows: pa.Table, path: Path) -> None:
 
 def _new_members(ws: Workspace, cycle_id: str, cases: CaseSet, version: int) -> pa.Table:
     chosen = ws.engine.query(
-        "SELECT id, CASE WHEN reason IN ('initial', 'random') THEN reason ELSE 'case' END AS role, reason, probability "
+        "SELECT id, CASE WHEN reason IN ('initial', 'random', 'asked') THEN reason ELSE 'case' END AS role, reason, probability "
         f"FROM {ws.lake.relation('cases')} WHERE cycle_id = '{cycle_id}' ORDER BY id"
     )
     parts = [chosen]

@@ -208,7 +208,7 @@ def _asked() -> pa.Schema:
 
 
 def _members() -> pa.Schema:
-    """Which rows a dataset version has: `role` is case, random, initial, replay, open, golden or edge."""
+    """Which rows a dataset version has: `role` is case, random, initial, asked, open, golden or edge."""
     return pa.schema(
         [
             pa.field("dataset", TEXT, nullable=False),

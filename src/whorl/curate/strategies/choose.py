@@ -20,4 +20,4 @@ def choose(
         SpecError: There is no such strategy, or it breaks the contract.
     """
     wanted = strategy_chances(strategy, pool, int(budget * (1 - random_share)), beside=beside)
-    return draw(pool.ids, wanted, budget=budget, seed=pool.seed)
+    return draw(pool.ids if pool.keys is None else pool.keys, wanted, budget=budget, seed=pool.seed)

@@ -1,0 +1,104 @@
+"""Truths asked of people: which rows of those that have none, with what chance, and which of them came back.
+
+Rows of the training split whose truth is open or was hidden by the action are chosen as cases are, by strategy beside a
+random share; never a holdout or golden row, and none twice. When the truth comes, the row enters the dataset with the
+chance that it was asked with, outside the budget.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whorl.curate.pool import pool_of
+from whorl.curate.strategies.choose import choose
+from whorl.stats.arrays import Floats
+from whorl.storage.sql_types import instant_literal
+from whorl.storage.tables import FEATURE, lake_schemas
+from whorl.workspace import Workspace
+
+TRAIN = "train"
+MOST_ROWS = 200_000
+
+
+def ask(ws: Workspace, cycle_id: str, as_of: datetime, *, random_share: float) -> int:
+    """Ask for `[curate] ask` truths; how many were asked for."""
+    if not ws.spec.curate.ask:
+        return 0
+    rows, share = _askable(ws, as_of)
+    pool = pool_of(ws, rows, np.ones(rows.num_rows), f"{ws.spec.train.seed}/ask/{as_of.isoformat()}")
+    curate = ws.spec.curate
+    drawn = choose(pool, curate.strategy, budget=curate.ask, random_share=random_share, beside=ws.beside)
+    picked, n = rows.take(pa.array(drawn.rows)), len(drawn.rows)
+    columns = {
+        "draw": pa.array([cycle_id] * n, pa.string()),
+        "as_of": pa.array([as_of] * n),
+        "day": pa.array([as_of.astimezone(UTC).date()] * n),
+        "id": picked["id"],
+        "time": picked["time"],
+        "purpose": pa.array([TRAIN] * n, pa.string()),
+        "strategy": pa.array([curate.strategy if one else "random" for one in drawn.wanted], pa.string()),
+        "stratum": pa.nulls(n, pa.string()),
+        "probability": pa.array(drawn.probability * share),
+        "since": pa.nulls(n, pa.timestamp("us", "UTC")),
+        "until": pa.nulls(n, pa.timestamp("us", "UTC")),
+    }
+    table = pa.table(columns).cast(lake_schemas(ws.spec)["asked"])
+    ws.lake.append("asked", table, app=f"asked/{cycle_id}", version=1)
+    return n
+
+
+def asked_chances(ws: Workspace, rows: pa.Table, as_of: datetime) -> Floats:
+    """The chance (n,) with which each row was asked for before; nan where it was not."""
+    asked = ws.engine.query(
+        f"SELECT id, max(probability) AS probability FROM {ws.lake.relation('asked')} "
+        f"WHERE purpose = '{TRAIN}' AND as_of < {instant_literal(as_of)} GROUP BY id"
+    )
+    place = pc.index_in(
+        rows["id"].cast(pa.string()), value_set=asked["id"].cast(pa.string()).combine_chunks()
+    )
+    chances: Floats = (
+        asked["probability"].combine_chunks().take(place.combine_chunks()).to_numpy(zero_copy_only=False)
+    )
+    return chances
+
+
+def waiting(ws: Workspace, as_of: datetime, limit: int) -> list[dict[str, Any]]:
+    """Rows that people were asked for and whose truth has not come: id, time, inputs, prediction, strategy, asked."""
+    names = list(ws.spec.features)
+    inputs = "".join(f', e."{FEATURE}{name}"' for name in names)
+    found = ws.engine.query(
+        f"SELECT e.id, e.time, e.score, e.scores, e.output, a.strategy, a.as_of AS asked{inputs} "
+        f"FROM {ws.examples(as_of).name} e JOIN {ws.lake.relation('asked')} a ON a.id = e.id "
+        f"WHERE a.purpose = '{TRAIN}' AND e.label IS NULL ORDER BY a.as_of, e.id LIMIT {limit}"
+    ).to_pylist()
+    return [
+        {
+            "id": row["id"],
+            "time": row["time"],
+            "inputs": {name: row[FEATURE + name] for name in names},
+            "prediction": row["score"]
+            if row["score"] is not None
+            else dict(row["scores"] or {}) or row["output"],
+            "strategy": row["strategy"],
+            "asked": row["asked"],
+        }
+        for row in found
+    ]
+
+
+def _askable(ws: Workspace, as_of: datetime) -> tuple[pa.Table, float]:
+    """Rows that may be asked for, some at random where there are very many, and the share of all that they are."""
+    features = "".join(f', "{FEATURE}{name}"' for name in ws.spec.features)
+    taken = (
+        f"SELECT id FROM {ws.lake.relation('asked')} WHERE purpose = '{TRAIN}' "
+        f"UNION ALL SELECT id FROM {ws.lake.relation('members')} WHERE role = 'golden'"
+    )
+    rows = ws.engine.query(
+        f"SELECT id, time, score, scores, hash(id) AS draw_key, count(*) OVER () AS every{features} "
+        f"FROM {ws.examples(as_of).name} WHERE split = 'train' AND status IN ('open', 'censored') AND label IS NULL "
+        f"AND id NOT IN ({taken}) ORDER BY draw_key, id LIMIT {MOST_ROWS}"
+    )
+    return rows, rows.num_rows / rows["every"][0].as_py() if rows.num_rows else 1.0

@@ -1,0 +1,95 @@
+"""The guard: when chosen rows teach less than random ones the random share grows, and shrinks when they teach again."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from shop import Shop
+from whorl.curate.curate import curate
+from whorl.curate.guard import chosen_against_random, guarded_share, shifted_share
+from whorl.datasets.build import build
+from whorl.records import CaseSet
+from whorl.stats.estimate import Estimate, from_standard_error, student_quantile
+from whorl.storage import cycles
+
+Open = Callable[..., Shop]
+# Its rule picks rows near the border of the classes, which teach most, unless their truth is upside down.
+MISLED = '[curate]\nbudget = 240\nrandom_share = 0.5\nreason_share = 1\n{more}\nreasons = {{ uncertain = 0, wrong = 0, changed = 0, rare = 0, novel = 0 }}\n[[curate.rules]]\nname = "near"\nwhen = "abs(amount) < 0.4"'
+
+
+def turned(one: Shop, *, upside_down: bool) -> str:
+    """A first dataset, a holdout, and a second cycle whose rule picked near rows; its id."""
+    one.sales(40, name="first", days=(0, 1), holdout=0.0)
+    one.dataset(one.until(2))
+    random = np.random.default_rng(1)
+    for name, n, split in (("later", 1200, "train"), ("held", 400, "holdout")):
+        ids = [f"{name}{i:04d}" for i in range(n)]
+        amount = random.normal(size=n)
+        near = (np.abs(amount) < 0.4) & (split == "train")
+        truth = (amount > 0) ^ (near & upside_down)
+        one.predicts(ids, 3.0, amount=amount, age=0.0, place="p", split=split, score=0.5)
+        one.learns(ids, truth.tolist(), 3.5)
+    ws, as_of = one.ws, one.until(4)
+    cycle = cycles.start(ws.ledger, ws.name, trigger="manual", as_of=as_of, spec_hash=ws.spec_hash)
+    cases = ws.journal.step(
+        cycle, "curate", lambda: curate(ws, cycle, as_of, one.turned(one.day(2))), CaseSet
+    )
+    build(ws, cycle, cases)
+    return cycle
+
+
+def test_rows_that_mislead_lose_half_of_their_part_and_the_cycle_says_so(shop: Open) -> None:
+    one = shop(MISLED.format(more=""))
+    cycle = turned(one, upside_down=True)
+    lead = chosen_against_random(one.ws, one.until(5))
+    assert lead is not None
+    assert lead.high < 0
+    found = curate(one.ws, "third", one.day(5), [cycle])
+    assert found.random_share == 0.75
+    assert "taught less than random ones" in found.notes[0]
+    assert "75% of the budget is random now" in found.notes[0]
+    assert curate(one.ws, "third", one.day(5), [cycle]) == found, "the same again"
+
+
+def test_rows_that_teach_keep_their_part(shop: Open) -> None:
+    one = shop(MISLED.format(more=""))
+    cycle = turned(one, upside_down=False)
+    guarded = guarded_share(one.ws, one.until(5), [cycle])
+    assert guarded.random_share == 0.5
+    assert guarded.notes == []
+
+
+def test_the_guard_can_be_switched_off(shop: Open) -> None:
+    one = shop(MISLED.format(more="guard = false"))
+    cycle = turned(one, upside_down=True)
+    assert guarded_share(one.ws, one.until(5), [cycle]).random_share == 0.5
+
+
+def test_with_few_rows_nothing_is_said(shop: Open) -> None:
+    one = shop()
+    one.sales(60, name="first", days=(0, 1))
+    one.dataset(one.until(2))
+    assert chosen_against_random(one.ws, one.until(3)) is None
+
+
+def test_the_share_goes_down_by_halves_and_up_by_doubles_within_its_bounds() -> None:
+    loses, wins = Estimate(-0.03, -0.05, -0.01, 900), Estimate(0.01, -0.01, 0.03, 900)
+    unclear = Estimate(-0.01, -0.03, 0.01, 900)
+    shares = [0.2]
+    for lead in (loses, loses, loses, loses, loses, unclear, wins, wins, wins, wins):
+        shares.append(shifted_share(shares[-1], 0.2, lead))
+    assert shares == pytest.approx([0.2, 0.6, 0.8, 0.9, 0.9, 0.9, 0.9, 0.8, 0.6, 0.2, 0.2])
+
+
+def test_by_chance_it_seldom_acts() -> None:
+    """Where choosing and chance teach alike, the interval lies below 0 in one look of forty."""
+    random = np.random.default_rng(0)
+    acted = 0
+    for _ in range(2000):
+        gain = random.choice([-1.0, 0.0, 1.0], p=[0.05, 0.9, 0.05], size=400)
+        lead = from_standard_error(
+            float(gain.mean()), float(gain.std(ddof=1) / 20), 400, quantile=student_quantile(0.95, 400)
+        )
+        acted += shifted_share(0.2, 0.2, lead) > 0.2
+    assert acted / 2000 == pytest.approx(0.025, abs=0.012)
