@@ -1,13 +1,15 @@
-"""`whorl labels`: truth that could not be joined, label by label."""
+"""`whorl labels`: how much of the truth is known and how late it comes; which labels could not be joined."""
 
 from operator import itemgetter
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from whorl.cli.terminal import DEFAULT_SPEC, AsJson, Root, SpecPath, opened, print_list
+from whorl.cli.terminal import DEFAULT_SPEC, AsJson, Root, SpecPath, opened, print_json, print_list
 
-app = typer.Typer(help="Labels that found no prediction, or several.", no_args_is_help=True)
+app = typer.Typer(
+    help="How late the truth comes; labels that found no prediction, or several.", no_args_is_help=True
+)
 COLUMNS = ("id", "prediction_id", "keys", "value", "source", "time", "received_at")
 
 
@@ -38,3 +40,45 @@ def list_(
     if ambiguous:
         columns["candidates"] = itemgetter("candidates")
     print_list(found, columns, as_json=as_json, empty="No such label.")
+
+
+@app.command("coverage")
+def coverage(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False) -> None:
+    """How much of the truth is known by age, how late it comes by class and segment, what is open or hidden, as of now."""
+    with opened(spec, workspace) as flywheel:
+        found = flywheel.workspace.examples(flywheel.workspace.clock.now()).coverage()
+    if as_json:
+        print_json(found)
+        return
+    counted = ("predictions", "known", "defaulted", "open", "censored", "expired")
+    typer.echo(", ".join(f"{name} {found[name]:,}" for name in counted))
+    print_list(
+        found["by_age"],
+        {"from day": itemgetter("from_days"), "to": itemgetter("to_days"), "predictions": itemgetter("predictions"),
+         "known": itemgetter("known"), "open": itemgetter("open"), "share": _share},
+        as_json=False, empty="",
+    )  # fmt: skip
+    print_list(_delays(found), {name: itemgetter(name) for name in ("of", "class", "labels", "p10", "p50", "p90", "max")},
+               as_json=False, empty="")  # fmt: skip
+    for row in found["censored_by_action"]:
+        typer.echo(f"hidden by the action '{row['action']}': {row['predictions']:,}")
+
+
+def _share(bucket: dict[str, Any]) -> str:
+    return "" if bucket["share"] is None else f"{bucket['share']:.1%}"
+
+
+def _delays(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Delays in days, of all and of each segment."""
+    groups = [("all", found["delays"])]
+    for column, values in found["delays_by_segment"].items():
+        groups += [(f"{column} = {value}", by_class) for value, by_class in values.items()]
+    return [
+        {"of": of, "class": name, **{key: _days(value) for key, value in told.items()}}
+        for of, by_class in groups
+        for name, told in by_class.items()
+    ]
+
+
+def _days(value: Any) -> Any:
+    return round(value, 2) if isinstance(value, float) else value

@@ -6,34 +6,47 @@ in: examples(label, status, age_days, delay_days); out: one JSON-able dict. An u
 from datetime import datetime
 from typing import Any
 
-from whorl.records import Task
+from whorl.spec import Spec
 from whorl.storage.engine import Engine
+from whorl.storage.sql_types import quoted, text_literal
+from whorl.storage.tables import FEATURE
 
 # Ages in days; the last bucket is open.
 AGES = (0, 1, 3, 7, 14, 30, 60, 90, 180, 365)
 QUANTILES = (0.1, 0.5, 0.9)
+# Values of a segment that are told apart: those with the most labels.
+MOST_VALUES = 20
 
 
-def coverage(engine: Engine, examples: str, as_of: datetime, task: Task) -> dict[str, Any]:
-    """Share labelled by age, and delays by class.
+def coverage(engine: Engine, examples: str, as_of: datetime, spec: Spec) -> dict[str, Any]:
+    """Share labelled by age, delays by class and segment, what is open, and what the action hid.
 
     Returns:
         `as_of`; `predictions` and, of them, the counts `known`, `defaulted`, `open`, `censored`, `expired`;
-        `known_share`; `by_age`: list of {from_days, to_days, predictions, known, share}; `delays`: by class (one group
+        `known_share`; `by_age`: list of {from_days, to_days, predictions, known, open, share}; `delays`: by class (one group
         'all' unless the task has classes) {labels, p10, p50, p90, max} in days, over labels that really came, and
         `within`: list of {days, share} of them that came so soon. Delays below 0 are labels with a time before their
-        prediction's. `reason` says why a figure is None.
+        prediction's. `delays_by_segment`: of each column of [schema] segments the same by value and class, of the values
+        with the most labels. `censored_by_action`: list of {action, predictions}. `reason` says why a figure is None.
     """
     by_status = engine.query(f"SELECT status, count(*) AS n FROM {examples} GROUP BY status").to_pylist()
     status = {row["status"]: row["n"] for row in by_status}
     total = sum(status.values())
+    group = "label::VARCHAR" if spec.task in ("binary", "multiclass") else "'all'"
     return {
         "as_of": as_of.isoformat(),
         "predictions": total,
         **{name: status.get(name, 0) for name in ("known", "defaulted", "open", "censored", "expired")},
         **_share("known_share", status.get("known", 0), total, "There are no predictions."),
         "by_age": _by_age(engine, examples),
-        "delays": _delays(engine, examples, by_class=task in ("binary", "multiclass")),
+        "delays": _delays(engine, f"{examples} WHERE status = 'known'", group),
+        "delays_by_segment": {
+            name: _by_value(engine, examples, FEATURE + name, group) for name in spec.schema.segments
+        },
+        "censored_by_action": engine.query(
+            f"SELECT action, count(*) AS predictions FROM {examples} WHERE status = 'censored' "
+            "GROUP BY action ORDER BY predictions DESC, action"
+        ).to_pylist(),
     }
 
 
@@ -41,17 +54,19 @@ def _by_age(engine: Engine, examples: str) -> list[dict[str, Any]]:
     # A prediction dated after the as-of time counts as new.
     bucket = f"greatest(len(list_filter({list(AGES)}, lambda age: age <= age_days)), 1)"
     rows = engine.query(
-        f"SELECT {bucket} AS bucket, count(*) AS n, count(*) FILTER (status = 'known') AS known "
+        f"SELECT {bucket} AS bucket, count(*) AS n, count(*) FILTER (status = 'known') AS known, "
+        "count(*) FILTER (status = 'open') AS open "
         f"FROM {examples} GROUP BY bucket"
     ).to_pylist()
     found = {row["bucket"]: row for row in rows}
-    empty = {"n": 0, "known": 0}
+    empty = {"n": 0, "known": 0, "open": 0}
     return [
         {
             "from_days": start,
             "to_days": end,
             "predictions": found.get(number, empty)["n"],
             "known": found.get(number, empty)["known"],
+            "open": found.get(number, empty)["open"],
             **_share(
                 "share",
                 found.get(number, empty)["known"],
@@ -63,13 +78,25 @@ def _by_age(engine: Engine, examples: str) -> list[dict[str, Any]]:
     ]
 
 
-def _delays(engine: Engine, examples: str, *, by_class: bool) -> dict[str, Any]:
-    group = "label::VARCHAR" if by_class else "'all'"
+def _by_value(engine: Engine, examples: str, column: str, group: str) -> dict[str, Any]:
+    """Delays by the column's value, the commonest first; a missing value is 'none'."""
+    value = f"coalesce({quoted(column)}::VARCHAR, 'none')"
+    values = engine.query(
+        f"SELECT {value} AS value, count(*) AS n FROM {examples} WHERE status = 'known' "
+        f"GROUP BY value ORDER BY n DESC, value LIMIT {MOST_VALUES}"
+    )["value"].to_pylist()
+    return {
+        one: _delays(engine, f"{examples} WHERE status = 'known' AND {value} = {text_literal(one)}", group)
+        for one in values
+    }
+
+
+def _delays(engine: Engine, known: str, group: str) -> dict[str, Any]:
     within = ", ".join(f"count(*) FILTER (delay_days <= {days}) / count(*)" for days in AGES)
     rows = engine.query(
         f"SELECT {group} AS class, count(*) AS labels, quantile_cont(delay_days, {list(QUANTILES)}) AS quantiles, "
-        f"max(delay_days) AS longest, [{within}] AS within FROM {examples} "
-        "WHERE status = 'known' GROUP BY class ORDER BY class"
+        f"max(delay_days) AS longest, [{within}] AS within FROM {known} "
+        "GROUP BY class ORDER BY class"
     ).to_pylist()
     if not rows:
         return {

@@ -92,7 +92,7 @@ class Examples:
 
     def coverage(self) -> dict[str, Any]:
         """How much of the truth is known and how late it comes; see `coverage.py`."""
-        return coverage(self._engine, self.name, self.as_of, self._spec.task)
+        return coverage(self._engine, self.name, self.as_of, self._spec)
 
     def unmatched(self, limit: int = 100, offset: int = 0) -> pa.Table:
         """Labels that wait for their prediction, the longest waiting first."""
