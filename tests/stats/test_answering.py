@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from whorl.examples.answering import boosted_chances
 from whorl.stats.answering import additive_logistic, who_answers
 from whorl.stats.arrays import Floats
 from whorl.stats.doubly_robust import doubly_robust
@@ -53,6 +54,14 @@ def test_answers_at_random_or_by_age_are_seldom_taken_for_selective() -> None:
         answered = random.random(600) < 0.1 + 0.08 * age
         found += who_answers(answered, x, age, x[:, :1]).p_value < 0.01
     assert found <= 2
+
+
+def test_a_sharp_edge_of_age_is_no_selection() -> None:
+    random = np.random.default_rng(4)
+    age = random.uniform(0, 10, N)
+    season = np.sin(age) + random.normal(0, 0.1, N)
+    found = who_answers(age > 2.34, season[:, None], age, season[:, None], learners=(boosted_chances,))
+    assert found.p_value > 0.01
 
 
 def test_a_learner_that_sees_more_is_preferred() -> None:

@@ -1,7 +1,7 @@
 """Whose truth comes at all: the chance that a row's label came by itself, modelled where that is not by chance.
 
-It applies to rows that are old enough to judge (`[labels] lag`) and whose action did not hide the truth, and only where silence
-is neither taken for news (`default_after`) nor modelled as late truth (`late_truth.py`): a row is never weighted for both.
+It applies to rows that are old enough: older than `[labels] lag`, and than the youngest whose truth came; younger
+ones are not silent, but waiting. Their action did not hide the truth. And it applies only where silence is neither taken for news (`default_after`) nor modelled as late truth (`late_truth.py`): a row is never weighted for both.
 Rows that people were asked for are left out of the model; they show whether answering goes by the truth itself.
 The maths is in `stats/selective_answers.py`; what it is for, in docs/who-answers.md.
 """
@@ -35,6 +35,8 @@ from whorl.storage.lake import Lake
 from whorl.storage.sql_types import instant_literal
 from whorl.storage.tables import FEATURE
 
+# Of the rows whose truth came, this share is younger than the age from which on a row without one counts as silent.
+_YOUNGEST = 0.02
 # The model is fitted on blocks of at most this many rows, by a hash of their ids.
 MOST_ROWS = 50_000
 _TREES = 60
@@ -89,9 +91,10 @@ def answering(
         f"SELECT id, max(1 / probability) AS asked FROM {lake.relation('asked')} WHERE purpose = '{JUDGE}' "
         f"AND as_of <= {instant_literal(as_of)} GROUP BY id"
     )
+    came = f"SELECT quantile_cont(age_days, {_YOUNGEST}) FROM {examples} WHERE {judging} AND status = 'known'"
     rows = engine.query(
         f"SELECT e.*, a.asked FROM (SELECT * FROM {examples} WHERE {judging}) e LEFT JOIN ({asked}) a USING (id)\n"
-        f"WHERE {said} IS NOT NULL AND NOT censored AND age_days >= {spec.labels.lag.days} "
+        f"WHERE {said} IS NOT NULL AND NOT censored AND age_days >= greatest({spec.labels.lag.days}, ({came})) "
         "AND status IN ('known', 'open', 'expired') ORDER BY time, id"
     )
     return _found(rows, spec)

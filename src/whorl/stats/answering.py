@@ -23,6 +23,8 @@ FOLDS = 5
 BINS = 8
 # As if each bin had seen this many rows more at the average level.
 _PRIOR_ROWS = 2.0
+# Nats a row: what two fits of one thing may differ by, however sure it is.
+_LEAST_GAIN = 0.001
 
 Learner: TypeAlias = Callable[[Floats, Floats, Floats], Floats]
 """(columns (n, k), answered (n,), columns of other rows (m, k)) -> their chances (m,)."""
@@ -33,7 +35,7 @@ class Answers(NamedTuple):
 
     Args:
         chance: (n,) of having answered, cross-fitted, by the best model.
-        by_age: (n,) the same by age alone.
+        by_age: (n,) the same by age alone, by the model that is best at that.
         p_value: Of answering at random given age: the least of the tests', times their number, at most 1.
     """
 
@@ -87,10 +89,11 @@ def who_answers(
         even = np.full(n, share)
         return Answers(even, even, 1.0)
     fold = np.random.default_rng(seed).permutation(n) % FOLDS
-    by_age = cross_fitted(additive_logistic, a, old[:, None], fold)
-    everything = np.column_stack([x, old])
-    fitted = [cross_fitted(one, a, everything, fold) for one in (additive_logistic, *learners)]
-    best = min(fitted, key=lambda chance: _losses(a, chance).sum())
+    everything, models = np.column_stack([x, old]), (additive_logistic, *learners)
+    # Against the model that is best on age alone: a sharp edge of age, which trees see and bins do not, is no selection.
+    of_age = [cross_fitted(one, a, old[:, None], fold) for one in models]
+    fitted = [cross_fitted(one, a, everything, fold) for one in models]
+    by_age, best = (min(some, key=lambda chance: _losses(a, chance).sum()) for some in (of_age, fitted))
     tests = [_gain_p(_losses(a, by_age) - _losses(a, chance)) for chance in fitted]
     tests += [_balance_p(a - by_age, toward[:, d], by_age) for d in range(toward.shape[1])]
     return Answers(best, by_age, min(1.0, len(tests) * min(tests)))
@@ -149,18 +152,18 @@ def _losses(answered: Floats, chance: Floats) -> Floats:
 
 
 def _gain_p(gain: Floats) -> float:
-    """One-sided: that the mean of held-out gains is not above 0."""
+    """One-sided: that the mean of held-out gains is not above what means nothing."""
     error = float(gain.std(ddof=1)) / sqrt(len(gain))
-    return 1.0 if error == 0 else 1 - NormalDist().cdf(float(gain.mean()) / error)
+    return 1.0 if error == 0 else 1 - NormalDist().cdf((float(gain.mean()) - _LEAST_GAIN) / error)
 
 
 def _balance_p(surprise: Floats, direction: Floats, by_age: Floats) -> float:
-    """Two-sided: that answers beyond what age foretells go along with a direction."""
-    spread = by_age * (1 - by_age)
-    off = direction - float(np.dot(spread, direction)) / max(float(spread.sum()), 1e-300)
-    square = float(np.dot(off**2, spread))
-    return (
-        1.0
-        if square <= 1e-12
-        else 2 * (1 - NormalDist().cdf(abs(float(np.dot(surprise, off))) / sqrt(square)))
-    )
+    """Two-sided: that answers beyond what age foretells go along with a direction.
+
+    The variance is what the chances say or what the surprises show, the greater: chances may be surer, or less sure, than right.
+    """
+    spread = np.maximum(by_age * (1 - by_age), 1e-6)
+    off = direction - float(np.dot(spread, direction) / spread.sum())
+    terms = surprise * off
+    error = sqrt(max(float(np.dot(terms, terms)), float(np.dot(off**2, spread))))
+    return 1.0 if error <= 1e-9 else 2 * (1 - NormalDist().cdf(abs(float(terms.sum())) / error))

@@ -39,7 +39,7 @@ class Selective(NamedTuple):
         p_value: Of answering at random, given age; nan where the chances are known.
         weighted: Whether rows are to be weighted by 1 / chance.
         effective: How many equally weighted answers tell as much.
-        seldom: The share of rows whose chance is below that.
+        seldom: The share of rows whose chance is below that, of those old enough by age alone.
         refusal: Why weighting cannot help; empty where it can, or need not.
     """
 
@@ -78,17 +78,20 @@ def selective_answers(
     even = Selective(np.ones(len(a)), 1.0, False, float(a.sum()), 0.0, "")
     if known_chance is not None:
         chance, p = np.asarray(known_chance, dtype=np.float64), float("nan")
+        by_age = np.ones(len(a))
         if chance.shape != a.shape or not ((chance > 0) & (chance <= 1)).all():
             raise ValueError("Known chances of answering have to lie in (0, 1], one for each row.")
     elif min(a.sum(), (~a).sum()) < LEAST_ROWS:
         return even
     else:
         found = who_answers(a, columns, age, directions, learners=learners, seed=seed)
-        chance, p = found.chance, found.p_value
+        chance, by_age, p = found.chance, found.by_age, found.p_value
         if p >= NOT_RANDOM:
             return even._replace(p_value=p)
     least = SELDOM * float(a.mean()) if len(a) else 0.0
-    seldom = float((chance < least).mean()) if len(a) else 0.0
+    # Rows too young to have answered, or of an age nobody answered at, are another matter than kinds of rows that do not.
+    of_age = by_age >= least
+    seldom = float((chance < least)[of_age].mean()) if of_age.any() else 0.0
     chance = np.maximum(chance, least)
     effective = effective_rows(1 / chance[a])
     refusal: Refusal = (
