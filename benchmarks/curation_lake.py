@@ -124,10 +124,11 @@ def labels_of_day(number: int, rows: int, rows_a_day: int) -> pa.Table:
     first, last = number * rows_a_day, (number + 1) * rows_a_day
     corrected = f"WHEN u >= 0.98 AND u < 0.99 THEN {first} - 1 - (hash(k % {max(rows // 100, 1)}, {number - 1}) % {rows_a_day})"
     numbers = f"""
-        SELECT greatest(CASE {corrected} ELSE {last} - 1 - (age * {rows_a_day})::BIGINT END, 0) AS number, told, (u >= 0.98 AND u < 0.99)::INT AS flipped
+        SELECT (number % {last} + {last}) % {last} + CASE WHEN number >= {last} THEN {last} ELSE 0 END AS number, told, flipped
+        FROM (SELECT CASE {corrected} ELSE {last} - 1 - (age * {rows_a_day})::BIGINT END AS number, told, (u >= 0.98 AND u < 0.99)::INT AS flipped
         FROM (SELECT k, u, CASE {ages} END AS age, TIMESTAMPTZ '{day(number + 1).isoformat()}' - to_seconds(k % 3600) AS told
               FROM (SELECT k, (hash(k, {number}) % 1000003) / 1000003 AS u, (hash(k, {number}, 5) % 1000003) / 1000003 AS v
-                    FROM range({rows}) t(k)))"""
+                    FROM range({rows}) t(k))))"""
     return labels(numbers, day(number + 1), f"l{number}")
 
 
