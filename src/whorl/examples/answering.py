@@ -37,8 +37,8 @@ from whorl.storage.tables import FEATURE
 
 # Of the rows whose truth came, this share is younger than the age from which on a row without one counts as silent.
 _YOUNGEST = 0.02
-# The model is fitted on blocks of at most this many rows, by a hash of their ids.
-MOST_ROWS = 50_000
+# The model is fitted on blocks of at most this many rows, drawn at random; the first block tells whether it is needed.
+MOST_ROWS = 10_000
 _TREES = 60
 
 
