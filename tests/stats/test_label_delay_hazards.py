@@ -88,7 +88,7 @@ def test_a_row_is_asked_for_a_step_only_when_it_has_passed_it() -> None:
     assert at_risk([1.2], [1.5], np.array([1.0, 2.0])).came.tolist() == [False]
 
 
-@pytest.mark.parametrize("delay", [[7.0], [7.0] * 30, [0.0] * 3])
+@pytest.mark.parametrize("delay", [[], [7.0], [7.0] * 30, [0.0] * 3])
 def test_equal_delays_leave_the_last_step_only(delay: list[float]) -> None:
     ends = delay_steps(delay)
     assert ends.tolist() == []

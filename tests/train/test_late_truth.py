@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from whorl.errors import TrainingFailed
 from whorl.models.model import load_model
 from whorl.records import ModelVersion
 from whorl.train.fit import fit
@@ -145,6 +146,13 @@ def test_a_handful_of_rows_is_learnt_from(bench: Callable[[str], Any], labelled:
     )
     said, _ = mean_chance(ws, version)
     assert 0 < said < 1
+
+
+def test_parameters_that_lightgbm_refuses_are_told_as_such(bench: Callable[[str], Any]) -> None:
+    features, label, times, known = late(300, 4)
+    ws = bench(SPEC.replace("TASK", "binary").replace("DELAY", "survival") + "params = { num_leaves = 1 }\n")
+    with pytest.raises(TrainingFailed, match="LightGBM says"):
+        fit(ws, ws.dataset(features, (label == 1).tolist(), open_from=known, **times), "c")
 
 
 def test_missing_horizons_are_filled_alike_for_delay_and_age(bench: Callable[[str], Any]) -> None:

@@ -22,16 +22,19 @@ from whorl.stats.arrays import Floats, Indices
 def delay_steps(delay: npt.ArrayLike, *, most: int = 12) -> Floats:
     """Upper ends (s,) of the steps of age, ascending: quantiles of the delays. A last step, without an end, follows them.
 
-    Fewer than `most - 1` where delays are equal; none at all when all are: then only the last step is left.
+    Fewer than `most - 1` where delays are equal; none at all when all are, or when there are none: then only the last step is
+    left.
 
     Args:
-        delay: (n,) of rows whose label is known; one at least.
+        delay: (n,) of rows whose label is known.
         most: Steps, the last one included.
 
     >>> delay_steps([1, 2, 3, 4], most=4).tolist(), delay_steps([7, 7, 7]).tolist()
     ([1.0, 2.0, 3.0], [])
     """
     came = np.asarray(delay, dtype=np.float64)
+    if not len(came):
+        return came
     inner = np.quantile(came, np.arange(1, most) / most, method="inverted_cdf")
     ends: Floats = np.unique(inner[inner < came.max()])
     return ends

@@ -7,6 +7,8 @@ Source: Ke et al. (2017), NeurIPS 30:3146-3154.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,15 +41,9 @@ def train(rows: TrainingRows, out: Path, settings: FitSettings) -> None:
     """
     grid = grid_of(rows.columns, rows.weight, settings)
     params, trees = params_for(len(rows), settings)
-    try:
+    with refusals():
         trees = trees or (_number_in(settings.like) if settings.like else _best_number(rows, grid, params))
         booster = lightgbm.train(dict(params), grid.dataset(rows.target, rows.weight, params), trees)
-    except lightgbm.basic.LightGBMError as error:
-        raise TrainingFailed(
-            f"LightGBM says: {error}.",
-            where="train.params",
-            hint="Correct [train] params, or leave them out.",
-        ) from error
     # The number of threads is part of the text; the trees do not depend on it, so the digest must not either.
     text = re.sub(r"(?m)^\[num_threads: \d+\]$", "[num_threads: 0]", booster.model_to_string())
     (out / FILE).write_text(text, encoding="utf-8")
@@ -60,6 +56,19 @@ def train(rows: TrainingRows, out: Path, settings: FitSettings) -> None:
         made_with={"lightgbm": version("lightgbm")},
     )
     write_manifest(out, manifest)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What LightGBM refuses, as TrainingFailed."""
+    try:
+        yield
+    except lightgbm.basic.LightGBMError as error:
+        raise TrainingFailed(
+            f"LightGBM says: {error}.",
+            where="train.params",
+            hint="Correct [train] params, or leave them out.",
+        ) from error
 
 
 class Grid(NamedTuple):

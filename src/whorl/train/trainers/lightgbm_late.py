@@ -17,7 +17,7 @@ from whorl.stats.label_delay import OPEN
 from whorl.stats.label_delay_hazards import at_risk, chances_when_open, delay_steps, step_of
 from whorl.train.rows import LateRows, mean_one
 from whorl.train.trainer import FitSettings
-from whorl.train.trainers.lightgbm import Grid, grid_of, params_for
+from whorl.train.trainers.lightgbm import Grid, grid_of, params_for, refusals
 
 _TREES = 150
 _MOST_ROWS = 100_000
@@ -31,7 +31,8 @@ _Answers = Callable[[Indices], Floats]
 def estimate(rows: LateRows, settings: FitSettings) -> Floats:
     """Chance (m, k) of each class for the open rows (m,), given that they are open at their age."""
     grid = grid_of(rows.columns, mean_one(rows.weight), settings)
-    learnt = np.sort(np.random.default_rng(settings.seed).permutation(len(rows.label))[:_MOST_ROWS])
+    # Evenly over labelled rows and open ones, which stand in this order, each by time.
+    learnt = np.unique(np.linspace(0, len(rows.label) - 1, _MOST_ROWS).astype(np.intp))
     known = learnt[rows.label[learnt] != OPEN]
     ends = delay_steps(rows.delay[known])
     risk = at_risk(rows.delay[learnt], rows.age[learnt], ends)
@@ -98,7 +99,8 @@ def _boosted(
         categorical_feature=[grid.names.index(name) for name in grid.levels],
         params=dict(own),
     )
-    return lightgbm.train(own, data, trees or _TREES)
+    with refusals():
+        return lightgbm.train(own, data, trees or _TREES)
 
 
 def _in_step(grid: Grid, rows: Indices, step: Indices) -> Floats:
