@@ -48,6 +48,7 @@ def test_a_correction_changes_the_next_version_and_not_the_last_one(shop: Open) 
     one = shop()
     two_versions(one)
     first, second = (dataset_versions.get(one.ws.ledger, "shop", f"training@{n}")[0] for n in (1, 2))
+    assert dataset_versions.get(one.ws.ledger, "shop", "training@2")[1].counts["corrected"] == 1
     assert rows_of(one.ws, first.id).to_pylist()[0]["label"] is True
     assert rows_of(one.ws, second.id).to_pylist()[0]["label"] is False
     assert rebuild(one.ws, first.id) == first.content_hash

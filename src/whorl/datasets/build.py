@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from whorl.datasets.content_hash import content_hash
@@ -82,7 +83,7 @@ def publish(
         spec_hash=ws.spec_hash,
         table_versions={table: ws.lake.version(table) for table in (*CAPTURED, "members")},
         query=query,
-        counts=_counts(rows) | _left(ws, steps),
+        counts=_counts(rows) | _left(ws, steps) | _corrected(rows, path.with_name(f"{version - 1}.parquet")),
         cycle_id=cycle_id,
     )
     dataset_versions.record(ws.ledger, ws.name, made, manifest)
@@ -171,6 +172,16 @@ def _counts(rows: pa.Table) -> dict[str, int]:
         for found in rows[column].value_counts().to_pylist():
             counts[f"{column}:{found['values']}"] = found["counts"]
     return dict(sorted(counts.items()))
+
+
+def _corrected(rows: pa.Table, before: Path) -> dict[str, int]:
+    """Rows whose label the version before had otherwise, if there are any."""
+    if not before.exists():
+        return {}
+    earlier = pq.read_table(before, columns=["id", "label"]).rename_columns(["id", "before"])
+    both = rows.select(["id", "label"]).join(earlier, keys="id", join_type="inner")
+    changed = pc.sum(pc.not_equal(both["label"], both["before"])).as_py()
+    return {"corrected": changed} if changed else {}
 
 
 def _left(ws: Workspace, steps: Steps) -> dict[str, int]:
