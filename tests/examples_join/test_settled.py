@@ -1,0 +1,70 @@
+"""What is settled counts only where it was made from this lake and these rules; otherwise all is looked at anew."""
+
+from pathlib import Path
+
+import pytest
+from joined import Story, day, spec_with
+
+from whorl.examples.arrivals import Arrivals
+from whorl.examples.settle import settle
+from whorl.examples.settled import Settled, settled_by
+
+
+def _settled(told: Story, folder: Path, number: float, least_rows: int = 0) -> Settled | None:
+    before = settled_by(folder, told.lake, told.spec, day(number))
+    arrivals = Arrivals(told.lake, told.engine, told.spec, day(number), (), before)
+    return settle(told.lake, told.engine, told.spec, folder, arrivals, (), least_rows)
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Story:
+    story = Story(tmp_path, spec_with())
+    for number in range(3):
+        story.prediction(f"p{number}", number)
+        story.label(f"p{number}", True, number + 0.5)
+    return story
+
+
+def test_it_is_gone_on_from(tmp_path: Path, told: Story) -> None:
+    assert _settled(told, tmp_path / "kept", 2) is not None
+    again = settled_by(tmp_path / "kept", told.lake, told.spec, day(3))
+    assert again is not None
+    assert again.as_of == day(2)
+    found = told.engine.query(
+        f"SELECT id FROM {Arrivals(told.lake, told.engine, told.spec, day(3), (), again).labelled}"
+    )
+    assert sorted(found["id"].to_pylist()) == ["p0", "p1", "p2"], "none was taken, so all may still be"
+
+
+def test_not_before_its_time(tmp_path: Path, told: Story) -> None:
+    _settled(told, tmp_path / "kept", 2)
+    assert settled_by(tmp_path / "kept", told.lake, told.spec, day(1.5)) is None
+
+
+def test_not_under_other_rules_for_labels(tmp_path: Path, told: Story) -> None:
+    _settled(told, tmp_path / "kept", 2)
+    other = spec_with('window = "3d"')
+    assert settled_by(tmp_path / "kept", told.lake, other, day(3)) is None
+    assert settled_by(tmp_path / "kept", told.lake, spec_with('lag = "1d"'), day(3)) is not None
+
+
+def test_not_for_another_lake(tmp_path: Path, told: Story) -> None:
+    _settled(told, tmp_path / "kept", 2)
+    elsewhere = Story(tmp_path / "elsewhere", told.spec)
+    elsewhere.prediction("p0", 0)
+    assert settled_by(tmp_path / "kept", elsewhere.lake, told.spec, day(3)) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"as_of": 1}'])
+def test_not_when_it_cannot_be_read(tmp_path: Path, told: Story, text: str) -> None:
+    _settled(told, tmp_path / "kept", 2)
+    (tmp_path / "kept" / "contents.json").write_text(text)
+    assert settled_by(tmp_path / "kept", told.lake, told.spec, day(3)) is None
+    assert _settled(told, tmp_path / "kept", 3) is not None, "it is made again"
+
+
+def test_a_small_lake_keeps_nothing_nor_do_business_keys(tmp_path: Path, told: Story) -> None:
+    assert _settled(told, tmp_path / "kept", 2, least_rows=4) is None
+    told.spec = spec_with('on = ["order"]')
+    assert _settled(told, tmp_path / "kept", 2) is None
+    assert not (tmp_path / "kept").exists()
