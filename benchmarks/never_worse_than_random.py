@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from label_curves import Curve, Task, bought_by, by_whorl, labels_to, mean_curve
-from report import Figure, data_folder, options, report
 from river import datasets as river_sets
 from sklearn import datasets as sklearn_sets
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -24,6 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
+from label_curves import Curve, Task, bought_by, by_whorl, labels_to, mean_curve
+from report import Figure, data_folder, options, report
 from whorl.curate.strategies.embedding import Embedding
 
 SHARES = (0.90, 0.95, 0.98)

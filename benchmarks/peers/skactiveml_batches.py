@@ -39,13 +39,15 @@ def main() -> None:
     full = np.mean(LinearSVC(random_state=0).fit(rows, truth).predict(tests) == test)
     curves = {}
     for name in MOST:
-        curves[name] = [curve(name, (rows, dense), truth, tests, test, places, full, batch, seed) for seed in range(seeds)]
+        curves[name] = [
+            curve(name, (rows, dense), truth, tests, test, places, full, batch, seed) for seed in range(seeds)
+        ]
         (place / "curves.json").write_text(json.dumps(curves))
 
 
-def curve(name, (rows, dense), truth, tests, test, places, full, batch, seed):
+def curve(name, matrices, truth, tests, test, places, full, batch, seed):
     """[labels, accuracy] after each batch."""
-    rows, dense = rows
+    rows, dense = matrices
     random = np.random.default_rng(seed)
     known = np.full(len(truth), np.nan)
     bought = random.choice(len(truth), batch, replace=False)

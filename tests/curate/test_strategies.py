@@ -175,13 +175,27 @@ def test_coverage_takes_one_of_each_heap() -> None:
 def test_mix_covers_while_nothing_answers_and_then_asks_where_it_is_undecided() -> None:
     cold = pool(probability=np.zeros((N, 0)), others=())
     assert np.array_equal(strategy_chances("mix", cold, 8), strategy_chances("coverage", cold, 8))
-    one = pool(severity=np.ones(N))
+    one = pool(severity=np.ones(N), labelled=lambda: np.ones((1000, 8)))
     picked = strategy_chances("mix", one, 24) == 1
     lead = np.diff(np.sort(one.probability, axis=1)[:, -2:], axis=1)[:, 0]
     assert lead[picked].max() <= np.sort(lead)[3 * 24 - 1], "none but undecided ones"
     by_margin = strategy_chances("margin", one, 24) == 1
     places = one.embedding(np.arange(N))
     assert spread(places[picked]) > spread(places[by_margin]), "and they lie apart"
+
+
+def test_mix_goes_on_covering_while_the_champion_has_seen_few_rows() -> None:
+    """The rows that it covers with are those of coverage: all of them at first, hardly any later."""
+    shares = []
+    for known in (0, 24, 240):
+        one = pool(severity=np.ones(N), labelled=lambda known=known: np.ones((known, 8)))
+        cover = int(24 * (24 / (known + 24)) ** 2)
+        picked = strategy_chances("mix", one, 24) == 1
+        assert picked.sum() == 24
+        if cover:
+            assert picked[strategy_chances("coverage", one, cover) == 1].all()
+        shares.append(cover)
+    assert shares == [24, 6, 0]
 
 
 def spread(places: Floats) -> float:

@@ -1,6 +1,6 @@
 """`whorl cases`: what was chosen to learn from, why, and why something was not."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +41,10 @@ def list_(
     reason: Annotated[str | None, typer.Option(help="Only cases that have this reason.")] = None,
     cycle: Annotated[str | None, typer.Option(help="Only cases of this cycle.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 20,
+    asked: Annotated[
+        bool,
+        typer.Option("--asked", help="Rows that people are asked for instead, to be handed out; until the truth comes."),
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print the SQL of the next selection instead.")
     ] = False,
@@ -52,6 +56,9 @@ def list_(
     with opened(spec, workspace) as flywheel:
         if explain:
             typer.echo(_selection(flywheel))
+            return
+        if asked:
+            _print_asked(flywheel, limit, as_json=as_json)
             return
         rows = _cases(flywheel, reason, cycle, limit)
         empty = "" if rows else _why_none(flywheel, reason)
@@ -133,6 +140,22 @@ def _cases(flywheel: "Flywheel", reason: str | None, cycle: str | None, limit: i
         f"ORDER BY as_of DESC, severity DESC, id LIMIT {limit}"
     ).to_pylist()
     return found
+
+
+def _print_asked(flywheel: "Flywheel", limit: int, *, as_json: bool) -> None:
+    from whorl.curate.ask import waiting
+    from whorl.curate.why import in_words
+
+    ws = flywheel.workspace
+    rows = [row | {"why": in_words(row["strategy"])} for row in waiting(ws, ws.clock.now(), limit)]
+    columns: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "id": itemgetter("id"),
+        "inputs": lambda row: _pairs(row["inputs"]),
+        "prediction": itemgetter("prediction"),
+        "why": itemgetter("why"),
+    }
+    empty = "Nobody is asked for anything: [curate] ask says for how many rows a cycle asks."
+    print_list(rows, columns, as_json=as_json, empty=empty)
 
 
 def _why_none(flywheel: "Flywheel", reason: str | None) -> str:

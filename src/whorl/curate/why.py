@@ -36,6 +36,11 @@ _BUILT_IN = {
 }
 
 
+def in_words(reason: str) -> str:
+    """What a built-in reason or strategy means; its name, for one of the user's."""
+    return _BUILT_IN.get(reason, reason)
+
+
 class Picked(Record, frozen=True, kw_only=True):
     """One time it was chosen; `why` says the reason in words, or in the SQL of its rule."""
 

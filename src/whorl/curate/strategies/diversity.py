@@ -6,7 +6,7 @@ Savarese (2018), "Active learning for convolutional neural networks: a core-set 
 
 import numpy as np
 
-from whorl.curate.strategies.clusters import clusters
+from whorl.curate.strategies.clusters import MOST_CLUSTERS, clusters, in_turns
 from whorl.curate.strategies.pool import Pool
 from whorl.stats.arrays import Floats, Indices
 
@@ -14,14 +14,12 @@ SAMPLE = 20_000
 
 
 def coverage(pool: Pool, budget: int) -> Floats:
-    """The middle row of each of `budget` clusters: what to label first, before any model can say what it does not know."""
+    """The middle row of each of so many clusters: what to label first, before any model can say what it does not know."""
     rows = sample(pool)
-    group, distance = clusters(pool.embedding(rows), budget, pool.seed)
+    group, distance = clusters(pool.embedding(rows), min(budget, MOST_CLUSTERS), pool.seed)
+    middle_first = np.lexsort((pool.lots("ties")[rows], distance))
     chances = np.zeros(len(pool))
-    for one in range(int(group.max()) + 1):
-        members = np.flatnonzero(group == one)
-        order = np.lexsort((pool.lots("ties")[rows[members]], distance[members]))
-        chances[rows[members[order[0]]]] = 1.0
+    chances[rows[middle_first[in_turns(group[middle_first], budget)]]] = 1.0
     return chances
 
 

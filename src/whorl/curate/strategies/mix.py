@@ -1,4 +1,4 @@
-"""The default: cover the pool while nothing is known, then ask where the champion is undecided, in many places at once.
+"""The default: cover the pool while little is known, then ask where the champion is undecided, in many places at once.
 
 Rows that the champion is undecided about lie together, and the second of two alike teaches little: of several times as
 many undecided rows as can be asked for, clusters are made, and each gives its most undecided one.
@@ -9,7 +9,7 @@ docs/selection.md.
 
 import numpy as np
 
-from whorl.curate.strategies.clusters import clusters
+from whorl.curate.strategies.clusters import MOST_CLUSTERS, clusters, in_turns
 from whorl.curate.strategies.diversity import coverage
 from whorl.curate.strategies.pool import Pool
 from whorl.curate.strategies.top import ranked
@@ -18,28 +18,29 @@ from whorl.stats.arrays import Floats, Indices
 
 # So many times the budget are undecided enough to be looked at.
 SHORTLIST = 3
-MOST_CLUSTERS = 256
 
 
 def mix(pool: Pool, budget: int) -> Floats:
-    """Coverage without a champion; otherwise the most undecided row of each cluster of undecided ones, severity counted in."""
+    """Coverage without a champion; then less and less of it, and the most undecided row of each cluster of undecided ones.
+
+    A champion that has seen few rows does not know what it does not know: with m labelled rows, (budget / (m + budget))^2
+    of the budget goes on covering. Undecided counts times severity.
+    """
     if not pool.answered:
         return coverage(pool, budget)
-    wanted = unsure(pool) * pool.severity
-    short = ranked(pool, wanted)[: SHORTLIST * budget]
-    chances = np.zeros(len(pool))
-    chances[_spread(pool, short, np.maximum(wanted[short], 1e-9), budget)] = 1.0
+    known = len(pool.labelled()) if pool.labelled is not None else 0
+    to_cover = int(budget * (budget / (known + budget)) ** 2)
+    chances = coverage(pool, to_cover) if to_cover else np.zeros(len(pool))
+    left = budget - int(chances.sum())
+    wanted = np.where(chances > 0, np.nan, unsure(pool) * pool.severity)
+    short = ranked(pool, wanted)[: SHORTLIST * left]
+    chances[_spread(pool, short, np.maximum(wanted[short], 1e-9), left)] = 1.0
     return chances
 
 
 def _spread(pool: Pool, short: Indices, wanted: Floats, budget: int) -> Indices:
     """Rows of a short list (highest first): the best of each cluster, then the second best of each, and so on."""
-    if len(short) <= budget:
-        return short
+    if len(short) <= budget or not budget:
+        return short[:budget]
     group, _ = clusters(pool.embedding(short), min(budget, MOST_CLUSTERS), pool.seed, wanted)
-    place_in_group = np.empty(len(short), dtype=np.intp)
-    for one in np.unique(group):
-        members = np.flatnonzero(group == one)
-        place_in_group[members] = np.arange(len(members))
-    order = np.lexsort((np.arange(len(short)), place_in_group))
-    return short[order[:budget]]
+    return short[in_turns(group, budget)]
