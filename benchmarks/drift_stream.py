@@ -6,7 +6,8 @@ with the product's defaults: a declared schema, a cadence, and findings that may
 (the label of 48 rows ago), LightGBM fitted anew on sliding windows, and river's learners that learn from each row as its
 label arrives. Intervals are of means of weeks, drawn anew in blocks of four: neighbouring rows err together.
 
-river is looked for in the environment that runs this; without it those arms are left out, and the claim is not judged.
+Retrainings count the first fit; what learns row by row has none to count. river is looked for in the environment that runs
+this; without it those arms are left out, and the claim is not judged.
 """
 
 from collections import deque
@@ -178,16 +179,18 @@ def figures(found: dict[str, tuple[Floats, int | None]], truth: npt.NDArray[np.b
     right = {name: ((chances > 0.5) == truth).astype(np.float64) for name, (chances, _) in found.items()}
     ours = "flywheel, by findings"
     others = {
-        name: one.mean() for name, one in right.items() if "flywheel" not in name and "at once" not in name
+        name: float(one.mean())
+        for name, one in right.items()
+        if "flywheel" not in name and "at once" not in name
     }
     best = max(others, key=lambda name: others[name])
     low, high = in_blocks(right[ours] - right[best])
     judged = any("river" in name for name in others)
     listed = [
-        Figure("accuracy, ours by findings", right[ours].mean(), others[best],
+        Figure("accuracy, ours by findings", float(right[ours].mean()), others[best],
                target=others[best] if judged else None, at_most=False),
         Figure("retrains, ours by findings", float(found[ours][1] or 0), target=MOST_RETRAINS),
-        Figure(f"ours less {best}", right[ours].mean() - others[best]),
+        Figure(f"ours less {best}", float(right[ours].mean()) - others[best]),
         Figure("  lower bound", low),
         Figure("  upper bound", high),
     ]  # fmt: skip
@@ -195,7 +198,7 @@ def figures(found: dict[str, tuple[Floats, int | None]], truth: npt.NDArray[np.b
         low, high = in_blocks(one)
         retrains = found[name][1]
         said = f"{name} [{low:.4f}, {high:.4f}]" + (f", {retrains} retrains" if retrains else "")
-        listed.append(Figure(said, one.mean()))
+        listed.append(Figure(said, float(one.mean())))
     return listed
 
 
