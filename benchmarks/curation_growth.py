@@ -7,7 +7,7 @@ comes one more day. The same day's rows alone, in an empty lake, are the other a
 run has a process of its own, in turns; time and peak memory are taken inside, with imports in the memory and not in the time.
 Bringing the index up to date (`settle`), the step after it, is reported beside.
 
-The lake is made once, in $WHORL_SCRATCH (default /tmp/whorl-benchmarks): 15 GB, some twenty minutes.
+The lake is made once, in $WHORL_SCRATCH (default: a temporary folder): 15 GB, some twenty minutes.
 """
 
 import os

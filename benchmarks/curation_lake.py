@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import gettempdir
 
 import duckdb
 import pyarrow as pa
@@ -50,8 +51,8 @@ def payments_spec(strategy: str = "mix") -> Spec:
 
 
 def scratch() -> Path:
-    """Where lakes are made and kept, so that another run finds them: $WHORL_SCRATCH."""
-    place = Path(os.environ.get("WHORL_SCRATCH", "/tmp/whorl-benchmarks"))
+    """Where lakes are made and kept, so that another run finds them: $WHORL_SCRATCH, else a temporary folder."""
+    place = Path(os.environ.get("WHORL_SCRATCH") or Path(gettempdir()) / "whorl-benchmarks")
     place.mkdir(parents=True, exist_ok=True)
     return place
 

@@ -8,7 +8,7 @@ considered and chosen. Each run has a process of its own, in turns; time and pea
 imported counted in the memory and not in the time. Polars is not a dependency: install it beside, or name a Python that
 has it in $WHORL_PEERS; without, its arm is left out.
 
-The lake is made once, in $WHORL_SCRATCH (default /tmp/whorl-benchmarks): 0.5 GB, about a minute.
+The lake is made once, in $WHORL_SCRATCH (default: a temporary folder): 0.5 GB, about a minute.
 """
 
 import os

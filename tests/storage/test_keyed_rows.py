@@ -39,7 +39,7 @@ def test_what_was_written_is_found_and_nothing_else(filled: tuple[KeyedRows, lis
 
 
 def test_rows_of_one_hash_are_all_found(filled: tuple[KeyedRows, list[np.ndarray]]) -> None:
-    found = filled[0].find(np.array([7, 7], np.uint64))
+    found = filled[0].find(np.array([7], np.uint64))
     assert found is not None
     assert found.num_rows == 5 * RUNS
 

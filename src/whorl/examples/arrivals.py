@@ -62,6 +62,7 @@ class Arrivals:
         self._lake, self._engine, self._spec = lake, engine, spec
         self._prefix = f"arrived_{next(_numbers)}_"
         self._made: list[str] = []
+        self._received: dict[TableName, str] = {}
 
     @cached_property
     def labelled(self) -> str:
@@ -112,13 +113,15 @@ class Arrivals:
         return None if self.settled is None else self.settled.as_of
 
     def received(self, table: TableName) -> str:
-        """SQL relation of what was received since T0."""
-        after = "" if self.since is None else f" AND received_at > {instant_literal(self.since)}"
-        columns = record_columns(self._spec) if table == "predictions" else LABEL_COLUMNS
-        return (
-            f"(SELECT {columns} FROM {self._lake.relation(table, self.since)} "
-            f"WHERE received_at <= {instant_literal(self.as_of)}{after})"
-        )
+        """SQL relation of what was received since T0, in the files of the first time that it is asked for."""
+        if table not in self._received:
+            after = "" if self.since is None else f" AND received_at > {instant_literal(self.since)}"
+            columns = record_columns(self._spec) if table == "predictions" else LABEL_COLUMNS
+            self._received[table] = (
+                f"(SELECT {columns} FROM {self._lake.relation(table, self.since)} "
+                f"WHERE received_at <= {instant_literal(self.as_of)}{after})"
+            )
+        return self._received[table]
 
     def close(self) -> None:
         """Drop the temporary tables."""

@@ -57,8 +57,8 @@ class KeyedRows:
         self._merge()
 
     def find(self, hashes: Hashes) -> pa.Table | None:
-        """Rows whose key has one of these hashes, in no particular order; None when there are none."""
-        wanted = np.unique(hashes)
+        """Rows whose key has one of these hashes, each given once, in no particular order; None when there are none."""
+        wanted = np.sort(hashes)
         places = [self._places(first, last, wanted) for first, last, _ in self.made.indexes]
         return self._rows_at(np.sort(np.concatenate(places))) if places else None
 

@@ -1,7 +1,7 @@
 """What Delta's log says of a table's Parquet files: enough to leave out those that a question does not concern."""
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -9,7 +9,8 @@ from deltalake import DeltaTable
 from whorl.records import Record
 
 # Delta writes the times of its statistics in milliseconds, cut off.
-_CUT_OFF = timedelta(milliseconds=1)
+_CUT_OFF_US = 1_000
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _NULLS = "null_count."
 
 
@@ -29,23 +30,37 @@ def stored_files(delta: DeltaTable, path: Callable[[str], str], after: datetime 
         path: Makes a path out of a URI.
         after: Files of which all rows were received by then are left out.
     """
-    said = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-    by_name = {row["path"].rpartition("/")[2]: row for row in said}
+    said = pa.table(delta.get_add_actions(flatten=True))
+    names = [name.rpartition("/")[2] for name in said["path"].to_pylist()]
+    place = {name: row for row, name in enumerate(names)}
+    # As numbers: times and dates as objects would load pandas.
+    newest = _numbers(said, "max.received_at")
+    rows, days = _numbers(said, "num_records"), _numbers(said, "partition.day")
+    nulls = {
+        name.removeprefix(_NULLS): _numbers(said, name)
+        for name in said.column_names
+        if name.startswith(_NULLS)
+    }
+    since = None if after is None else (after - _EPOCH) // _MICROSECOND - _CUT_OFF_US
     files = []
     for uri in sorted(delta.file_uris()):
-        row = by_name[uri.rpartition("/")[2]]
-        newest = row.get("max.received_at")
-        if after is None or newest is None or newest + _CUT_OFF > after:
-            files.append(
-                StoredFile(
-                    path=path(uri), day=row["partition.day"], rows=row["num_records"] or 0, empty=_empty(row)
-                )
-            )
+        row = place[uri.rpartition("/")[2]]
+        latest, count = newest[row], rows[row] or 0
+        if since is None or latest is None or latest > since:
+            empty = tuple(name for name, missing in nulls.items() if count and missing[row] == count)
+            day = _EPOCH.date() + timedelta(days=days[row] or 0)
+            files.append(StoredFile(path=path(uri), day=day, rows=count, empty=empty))
     return files
 
 
-def _empty(row: dict[str, object]) -> tuple[str, ...]:
-    if not row["num_records"]:
-        return ()
-    counted = (name for name in row if name.startswith(_NULLS))
-    return tuple(name.removeprefix(_NULLS) for name in counted if row[name] == row["num_records"])
+def _numbers(said: pa.Table, name: str) -> list[int | None]:
+    """A column as whole numbers: times in microseconds, dates in days, since 1970."""
+    if name not in said.column_names:
+        return [None] * said.num_rows
+    column = said[name]
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", tz=column.type.tz))
+    found: list[int | None] = column.cast(
+        pa.int32() if pa.types.is_date32(column.type) else pa.int64()
+    ).to_pylist()
+    return found
