@@ -26,16 +26,21 @@ from whorl.monitor.smoothed_quality import smoothed_quality
 from whorl.records import Record
 from whorl.spec import Spec
 from whorl.stats.accuracy import hits
+from whorl.stats.asymptotic_sequence import always_valid
+from whorl.stats.betting import betting_sequence
 from whorl.stats.claimed_accuracy import contradicted
 from whorl.stats.doubt import doubt
 from whorl.stats.estimate import Estimate
 from whorl.stats.few_labels import estimate_accuracy
+from whorl.stats.horvitz_thompson import hajek
 from whorl.stats.interval import interval
 from whorl.stats.metric import Metric
 from whorl.storage.tables import PROTECTED, TIME
 from whorl.workspace import Workspace
 
 Floats = npt.NDArray[np.float64]
+# Betting goes row by row; from so many on the normal sequence says nearly the same.
+BETTING_ROWS = 5_000
 
 
 class PeriodQuality(Record, frozen=True, kw_only=True):
@@ -44,6 +49,8 @@ class PeriodQuality(Record, frozen=True, kw_only=True):
     `method`: by the rows whose truth came, the same weighted because it does not come by chance (why, and how much is left, is
     in `notes`), or by those that people were asked for; `smoothed`: by those and the periods before. `claimed`: the accuracy that the model's
     confidence claims for all answered rows, only where accuracy is watched; `contradicted`: it lies outside the interval.
+    `always`: the same figure with bounds that hold however often the period is looked at while its truths come in; `plain`: beside
+    accuracy by asked rows, what they say without the model's help.
     """
 
     start: datetime
@@ -56,6 +63,8 @@ class PeriodQuality(Record, frozen=True, kw_only=True):
     smoothed: Estimate | None = None
     claimed: float | None = None
     contradicted: bool | None = None
+    always: Estimate | None = None
+    plain: Estimate | None = None
 
 
 def watched_metric(ws: Workspace) -> Metric:
@@ -241,7 +250,35 @@ def _period(judged: _Judged, start: datetime, metric: Metric, spec: Spec, beside
     figure = figure or _figure(judged, metric, spec, spec.evaluate.level)
     value, low, high = (None if np.isnan(x) else float(x) for x in (figure.value, figure.low, figure.high))
     doubted = None if beside.claimed is None else contradicted(beside.claimed, figure)
-    return msgspec.structs.replace(found, value=value, low=low, high=high, contradicted=doubted)
+    return msgspec.structs.replace(
+        found,
+        value=value,
+        low=low,
+        high=high,
+        contradicted=doubted,
+        always=_always(judged, metric, spec, figure),
+        plain=_plain(judged, spec) if asked and metric.name == "accuracy" else None,
+    )
+
+
+def _always(judged: _Judged, metric: Metric, spec: Spec, figure: Estimate) -> Estimate:
+    """By betting where rows are alike, independent and few, else by the wider reach of a normal interval."""
+    groups = judged.rows["group_id"].drop_null()
+    alike = bool((judged.weight == 1).all()) and not judged.asked and len(groups.unique()) == len(groups)
+    bounded = metric.row_values is not None and (metric.lowest, metric.greatest) == (0, 1)
+    if not (alike and bounded and len(judged.weight) <= BETTING_ROWS):
+        return always_valid(figure, level=spec.evaluate.level)
+    assert metric.row_values is not None
+    predicted, truth = said_and_true(judged.rows, spec)
+    order = np.argsort(judged.rows["label_received_at"].cast("int64").to_numpy(), kind="stable")
+    low, high = betting_sequence(metric.row_values(truth, predicted)[order], level=spec.evaluate.level)
+    return Estimate(figure.value, float(low[-1]), float(high[-1]), figure.n)
+
+
+def _plain(judged: _Judged, spec: Spec) -> Estimate:
+    predicted, truth = said_and_true(judged.rows, spec)
+    chance = np.minimum(1 / judged.weight, 1.0)
+    return hajek(hits(truth, predicted), chance, level=spec.evaluate.level)
 
 
 def _figure(judged: _Judged, metric: Metric, spec: Spec, level: float) -> Estimate:

@@ -5,6 +5,7 @@ A finding may start a cycle (`[monitor] start_cycle`): see `serve/`. It never mo
 
 import logging
 from datetime import datetime
+from math import isnan
 
 import msgspec
 from sqlalchemy import Connection, insert, select
@@ -53,27 +54,30 @@ def raise_findings(ws: Workspace, found: list[Finding]) -> None:
 
 
 def _decay(ws: Workspace, periods: list[PeriodQuality]) -> list[Finding]:
-    """What the champion of now lost; periods in which another one still answered tell nothing about it."""
+    """What the champion of now lost; periods in which another one still answered tell nothing about it.
+
+    A period is looked at again and again while its truths come in, so the bounds are those that hold at all looks.
+    """
     monitor, metric = ws.spec.monitor, watched_metric(ws)
     moved = next(iter(ws.registry.changes(limit=1)), None)
     own = [p for p in periods if moved is None or p.start >= moved.at]
-    judged = [p for p in own if p.value is not None and p.low is not None and p.high is not None]
+    judged = [
+        (p.start, p.always) for p in own if p.always is not None and not isnan(p.always.low + p.always.high)
+    ]
     if not judged:
         return []
-    last, first = judged[-1], judged[0]
+    (start, last), (_, first) = judged[-1], judged[0]
     best, worst_of_first = (last.high, first.low) if metric.greater_is_better else (last.low, first.high)
-    assert best is not None
-    assert worst_of_first is not None
     sign = 1.0 if metric.greater_is_better else -1.0
     facts = {
         "metric": metric.name,
         "champion": moved.model_id if moved else None,
-        "period": last.start.isoformat(),
+        "period": start.isoformat(),
         "low": last.low,
         "high": last.high,
-        "rows": last.rows,
+        "rows": last.n,
     }
-    figures = f"{metric.name} {last.value:.4f} [{last.low:.4f}, {last.high:.4f}] since {last.start.date()}"
+    figures = f"{metric.name} {last.value:.4f} [{last.low:.4f}, {last.high:.4f}] since {start.date()}"
     found: list[Finding] = []
     if monitor.threshold is not None and sign * (best - monitor.threshold) < 0:
         found.append(
