@@ -180,8 +180,12 @@ class Arrivals:
         self._find("special_known", f"FROM {self.at('special')}", "predictions")
         records = f"SELECT * FROM {self.at('special_known')} WHERE {here}\nUNION ALL BY NAME\n"
         records += f"SELECT * EXCLUDE ({VALUE_COLUMNS}) FROM {self.at('pairs')} WHERE {here}"
-        if self.settled is not None or self._all_special:
-            records += f"\nUNION ALL BY NAME\nSELECT * FROM {new} WHERE {here}"
+        if self._all_special:
+            records = f"FROM {new}"
+        elif self.settled is not None:
+            # Those that are in pairs are there with every record.
+            alone = f"SELECT id FROM {self.at('special')} WHERE id NOT IN (SELECT id FROM {self.at('pairs')})"
+            records += f"\nUNION ALL BY NAME\nSELECT * FROM {new} WHERE id IN ({alone})"
         self._keep("special_predictions", records)
         self._find("special_said", f"FROM {self.at('special')}", "labels")
         told = f"prediction_id IN (FROM {self.at('special')})"
@@ -200,9 +204,9 @@ class Arrivals:
         ids = [
             f"SELECT prediction_id FROM {self.at('labels')} "
             f"WHERE prediction_id IN (SELECT prediction_id FROM {self.at('said_before')})",
-            f"SELECT id FROM {self.at('waiting')} WHERE ({old_enough} OR id IN ({new})) "
-            f"AND id NOT IN (FROM {self.at('newly_taken')})",
-            f"{new} WHERE id IN (FROM {self.at('unmatched')})",
+            f"SELECT id FROM {self.at('waiting')} WHERE {old_enough} AND id NOT IN (FROM {self.at('newly_taken')})",
+            f"{new} WHERE id IN (SELECT id FROM {self.at('waiting')} WHERE id NOT IN (FROM {self.at('newly_taken')}) "
+            f"UNION ALL FROM {self.at('unmatched')})",
         ]
         default = self._spec.labels.default_after
         if default is not None:
