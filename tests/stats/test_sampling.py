@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
 
-from whorl.stats.hashed_uniform import hashed_uniform
+from whorl.stats.hashed_uniform import hashed_uniform, keyed_uniform
 from whorl.stats.inclusion import inclusion_probabilities, systematic_sample
 
 SIZES = arrays.arrays(np.float64, st.integers(0, 40), elements=st.one_of(st.just(0.0), st.floats(1e-6, 1e6)))
@@ -93,9 +93,18 @@ def test_bad_sizes_and_probabilities_are_refused(size: list[float]) -> None:
 def test_hashes_are_uniform_and_independent_between_seeds_and_stable() -> None:
     ids = [f"id-{i}" for i in range(50_000)]
     one, two = hashed_uniform(ids, "a"), hashed_uniform(ids, "b")
-    assert stats.kstest(one, "uniform").pvalue > 0.001
+    assert stats.stats.kstest(one, "uniform").pvalue > 0.001
     assert abs(np.corrcoef(one, two)[0, 1]) < 0.02
     assert abs(np.corrcoef(one[1:], one[:-1])[0, 1]) < 0.02
     assert ((one >= 0) & (one < 1)).all()
     assert hashed_uniform(["größe", ""], "s").tolist() == hashed_uniform(iter(["größe", ""]), "s").tolist()
     assert hashed_uniform([], "s").shape == (0,)
+
+
+def test_numbers_that_belong_to_ids_are_uniform_and_apart_between_seeds() -> None:
+    keys = np.arange(100_000, dtype=np.uint64)
+    one, other = keyed_uniform(keys, "order"), keyed_uniform(keys, "chance")
+    assert stats.kstest(one, "uniform").pvalue > 0.01
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.01
+    assert abs(np.corrcoef(one[1:], one[:-1])[0, 1]) < 0.01
+    assert np.array_equal(one[::-1], keyed_uniform(keys[::-1], "order"))
