@@ -103,7 +103,7 @@ def _labels(number: int, drawn: list[Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("labels", SPECS.values(), ids=SPECS)
-@settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate],
+@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate],
           suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
 @given(cycles=st.lists(CYCLE, min_size=3, max_size=5))
 def test_what_is_new_gives_what_the_whole_gives(labels: str, cycles: list[Any]) -> None:
