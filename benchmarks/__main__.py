@@ -22,6 +22,8 @@ CLAIMS = (
     "why_worse",
     "curation_speed",
     "curation_growth",
+    "labels_to_accuracy",
+    "never_worse_than_random",
 )
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ MOST = {"margin": 5000, "entropy": 5000, "coreset": 5000, "typiclust": 2600}
 class SoftSVC(LinearSVC):
     """A linear SVM that tells the softmax of its scores as probabilities."""
 
-    def predict_proba(self, rows):
-        scores = self.decision_function(rows)
+    def predict_proba(self, X):
+        scores = self.decision_function(X)
         raised = np.exp(scores - scores.max(axis=1, keepdims=True))
         return raised / raised.sum(axis=1, keepdims=True)
 
