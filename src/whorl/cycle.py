@@ -17,6 +17,7 @@ from whorl.curate.curate import curate, training_cycles
 from whorl.datasets.build import build
 from whorl.datasets.named import declared_golden_set
 from whorl.errors import StateError, TrainingFailed, WhorlError, masked
+from whorl.evaluate.holdout_ask import ask_in_cycle
 from whorl.evaluate.judge import judge
 from whorl.monitor.watch import new_findings, raise_findings
 from whorl.records import (
@@ -86,6 +87,8 @@ def turn(ws: Workspace, cycle_id: str, tell: Tell | None = None) -> CycleReport:
         turning.evaluate()
         turning.release()
         turning.monitor()
+        turning.ask()
+        turning.end()
     except _Pause as pause:
         turning.stop("waiting", waiting=pause.waiting)
     except _Declined as declined:
@@ -183,8 +186,13 @@ class _Turn:
         found = self._step("monitor", lambda: new_findings(self.ws, self.cycle.as_of), list[Finding])
         # Only when they are journalled: a step that ran again would not find what it had raised already.
         raise_findings(self.ws, found)
-        decision = self.done["evaluate"].decision
-        self.stop(_ENDS[decision])
+
+    def ask(self) -> None:
+        """Last: what is asked for now is answered later, and tells nothing of this cycle."""
+        self._step("ask", lambda: ask_in_cycle(self.ws, self.cycle.id, self.cycle.as_of), int)
+
+    def end(self) -> None:
+        self.stop(_ENDS[self.done["evaluate"].decision])
 
     def stop(
         self, state: cycles.State, *, waiting: Waiting | None = None, error: dict[str, Any] | None = None

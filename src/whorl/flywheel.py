@@ -208,7 +208,7 @@ class Flywheel:
         """How many labels, of which holdout rows, the champion's accuracy takes to a precision, or how precise so many make it.
 
         Args:
-            labels: Labels to ask for; default: as many as the precision takes, or [evaluate] label_budget.
+            labels: Labels to ask for; default: as many as the precision takes, or [evaluate] ask.
             precision: Half the width of the interval: 0.01 is one point up, one point down.
 
         Raises:

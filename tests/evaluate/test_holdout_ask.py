@@ -6,10 +6,11 @@ import pytest
 
 from shop import Shop
 from whorl.errors import SourceError, StateError, TruthError
-from whorl.evaluate.holdout_ask import asked, record, write
+from whorl.evaluate.holdout_ask import ask_in_cycle, asked, record, write
 from whorl.evaluate.holdout_plan import plan
+from whorl.storage.lock import hold
 
-TEST = "[evaluate]\nlabel_cost = 0.5\nlabel_budget = 40\n"
+TEST = "[evaluate]\nlabel_cost = 0.5\nask = 40\n"
 
 
 def answered_shop(shop, sections=TEST, *, rows=2000, head="", name="a", at=(0.0, 5.0), score=None):
@@ -173,8 +174,12 @@ def test_classes_are_asked_about_by_their_two_likeliest(shop):
         ({}, {"labels": 0}, "A budget of 0 labels asks for nothing"),
         ({}, {"precision": 0.0}, "does not lie between 0 and 1"),
         ({"rows": 0}, {"labels": 10}, "No holdout row was answered"),
-        ({"head": 'task = "regression"'}, {"labels": 10}, "Accuracy needs classes; the task is 'regression'"),
-        ({"sections": "[evaluate]\nlabel_budget = 0\n"}, {}, "A budget of 0 labels asks for nothing"),
+        (
+            {"head": 'task = "regression"', "sections": ""},
+            {"labels": 10},
+            "Accuracy needs classes; the task is 'regression'",
+        ),
+        ({"sections": "[evaluate]\nask = 0\n"}, {}, "A budget of 0 labels asks for nothing"),
     ],
 )
 def test_what_cannot_be_asked_is_said(shop, made, asking, said):
@@ -217,3 +222,19 @@ def test_where_labels_show_that_doubt_says_nothing_the_draw_is_even(shop):
     assert found.strategy == "random"
     assert np.ptp(np.asarray(found.picked["probability"])) < 1e-12
     assert found.accuracy == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_cycle_asks_once_however_often_its_step_runs(shop):
+    one = answered_shop(shop)
+    first = ask_in_cycle(one.ws, "shop-0001", one.until(6))
+    again = ask_in_cycle(one.ws, "shop-0001", one.until(6))
+
+    assert first == again == 40
+    assert set(asked(one.ws, one.until(6))["draw"].to_pylist()) == {"judge-shop-0001"}
+    assert ask_in_cycle(one.ws, "shop-0002", one.until(6)) == 0, "no row has come since"
+
+
+def test_a_cycle_asks_for_nothing_while_somebody_else_does(shop):
+    one = answered_shop(shop)
+    with hold(one.ws.root, one.ws.ledger, f"asking-{one.ws.name}"):
+        assert ask_in_cycle(one.ws, "shop-0001", one.until(6)) == 0

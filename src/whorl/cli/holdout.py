@@ -24,7 +24,7 @@ app = typer.Typer(
     help="Quality from few labels: which truths to ask for, and what they say.", no_args_is_help=True
 )
 Labels = Annotated[
-    int | None, typer.Option(help="Labels to ask for; default: [evaluate] label_budget.", min=1)
+    int | None, typer.Option(help="Labels to ask for; default: [evaluate] ask.", min=1)
 ]
 Precision = Annotated[
     float | None,

@@ -1,5 +1,6 @@
 """Make a planned draw: what people are asked for goes into the lake's `asked` table, once, and into a file for them."""
 
+import logging
 from datetime import datetime
 from pathlib import Path
 
@@ -8,12 +9,15 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from whorl.errors import SourceError, StateError
-from whorl.evaluate.holdout_plan import HoldoutPlan
+from whorl.errors import SourceError, StateError, WorkspaceHeld
+from whorl.evaluate.holdout_plan import HoldoutPlan, plan
 from whorl.examples.asked import JUDGE
-from whorl.storage.sql_types import instant_literal
+from whorl.storage.lock import hold
+from whorl.storage.sql_types import instant_literal, text_literal
 from whorl.storage.tables import lake_schemas
 from whorl.workspace import Workspace
+
+log = logging.getLogger("whorl.evaluate")
 
 
 def record(ws: Workspace, planned: HoldoutPlan) -> None:
@@ -45,6 +49,26 @@ def record(ws: Workspace, planned: HoldoutPlan) -> None:
             hint="Look at the next one: whorl holdout plan.",
         )
     ws.lake.sync("asked")
+
+
+def ask_in_cycle(ws: Workspace, cycle_id: str, as_of: datetime) -> int:
+    """Ask for `[evaluate] ask` truths; how many were asked for. None while somebody else asks, or where no row could be."""
+    if not ws.spec.evaluate.ask:
+        return 0
+    draw = f"judge-{cycle_id}"
+    made = ws.engine.query(
+        f"SELECT count(*) AS n FROM {ws.lake.relation('asked')} WHERE draw = {text_literal(draw)}"
+    )["n"][0].as_py()
+    if made:
+        return int(made)
+    try:
+        with hold(ws.root, ws.ledger, f"asking-{ws.name}"):
+            planned = msgspec.structs.replace(plan(ws, as_of), draw=draw)
+            record(ws, planned)
+    except (StateError, WorkspaceHeld) as why:
+        log.info("%s: no holdout labels were asked for: %s", ws.name, why)
+        return 0
+    return planned.labels
 
 
 def asked(ws: Workspace, as_of: datetime) -> pa.Table:

@@ -58,7 +58,7 @@ class HoldoutPlan(msgspec.Struct, frozen=True, kw_only=True):
 def plan(
     ws: Workspace, as_of: datetime, *, labels: int | None = None, precision: float | None = None
 ) -> HoldoutPlan:
-    """The draw of so many labels, or of as many as the precision takes; without both, of `[evaluate] label_budget`.
+    """The draw of so many labels, or of as many as the precision takes; without both, of `[evaluate] ask`.
 
     Raises:
         StateError: The task has no classes, nothing may be spent, no row could be asked for.
@@ -77,9 +77,9 @@ def plan(
                 f"A precision of {precision:g} does not lie between 0 and 1.", where="--precision"
             )
         labels = labels_for(frame.doubts, precision, frame.curve, frame.error_rate, level=level, even=even)
-    budget = ws.spec.evaluate.label_budget if labels is None else labels
+    budget = ws.spec.evaluate.ask if labels is None else labels
     if budget < 1:
-        hint = "Give --labels or --precision, or set [evaluate] label_budget."
+        hint = "Give --labels or --precision, or set [evaluate] ask."
         raise StateError(
             f"A budget of {budget} labels asks for nothing.", where=f"{ws.name}: holdout", hint=hint
         )

@@ -230,6 +230,10 @@ def _evaluate(spec: Spec) -> Iterator[Problem]:
         yield from _metric(spec, spec.evaluate.metric, ("evaluate", "metric"))
     if spec.monitor.metric is not None:
         yield from _metric(spec, spec.monitor.metric, ("monitor", "metric"))
+    if spec.evaluate.ask and spec.task not in ("binary", "multiclass"):
+        yield ("evaluate", "ask"), "Holdout labels are asked for where there are classes. Leave it out."
+    if spec.evaluate.ask and not spec.curate.holdout_share:
+        yield ("evaluate", "ask"), "There is no holdout to ask about: [curate] holdout_share is 0."
     for position, gate in enumerate(spec.gates):
         yield from _gate(spec, gate, ("evaluate", "gates", str(position)))
 

@@ -71,9 +71,13 @@ class EvaluateSpec(Knobs, frozen=True, kw_only=True):
         Annotated[float, Meta(ge=0)] | None,
         knob("Price of one label, so that `whorl holdout plan` can say what a precision costs.", "USD"),
     ] = None
-    label_budget: Annotated[
-        Count, knob("Labels that `whorl holdout ask` asks for when it is not told how many.", "labels")
-    ] = 200
+    ask: Annotated[
+        Count,
+        knob(
+            "Labels asked of people in a cycle, for holdout rows, so that accuracy is known; 0: none. Also what `whorl holdout ask` asks for when it is not told.",
+            "labels",
+        ),
+    ] = 0
     gates: Annotated[
         list[GateSpec] | UnsetType,
         knob("Checks a challenger must pass; default: better, no_segment_worse. [] promotes always."),
