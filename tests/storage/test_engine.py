@@ -123,3 +123,17 @@ def test_spark_gets_the_same_steps() -> None:
     text = to_spark(Steps().add("a", "SELECT epoch(time) AS e FROM predictions").sql())
     assert sqlglot.parse_one(text, read="spark").find(sqlglot.exp.CTE).alias == "a"
     assert "UNIX_TIMESTAMP" in text
+
+
+def test_a_named_select_is_computed_when_it_is_asked_for_and_dropped_as_a_table_is(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    engine.create("numbers", "SELECT 1 AS n")
+    engine.name("doubled", "SELECT 2 * n AS n FROM numbers")
+    engine.create("numbers", "SELECT 5 AS n")
+    assert engine.query("FROM doubled")["n"].to_pylist() == [10]
+    engine.drop("doubled")
+    engine.create("doubled", "SELECT 3 AS n")
+    engine.drop("doubled")
+    with pytest.raises(StorageError):
+        engine.query("FROM doubled")
+    engine.close()

@@ -31,7 +31,7 @@ from whorl.spec import Spec
 from whorl.storage.engine import Engine
 from whorl.storage.keyed_rows import KeyedRows
 from whorl.storage.lake import Lake
-from whorl.storage.sql_types import instant_literal, text_literal
+from whorl.storage.sql_types import instant_literal, quoted, sql_type, text_literal
 from whorl.storage.tables import TableName, lake_schemas
 
 # The dataset that cycles make.
@@ -156,12 +156,25 @@ class Arrivals:
         records = f"FROM {self.received('predictions')}"
         if self.settled is not None:
             records += f" UNION ALL BY NAME FROM {self.at('predictions')}"
+        empty = self._without_values()
+        but = f" EXCLUDE ({', '.join(map(quoted, empty))})" if empty else ""
         self._keep(
-            "pairs",
-            "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source\n"
+            "lean_pairs",
+            f"SELECT p.*{but}, l.value, l.time AS value_time, "
+            "l.received_at AS value_received_at, l.source AS value_source\n"
             f"FROM ({records}) p JOIN {self.at('labels')} l ON l.prediction_id = p.id"
             f"{' WHERE false' if self._all_special else ''}",
         )
+        schema = settled_schemas(self._spec)["predictions"]
+        nulls = "".join(f", NULL::{sql_type(schema.field(name).type)} AS {quoted(name)}" for name in empty)
+        self._engine.name(self.at("pairs"), f"SELECT *{nulls} FROM {self.at('lean_pairs')}")
+        self._made.append(self.at("pairs"))
+
+    def _without_values(self) -> list[str]:
+        """Columns of records that no file has values in: they need no place in memory."""
+        files = [] if self.settled is not None else self._lake.stored_files("predictions")
+        empty = set.intersection(*(set(file.empty) for file in files)) if files else set()
+        return [name for name in prediction_columns(self._spec) if name in empty]
 
     def _name_special(self) -> None:
         """`special`: ids that need all their records and labels, which `special_predictions` and `special_labels` are."""
@@ -228,12 +241,14 @@ class Arrivals:
             f"UNION ALL\nSELECT group_id FROM {self.at('special_predictions')} WHERE split = 'train'",
         )
         self._find("held_known", f"FROM {self.at('trained_groups')}", "holdout")
-        self._keep(
-            "held",
-            f"SELECT * FROM (SELECT group_id, id FROM {self.received('predictions')} WHERE split = 'holdout'\n"
-            f"UNION ALL FROM {self.at('held_known')}) WHERE group_id IN (FROM {self.at('trained_groups')})",
-        )
-        if not self._engine.query(f"SELECT id FROM {self.at('held')} LIMIT 1").num_rows:
+        both = f"WHERE split = 'holdout' AND group_id IN (FROM {self.at('trained_groups')})"
+        known = f"SELECT * FROM {self.at('held_known')} WHERE group_id IN (FROM {self.at('trained_groups')})"
+        new = self.received("predictions")
+        doubted = f"SELECT group_id FROM {new} {both} UNION ALL SELECT group_id FROM ({known}) LIMIT 1"
+        doubtful = self._engine.query(doubted).num_rows > 0
+        found = f"SELECT group_id, id FROM {new} {both if doubtful else 'WHERE false'}\nUNION ALL\n{known}"
+        self._keep("held", found)
+        if not doubtful:
             self._keep("parted", f"SELECT group_id FROM {self.at('held')}")
             return
         # Only completed records tell: a later one that names another group does not count.

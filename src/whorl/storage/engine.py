@@ -42,6 +42,7 @@ class Engine:
         allowed: Sequence[Path] = (),
     ) -> None:
         self._connection = duckdb.connect(":memory:")
+        self._named: set[str] = set()
         # GLOBAL: a plain SET would not reach the cursors.
         settings = [
             "SET GLOBAL TimeZone = 'UTC'",
@@ -75,6 +76,12 @@ class Engine:
         with self._cursor(sql) as cursor:
             cursor.execute(head + sql)
 
+    def name(self, name: str, sql: str) -> None:
+        """Give a SELECT a name that later queries can use; it is computed when they do."""
+        with self._cursor(sql) as cursor:
+            cursor.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {sql}")
+        self._named.add(name)
+
     def register(self, name: str, rows: pa.Table) -> None:
         """Keep Arrow rows as a temporary table; replaces one of that name."""
         with self._cursor(name) as cursor:
@@ -82,9 +89,10 @@ class Engine:
             cursor.execute(f"CREATE OR REPLACE TABLE {quoted(name)} AS SELECT * FROM incoming_rows")
 
     def drop(self, name: str) -> None:
-        """Forget a temporary table; nothing happens when there is none."""
+        """Forget a temporary table, or a named SELECT; nothing happens when there is none."""
         with self._cursor(name) as cursor:
-            cursor.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
+            cursor.execute(f"DROP {'VIEW' if name in self._named else 'TABLE'} IF EXISTS {quoted(name)}")
+        self._named.discard(name)
 
     def close(self) -> None:
         """Forget everything; nothing can be asked afterwards."""
