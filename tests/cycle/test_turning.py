@@ -111,7 +111,7 @@ def test_the_report_says_what_each_step_did(shop: Open) -> None:
     assert report.verdict.rows == held_out
     assert report.dataset.rows == 300 - held_out
     assert [step.name for step in one.ws.journal.done(report.id)] == [
-        "flush", "curate", "settle", "golden", "datasets", "train", "evaluate", "release", "monitor",
+        "flush", "curate", "settle", "golden", "datasets", "train", "evaluate", "release", "monitor", "ask",
     ]  # fmt: skip
     assert cycles.get(one.ws.ledger, "shop", report.id).state == "finished"
 
