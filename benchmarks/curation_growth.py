@@ -23,6 +23,8 @@ from report import Figure, options, report
 
 ROUNDS, DAYS, ROWS_A_DAY, LABELS_A_DAY = 5, 100, 1_000_000, 100_000
 TIMES_EMPTY, MIB = 1.5, 4096
+# A strategy that ranks, as the plain query of `curation_speed` does; the default makes clusters, which cost the same in both arms.
+RANKED, DEFAULT = "severity", "mix"
 
 CYCLE = (
     MEASURE
@@ -34,7 +36,7 @@ from whorl.clock import SimulatedClock
 from whorl.curate.curate import curate
 from whorl.workspace import open_workspace
 root, number, cycle, earlier = Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5].split(",")
-with open_workspace(payments_spec(), root, clock=SimulatedClock(day(number)), mirror=False, holdout_key="ab" * 32) as ws:
+with open_workspace(payments_spec(sys.argv[6]), root, clock=SimulatedClock(day(number)), mirror=False, holdout_key="ab" * 32) as ws:
     started = time.perf_counter()
     cases = curate(ws, cycle, day(number), earlier)
     told(started)
@@ -91,10 +93,12 @@ def opened(root: Path):  # type: ignore[no-untyped-def]
         return ws.lake
 
 
-def cycle(root: Path, number: int, name: str, earlier: list[str]) -> list[tuple[float, float]]:
+def cycle(
+    root: Path, number: int, name: str, earlier: list[str], strategy: str = RANKED
+) -> list[tuple[float, float]]:
     """(seconds, MiB) of the curate step, and of the settle step after it."""
     here = str(Path(__file__).parent)
-    return measured(sys.executable, CYCLE, here, str(root), str(number), name, ",".join(earlier))
+    return measured(sys.executable, CYCLE, here, str(root), str(number), name, ",".join(earlier), strategy)
 
 
 def main() -> None:
@@ -102,29 +106,35 @@ def main() -> None:
     days = 4 if chosen.quick else DAYS
     full, alone = full_lake(days), empty_lake(days)
     earlier = ["payments-0000", *(f"payments-{number:04d}" for number in turned_on(days))]
-    runs: dict[str, list[list[tuple[float, float]]]] = {"empty": [], "full": []}
+    runs: dict[tuple[str, str], list[list[tuple[float, float]]]] = {}
     for turn in range(2 if chosen.quick else ROUNDS):
-        name = f"growth-{os.getpid()}-{turn}"
-        runs["empty"].append(cycle(alone, days + 1, name, ["payments-0000"]))
-        # What is settled is put back, so that the next turn finds what this one found: links cost nothing.
-        kept = full / "settled.kept"
-        subprocess.run(["cp", "-al", str(full / "settled"), str(kept)], check=True)
-        runs["full"].append(cycle(full, days + 1, name, earlier))
-        shutil.rmtree(full / "settled")
-        kept.rename(full / "settled")
-        print(f"turn {turn}: { ({arm: run[-1] for arm, run in runs.items()}) }", flush=True)
+        for strategy in (RANKED, DEFAULT):
+            name = f"growth-{os.getpid()}-{turn}-{strategy}"
+            on_empty = cycle(alone, days + 1, name, ["payments-0000"], strategy)
+            runs.setdefault(("empty", strategy), []).append(on_empty)
+            # What is settled is put back, so that the next turn finds what this one found: links cost nothing.
+            kept = full / "settled.kept"
+            subprocess.run(["cp", "-al", str(full / "settled"), str(kept)], check=True)
+            on_full = cycle(full, days + 1, name, earlier, strategy)
+            runs.setdefault(("full", strategy), []).append(on_full)
+            shutil.rmtree(full / "settled")
+            kept.rename(full / "settled")
+            print(f"turn {turn}, {strategy}: empty {on_empty}, full {on_full}", flush=True)
     curate = {arm: median(steps[0][0] for steps in run) for arm, run in runs.items()}
-    peak = {arm: max(step[1] for steps in run for step in steps) for arm, run in runs.items()}
-    settled = median(steps[1][0] for steps in runs["full"])
+    peak = max(step[1] for (arm, _), run in runs.items() if arm == "full" for steps in run for step in steps)
+    settled = median(steps[1][0] for steps in runs["full", RANKED])
     million = days * ROWS_A_DAY / 1e6
     figures = [
-        Figure(
-            f"curate at {million:.0f} M, times an empty lake",
-            curate["full"] / curate["empty"],
-            target=TIMES_EMPTY,
-        ),
-        Figure(f"curate and settle at {million:.0f} M, peak MiB", peak["full"], peak["empty"], target=MIB),
-        Figure("curate, seconds", curate["full"], curate["empty"]),
+        Figure(f"curate at {million:.0f} M, {strategy}, times an empty lake",
+               curate["full", strategy] / curate["empty", strategy], target=TIMES_EMPTY)
+        for strategy in (RANKED, DEFAULT)
+    ]  # fmt: skip
+    figures += [
+        Figure(f"curate, {strategy}, seconds", curate["full", strategy], curate["empty", strategy])
+        for strategy in (RANKED, DEFAULT)
+    ]
+    figures += [
+        Figure(f"curate and settle at {million:.0f} M, peak MiB", peak, target=MIB),
         Figure("settle, seconds", settled),
     ]
     report("A cycle costs what is new, not what is stored", figures, chosen.json)
