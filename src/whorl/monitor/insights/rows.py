@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from whorl.errors import DigestMismatch, ModelError
+from whorl.examples.late_truth import late_truth
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight
 from whorl.models.model import load_model
 from whorl.models.spec_metric import spec_metric
@@ -138,10 +139,12 @@ def _table(ws: Workspace, as_of: datetime) -> pa.Table:
 
 
 def _weight(ws: Workspace, table: pa.Table, as_of: datetime) -> Floats:
-    known = ws.engine.query(
-        f"SELECT * FROM {ws.examples(as_of).name} WHERE split = 'holdout' AND status = 'known'"
-    )
-    return judging_weight(late_truth_weight(table, known, ws.spec), table)
+    examples = ws.examples(as_of).name
+    late = np.ones(len(table))
+    if late_truth(ws.engine, examples, ws.spec).modelled:
+        known = ws.engine.query(f"SELECT * FROM {examples} WHERE split = 'holdout' AND status = 'known'")
+        late = late_truth_weight(table, known, ws.spec)
+    return judging_weight(late, table)
 
 
 def _classes(table: pa.Table, spec: Spec) -> tuple[str, ...]:
