@@ -92,7 +92,10 @@ def _picks(ws: Workspace, rows: pa.Table, size: Floats, by_reason: Floats, budge
     """The strategy's chances (n,) among the rows that no reason has made certain."""
     free = np.flatnonzero(by_reason < 1)
     severity = np.where(size[free] > 0, size[free], 1.0)
-    pool = pool_of(ws, rows if len(free) == rows.num_rows else rows.take(pa.array(free)), severity, seed)
+    # Filtering copies runs of rows, taking copies row by row.
+    pool = pool_of(
+        ws, rows if len(free) == rows.num_rows else rows.filter(pa.array(by_reason < 1)), severity, seed
+    )
     picks = np.zeros(rows.num_rows)
     picks[free] = strategy_chances(ws.spec.curate.strategy, pool, min(budget, len(free)), beside=ws.beside)
     return picks

@@ -64,8 +64,8 @@ def reason_chances(stratum: npt.NDArray[np.intp], size: Floats, budget: float) -
         size: (n,) non-negative weight of a row inside its stratum: severity times recency; 0 is never taken.
     """
     probability = np.zeros(len(stratum))
-    order = np.argsort(stratum, kind="stable")
-    order = order[np.searchsorted(stratum[order], 0) :]
+    order = np.flatnonzero(stratum >= 0)
+    order = order[np.argsort(stratum[order], kind="stable")]
     members = np.split(order, np.flatnonzero(np.diff(stratum[order])) + 1) if len(order) else []
     room = [int((size[rows] > 0).sum()) for rows in members]
     left, still_open = budget, sorted(range(len(members)), key=lambda place: room[place])

@@ -1,7 +1,9 @@
 """Candidates as strategies see them: what models said, where rows lie among each other, and the rows already trained on."""
 
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +32,7 @@ def pool_of(ws: Workspace, rows: pa.Table, severity: Floats, seed: str) -> Pool:
     places = _Places(ws, rows)
     classes = _classes(rows, ws.spec)
     return Pool(
-        ids=rows["id"].to_pylist(),
+        ids=_Texts(rows["id"]),
         probability=logged_probability(rows, ws.spec, classes),
         embedding=places.of,
         others=_others(ws, rows, classes) if ws.spec.curate.strategy == WITH_OTHERS else (),
@@ -97,6 +99,26 @@ def _said(model: Model, features: pa.Table, classes: list[str]) -> Floats:
     names = [str(name) for name in model.manifest.classes]
     blank = np.zeros(len(said))
     return np.column_stack([said[:, names.index(name)] if name in names else blank for name in classes])
+
+
+class _Texts(Sequence[str]):
+    """A column of texts, which become Python's when they are asked for."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._texts[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        return cast("list[str]", self._column.to_pylist())
 
 
 class _Places:

@@ -33,7 +33,7 @@ def mix(pool: Pool, budget: int) -> Floats:
     chances = coverage(pool, to_cover) if to_cover else np.zeros(len(pool))
     left = budget - int(chances.sum())
     wanted = np.where(chances > 0, np.nan, unsure(pool) * pool.severity)
-    short = ranked(pool, wanted)[: SHORTLIST * left]
+    short = ranked(pool, wanted, SHORTLIST * left)
     chances[_spread(pool, short, np.maximum(wanted[short], 1e-9), left)] = 1.0
     return chances
 
