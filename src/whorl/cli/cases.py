@@ -43,7 +43,9 @@ def list_(
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 20,
     asked: Annotated[
         bool,
-        typer.Option("--asked", help="Rows that people are asked for instead, to be handed out; until the truth comes."),
+        typer.Option(
+            "--asked", help="Rows that people are asked for instead, to be handed out; until the truth comes."
+        ),
     ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print the SQL of the next selection instead.")
