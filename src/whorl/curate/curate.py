@@ -16,7 +16,7 @@ from whorl.curate.ask import ask, asked_chances
 from whorl.curate.candidates import candidate_steps
 from whorl.curate.choice import ASKED, Choice, choose_with_asked, primary
 from whorl.curate.guard import guarded_share
-from whorl.curate.reasons import Reason, feature_columns, find_reasons, rule_columns
+from whorl.curate.reasons import Reason, asks_entropy, feature_columns, find_reasons, rule_columns
 from whorl.errors import DigestMismatch, ModelError
 from whorl.examples.arrivals import TRAINING, Arrivals
 from whorl.models.model import Model, load_model
@@ -31,9 +31,7 @@ from whorl.workspace import Workspace
 INITIAL = "initial"
 NOVELTY_SAMPLE = 20_000
 # What reasons, draws and cases need of a candidate beside its features.
-MINED = (
-    "id", "time", "score", "scores", "output", "label", "status", "model_version", "p_true", "entropy", "draw_key",
-)  # fmt: skip
+MINED = ("id", "time", "score", "output", "label", "status", "model_version", "p_true", "draw_key")
 
 
 def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]) -> CaseSet:
@@ -88,7 +86,11 @@ def training_cycles(ws: Workspace) -> list[str]:
 
 def selection_steps(ws: Workspace, examples: str, as_of: datetime, taken: str) -> Steps:
     """The whole selection in SQL, ending in `candidates_with_rules`; arguments as `candidate_steps`."""
-    columns = [*MINED, *(f'"{FEATURE}{name}"' for name in ws.spec.features), *rule_columns(ws.spec)]
+    # What a task has no use for is not sorted with the rest.
+    also = [] if ws.spec.task == "binary" else ["scores"]
+    if asks_entropy(ws.spec):
+        also.append("entropy")
+    columns = [*MINED, *also, *(f'"{FEATURE}{name}"' for name in ws.spec.features), *rule_columns(ws.spec)]
     return candidate_steps(examples, ws.spec, as_of, taken).add(
         "candidates_with_rules", f"SELECT {', '.join(columns)} FROM candidates ORDER BY draw_key, id"
     )

@@ -86,6 +86,11 @@ def find_reasons(
     return [reason for reason in found if reason.rows.any()]
 
 
+def asks_entropy(spec: Spec) -> bool:
+    """Whether the entropy tells what the model is unsure of, rather than its margin."""
+    return spec.curate.reasons.uncertain_by == "entropy" or spec.task not in ("binary", "multiclass")
+
+
 def feature_columns(spec: Spec) -> list[str]:
     """Feature columns that novelty looks at: all but free text."""
     return [FEATURE + name for name, feature in spec.features.items() if feature.type != "text"]
@@ -97,7 +102,7 @@ def _rule(candidates: pa.Table, position: int, name: str) -> Reason:
 
 
 def _unsure(candidates: pa.Table, spec: Spec) -> Floats:
-    if spec.curate.reasons.uncertain_by == "entropy" or spec.task not in ("binary", "multiclass"):
+    if asks_entropy(spec):
         return _column(candidates, "entropy")
     if spec.task == "binary":
         return 1 - margin(_column(candidates, "score"))

@@ -92,15 +92,19 @@ class Arrivals:
 
     def parted(self) -> int:
         """How many of `labelled` are of a group that stands on both sides of the holdout."""
-        sql = f"SELECT count(*) AS n FROM {self.labelled} WHERE split = '{PARTED}'"
-        return int(self._engine.query(sql)["n"][0].as_py())
+        return sum(n for split, _, n in self._counts if split == PARTED)
 
     def labels_by_class(self) -> dict[str, int]:
         """How many training rows had each label, as text, when they became candidates, up to now."""
-        rows = self._engine.query(
-            f"SELECT label::VARCHAR AS label, count(*) AS n FROM {self.labelled} WHERE split = 'train' GROUP BY ALL"
-        ).to_pylist()
-        return {row["label"]: row["n"] for row in rows}
+        return {label: n for split, label, n in self._counts if split == "train"}
+
+    @cached_property
+    def _counts(self) -> list[tuple[str, str, int]]:
+        """How many of each split and label, as text; of numbers, which are no classes, together as ''."""
+        label = "''" if self._spec.task == "regression" else "label"
+        counted = f"SELECT split, {label} AS label, count(*) AS n FROM {self.labelled} GROUP BY ALL"
+        rows = self._engine.query(f"SELECT split, label::VARCHAR AS label, n FROM ({counted})").to_pylist()
+        return [(row["split"], row["label"], row["n"]) for row in rows]
 
     @property
     def _all_special(self) -> bool:
@@ -145,7 +149,7 @@ class Arrivals:
     def _pair(self) -> None:
         """`labels`: those that came, of what is not taken. `pairs`: each with each record of its prediction."""
         if self.settled is None:
-            self._keep("labels", f"FROM {self.received('labels')}")
+            self._name("labels", f"FROM {self.received('labels')}")
         else:
             self._keep("came", f"FROM {self.received('labels')}")
             self._find("taken", f"SELECT prediction_id FROM {self.at('came')}")
@@ -167,8 +171,7 @@ class Arrivals:
         )
         schema = settled_schemas(self._spec)["predictions"]
         nulls = "".join(f", NULL::{sql_type(schema.field(name).type)} AS {quoted(name)}" for name in empty)
-        self._engine.name(self.at("pairs"), f"SELECT *{nulls} FROM {self.at('lean_pairs')}")
-        self._made.append(self.at("pairs"))
+        self._name("pairs", f"SELECT *{nulls} FROM {self.at('lean_pairs')}")
 
     def _without_values(self) -> list[str]:
         """Columns of records that no file has values in: they need no place in memory."""
@@ -192,7 +195,8 @@ class Arrivals:
         here = f"id IN (FROM {self.at('special')})"
         self._find("special_known", f"FROM {self.at('special')}", "predictions")
         records = f"SELECT * FROM {self.at('special_known')} WHERE {here}\nUNION ALL BY NAME\n"
-        records += f"SELECT * EXCLUDE ({VALUE_COLUMNS}) FROM {self.at('pairs')} WHERE {here}"
+        # A record is in as many pairs as it has labels.
+        records += f"SELECT DISTINCT * EXCLUDE ({VALUE_COLUMNS}) FROM {self.at('pairs')} WHERE {here}"
         if self._all_special:
             records = f"FROM {new}"
         elif self.settled is not None:
@@ -235,16 +239,18 @@ class Arrivals:
 
     def _part_groups(self) -> None:
         """`parted`: groups of what was found that stand on both sides of the holdout."""
-        self._keep(
+        self._name(
             "trained_groups",
             f"SELECT group_id FROM {self.at('pairs')} WHERE split = 'train'\n"
             f"UNION ALL\nSELECT group_id FROM {self.at('special_predictions')} WHERE split = 'train'",
         )
         self._find("held_known", f"FROM {self.at('trained_groups')}", "holdout")
+        # Whether there is a doubt may be asked of more than was received by then, and costs less so.
+        stored = self._lake.relation("predictions", self.since)
         both = f"WHERE split = 'holdout' AND group_id IN (FROM {self.at('trained_groups')})"
         known = f"SELECT * FROM {self.at('held_known')} WHERE group_id IN (FROM {self.at('trained_groups')})"
         new = self.received("predictions")
-        doubted = f"SELECT group_id FROM {new} {both} UNION ALL SELECT group_id FROM ({known}) LIMIT 1"
+        doubted = f"SELECT group_id FROM {stored} {both} UNION ALL SELECT group_id FROM ({known}) LIMIT 1"
         doubtful = self._engine.query(doubted).num_rows > 0
         found = f"SELECT group_id, id FROM {new} {both if doubtful else 'WHERE false'}\nUNION ALL\n{known}"
         self._keep("held", found)
@@ -280,6 +286,10 @@ class Arrivals:
         self._engine.create(self.at(name), sql)
         self._made.append(self.at(name))
         return self.at(name)
+
+    def _name(self, name: str, sql: str) -> None:
+        self._engine.name(self.at(name), sql)
+        self._made.append(self.at(name))
 
     def _register(self, name: str, rows: pa.Table) -> None:
         self._engine.register(self.at(name), rows)
