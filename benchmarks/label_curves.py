@@ -52,6 +52,7 @@ def by_whorl(strategy: str, random_share: float = DEFAULTS.random_share) -> Pick
             embedding=lambda rows: task.places[left[rows]],
             labelled=(lambda: task.places[bought]) if len(bought) else None,
             seed=f"{seed}/{len(bought)}",
+            truth=np.unique(task.truth[bought], return_inverse=True)[1] if len(bought) else None,
         )
         return choose(pool, strategy, budget=batch, random_share=random_share).rows
 

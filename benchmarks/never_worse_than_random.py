@@ -3,13 +3,17 @@
 Rules, stated before the first run. A pool of at most 1,000 rows and a test part of at most 1,000, split anew by each seed;
 batches of a thirtieth of the pool, 4 rows at least. Texts: TF-IDF and a linear SVM; everything else: an SVM with an RBF
 kernel on standardised columns; both as scikit-learn has them. Accuracy after each batch is averaged over the seeds (40
-of numbers, 6 of texts; 6 of all were too few to tell in the first run, where chance alone differed by a fifth), made monotone by isotonic regression, and the label count is where the straight lines
-between batches first reach the share of the mean accuracy with the whole pool. The ratio is the default's count over
-chance's. All sets are shuffled, elec2 too: its order is another claim's. Seeds were fixed before looking.
+of numbers, 6 of texts; 6 of all were too few to tell in the first run, where chance alone differed by a fifth), made
+monotone by isotonic regression, and the label count is where the straight lines between batches first reach the share of
+the mean accuracy with the whole pool. The ratio is the default's count over chance's. All sets are shuffled, elec2 too:
+its order is another claim's. Seeds were fixed before looking, and are others than those (0 to 39) of two earlier runs,
+whose losses led to the default as it is; it was changed on seeds 100 to 129.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -29,6 +33,7 @@ from whorl.curate.strategies.embedding import Embedding
 SHARES = (0.90, 0.95, 0.98)
 MOST_ROWS = 1000
 BATCHES = 30
+FIRST_SEED = 1000
 Columns = dict[str, np.ndarray]
 Set = tuple[Columns, np.ndarray]
 
@@ -126,7 +131,7 @@ def counts(name: str, quick: bool) -> dict[str, list[float]]:
     seeds, batch = (6 if "text" in columns else 40) if not quick else 2, max(4, size // BATCHES)
     curves: dict[str, list[Curve]] = {"mix": [], "random": []}
     full = []
-    for seed in range(seeds):
+    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         one = task(columns, truth, seed)
         full.append(one.accuracy(one.fitted(np.arange(len(one.truth)))))
         for arm, found in curves.items():
@@ -138,15 +143,14 @@ def counts(name: str, quick: bool) -> dict[str, list[float]]:
 def main() -> None:
     chosen = options(__doc__)
     figures, ratios = [], []
-    for name in ("iris", "sms_spam") if chosen.quick else SETS:
-        found = counts(name, chosen.quick)
-        for share, ours, chance in zip(SHARES, found["mix"], found["random"], strict=True):
-            ratios.append(ours / chance)
-            figures.append(Figure(f"{name}, labels to {share:.0%}", ours, chance, 1.1 * chance))
-        print(
-            f"{name}: {[f'{a:.0f} / {b:.0f}' for a, b in zip(found['mix'], found['random'], strict=True)]}",
-            flush=True,
-        )
+    names = ("iris", "sms_spam") if chosen.quick else tuple(SETS)
+    with ProcessPoolExecutor() as pool:
+        for name, found in zip(names, pool.map(counts, names, repeat(chosen.quick)), strict=True):
+            for share, ours, chance in zip(SHARES, found["mix"], found["random"], strict=True):
+                ratios.append(ours / chance)
+                figures.append(Figure(f"{name}, labels to {share:.0%}", ours, chance, 1.1 * chance))
+            pairs = zip(found["mix"], found["random"], strict=True)
+            print(f"{name}: {[f'{a:.0f} / {b:.0f}' for a, b in pairs]}", flush=True)
     figures += [
         Figure("largest ratio of labels, default to chance", max(ratios), target=1.1),
         Figure("median ratio of labels, default to chance", float(np.median(ratios))),

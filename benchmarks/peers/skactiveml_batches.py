@@ -31,7 +31,7 @@ class SoftSVC(LinearSVC):
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    place, batch, seeds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    place, batch, seeds = Path(sys.argv[1]), int(sys.argv[2]), [int(seed) for seed in sys.argv[3:]]
     rows, tests = sp.load_npz(place / "rows.npz").tocsr(), sp.load_npz(place / "test_rows.npz").tocsr()
     dense = rows.toarray()
     rest = np.load(place / "rest.npz")
@@ -40,7 +40,7 @@ def main() -> None:
     curves = {}
     for name in MOST:
         curves[name] = [
-            curve(name, (rows, dense), truth, tests, test, places, full, batch, seed) for seed in range(seeds)
+            curve(name, (rows, dense), truth, tests, test, places, full, batch, seed) for seed in seeds
         ]
         (place / "curves.json").write_text(json.dumps(curves))
 

@@ -13,7 +13,9 @@ from whorl.curate.strategies.choose import choose
 from whorl.curate.strategies.clusters import clusters
 from whorl.curate.strategies.disagreement import divergence
 from whorl.curate.strategies.diversity import nearest_distance
+from whorl.curate.strategies.mix import undecided_share
 from whorl.curate.strategies.pool import Pool
+from whorl.curate.strategies.representative import proportional, representative
 from whorl.curate.strategies.strategy import STRATEGIES, Strategy, strategy_chances
 from whorl.errors import SpecError
 from whorl.models.named_function import named_function
@@ -172,10 +174,37 @@ def test_coverage_takes_one_of_each_heap() -> None:
     assert sorted(picked % 8) == list(range(8))
 
 
-def test_mix_covers_while_nothing_answers_and_then_asks_where_it_is_undecided() -> None:
-    cold = pool(probability=np.zeros((N, 0)), others=())
-    assert np.array_equal(strategy_chances("mix", cold, 8), strategy_chances("coverage", cold, 8))
-    one = pool(severity=np.ones(N), labelled=lambda: np.ones((1000, 8)))
+def learnable(known: int) -> dict[str, object]:
+    """Labelled rows of two far heaps, a class each."""
+    truth = np.arange(known) % 2
+    return {
+        "labelled": lambda: truth[:, None] * np.ones(8) + np.arange(known)[:, None] * 1e-6,
+        "truth": truth,
+    }
+
+
+def test_mix_without_answers_takes_every_heap_by_its_size() -> None:
+    """Three heaps of 120, 80 and 40 rows have 6, 4 and 2 of twelve."""
+    heap = np.repeat([0, 1, 2], [120, 80, 40])
+    place = np.eye(3)[heap] * 50 + np.random.default_rng(0).normal(size=(N, 3))
+    cold = pool(probability=np.zeros((N, 0)), others=(), embedding=place.__getitem__)
+    assert np.bincount(heap[strategy_chances("mix", cold, 12) == 1]) == pytest.approx([6, 4, 2], abs=1)
+
+
+def test_a_representative_sample_tells_the_mean_better_than_chance() -> None:
+    """Root mean squared error of the mean of something that goes with the places: half of chance's at most."""
+    random = np.random.default_rng(0)
+    place = random.normal(size=(N, 2))
+    value = place.sum(axis=1)
+    one = pool(embedding=place.__getitem__)
+    by_strata = [value[representative(replace(one, seed=str(seed)), 20) == 1].mean() for seed in range(60)]
+    by_chance = [value[random.choice(N, 20, replace=False)].mean() for _ in range(60)]
+    error = [np.sqrt(np.mean((np.array(told) - value.mean()) ** 2)) for told in (by_strata, by_chance)]
+    assert error[0] < error[1] / 2
+
+
+def test_mix_asks_where_it_is_undecided_once_labels_can_be_learnt_from() -> None:
+    one = pool(severity=np.ones(N), **learnable(1000))
     picked = strategy_chances("mix", one, 24) == 1
     lead = np.diff(np.sort(one.probability, axis=1)[:, -2:], axis=1)[:, 0]
     assert lead[picked].max() <= np.sort(lead)[3 * 24 - 1], "none but undecided ones"
@@ -184,18 +213,43 @@ def test_mix_covers_while_nothing_answers_and_then_asks_where_it_is_undecided() 
     assert spread(places[picked]) > spread(places[by_margin]), "and they lie apart"
 
 
-def test_mix_goes_on_covering_while_the_champion_has_seen_few_rows() -> None:
-    """The rows that it covers with are those of coverage: all of them at first, hardly any later."""
-    shares = []
-    for known in (0, 24, 240):
-        one = pool(severity=np.ones(N), labelled=lambda known=known: np.ones((known, 8)))
-        cover = int(24 * (24 / (known + 24)) ** 2)
-        picked = strategy_chances("mix", one, 24) == 1
-        assert picked.sum() == 24
-        if cover:
-            assert picked[strategy_chances("coverage", one, cover) == 1].all()
-        shares.append(cover)
-    assert shares == [24, 6, 0]
+@pytest.mark.parametrize("labels", ["noise", "none", "one class", "one row"])
+def test_mix_stays_representative_where_labels_cannot_be_learnt_from(labels: str) -> None:
+    random = np.random.default_rng(0)
+    place = random.normal(size=(200, 8))
+    known = {
+        "noise": {"labelled": lambda: place, "truth": random.integers(0, 2, 200)},
+        "none": {"labelled": None},
+        "one class": {"labelled": lambda: place, "truth": np.zeros(200, dtype=np.intp)},
+        "one row": {"labelled": lambda: place[:1], "truth": np.zeros(1, dtype=np.intp)},
+    }[labels]
+    one = pool(severity=np.ones(N), **known)
+    assert undecided_share(one) == 0
+    assert np.array_equal(strategy_chances("mix", one, 24), representative(one, 24))
+
+
+def test_the_undecided_share_grows_with_what_was_bought() -> None:
+    """A fifth of the labels is noise."""
+    random = np.random.default_rng(1)
+    heap = np.arange(2000) % 4
+    place = np.eye(4)[heap] * 4 + random.normal(size=(2000, 4))
+    truth = np.where(random.random(2000) < 0.2, random.integers(0, 4, 2000), heap)
+    shares = [
+        undecided_share(pool(labelled=lambda m=m: place[:m], truth=truth[:m])) for m in (8, 40, 200, 2000)
+    ]
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.98
+
+
+def test_proportional_shares_add_up_and_fit() -> None:
+    for seed in range(50):
+        random = np.random.default_rng(seed)
+        size = random.integers(0, 40, size=12)
+        budget = int(random.integers(1, size.sum()))
+        share = proportional(size, budget)
+        assert share.sum() == budget
+        assert (share <= size).all()
+        assert (np.abs(share - size * budget / size.sum()) < 1).all()
 
 
 def spread(places: Floats) -> float:

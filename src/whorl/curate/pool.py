@@ -40,6 +40,7 @@ def pool_of(ws: Workspace, rows: pa.Table, severity: Floats, seed: str) -> Pool:
         severity=severity,
         seed=seed,
         keys=rows["draw_key"].to_numpy(),
+        truth=places.truth(),
     )
 
 
@@ -134,6 +135,12 @@ class _Places:
     def labelled(self) -> Floats:
         return self._embedding.places(columns(self.known, self._spec))
 
+    def truth(self) -> Indices | None:
+        if not self.known.num_rows or self._spec.task == "regression":
+            return None
+        codes: Indices = self.known["label"].combine_chunks().dictionary_encode().indices.to_numpy()
+        return codes.astype(np.intp)
+
     @cached_property
     def _embedding(self) -> Embedding:
         lots = keyed_uniform(self._rows["draw_key"].to_numpy(), "embedding")
@@ -157,7 +164,7 @@ def columns(rows: pa.Table, spec: Spec) -> dict[str, npt.NDArray[np.generic]]:
 
 
 def _trained_on(ws: Workspace) -> pa.Table:
-    """Features of rows of the last training dataset, some of them when there are many; no rows where there is none."""
+    """Features and labels of rows of the last training dataset, some of them when there are many; no rows where there is none."""
     made = [one for one, _ in dataset_versions.versions(ws.ledger, ws.name) if one.name == "training"]
     if not made or not Path(made[-1].path).exists():
         return pa.table({})
@@ -166,5 +173,5 @@ def _trained_on(ws: Workspace) -> pa.Table:
         return pa.table({})
     rows = stored.filter(pc.field("role") == "labelled")
     lots = hashed_uniform(rows["id"].to_pylist(), "labelled")
-    some = rows.take(np.sort(np.argsort(lots)[:LEARNT_FROM])).select(list(ws.spec.features))
-    return some.rename_columns([FEATURE + name for name in some.column_names])
+    some = rows.take(np.sort(np.argsort(lots)[:LEARNT_FROM])).select([*ws.spec.features, "label"])
+    return some.rename_columns([*(FEATURE + name for name in ws.spec.features), "label"])

@@ -1,41 +1,59 @@
-"""The default: cover the pool while little is known, then ask where the champion is undecided, in many places at once.
+"""The default: rows that stand for all of the pool until labels can be learnt from, then ones that the champion is undecided about.
 
-Rows that the champion is undecided about lie together, and the second of two alike teaches little: of several times as
-many undecided rows as can be asked for, clusters are made, and each gives its most undecided one.
+Doubt is worth a label where the label teaches something about other rows. Where classes are noise, the most undecided rows
+are the noisiest, and a representative sample teaches more. What was bought already tells which: the classes of labelled
+rows agree with those of their nearest labelled neighbours beyond chance, or they do not (`stats/neighbour_kappa.py`).
 
-Source: Zhdanov (2019), "Diverse mini-batch active learning", arXiv:1901.05954; what was tried beside it:
-docs/selection.md.
+Undecided rows lie together, and the second of two alike teaches little: of several times as many as can be asked for,
+clusters are made, and each gives its most undecided one.
+
+Sources: diverse undecided rows: Zhdanov (2019), "Diverse mini-batch active learning", arXiv:1901.05954; the share of
+them: the shrinkage factor of James & Stein (1961), "Estimation with quadratic loss", 4th Berkeley Symposium 1:361-379.
+What was tried beside it: docs/selection.md.
 """
 
 import numpy as np
 
 from whorl.curate.strategies.clusters import MOST_CLUSTERS, clusters, in_turns
-from whorl.curate.strategies.diversity import coverage
 from whorl.curate.strategies.pool import Pool
+from whorl.curate.strategies.representative import representative
 from whorl.curate.strategies.top import ranked
 from whorl.curate.strategies.uncertain import unsure
 from whorl.stats.arrays import Floats, Indices
+from whorl.stats.neighbour_kappa import neighbour_kappa
 
 # So many times the budget are undecided enough to be looked at.
 SHORTLIST = 3
+# More labelled rows would hardly tell noise any better.
+MOST_LABELLED = 2000
 
 
 def mix(pool: Pool, budget: int) -> Floats:
-    """Coverage without a champion; then less and less of it, and the most undecided row of each cluster of undecided ones.
+    """The most undecided row of each cluster of undecided ones, for `undecided_share` of the budget; before, representative ones.
 
-    A champion that has seen few rows does not know what it does not know: with m labelled rows, (budget / (m + budget))^2
-    of the budget goes on covering. Undecided counts times severity.
+    Without a champion that answers, all rows are representative. Undecided counts times severity.
     """
     if not pool.answered:
-        return coverage(pool, budget)
-    known = len(pool.labelled()) if pool.labelled is not None else 0
-    to_cover = int(budget * (budget / (known + budget)) ** 2)
-    chances = coverage(pool, to_cover) if to_cover else np.zeros(len(pool))
-    left = budget - int(chances.sum())
+        return representative(pool, budget, middle_first=True)
+    left = int(np.ceil(budget * undecided_share(pool)))
+    chances = representative(pool, budget - left) if left < budget else np.zeros(len(pool))
     wanted = np.where(chances > 0, np.nan, unsure(pool) * pool.severity)
     short = ranked(pool, wanted, SHORTLIST * left)
     chances[_spread(pool, short, np.maximum(wanted[short], 1e-9), left)] = 1.0
     return chances
+
+
+def undecided_share(pool: Pool) -> float:
+    """How much to trust that labels can be learnt from: 1 - (half interval / kappa)^2; 0 where the interval holds 0 or less.
+
+    0 as well where too little is labelled to tell.
+    """
+    if pool.labelled is None or pool.truth is None:
+        return 0.0
+    agreement = neighbour_kappa(pool.labelled()[:MOST_LABELLED], pool.truth[:MOST_LABELLED])
+    if not agreement.low > 0:
+        return 0.0
+    return 1 - (1 - agreement.low / agreement.value) ** 2
 
 
 def _spread(pool: Pool, short: Indices, wanted: Floats, budget: int) -> Indices:

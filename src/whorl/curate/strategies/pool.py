@@ -20,6 +20,7 @@ class Pool:
         embedding: Places of rows (by index) as (m, d) finite numbers, in which near rows are alike; made when asked for.
         others: (n, k) of each further model: the last challenger, the previous champion.
         labelled: (m, d) places of rows whose truth is known already; None: not one is.
+        truth: (m,) classes of those, as whole numbers; None: there are no classes, or none is known.
         severity: (n,) at least 0: what an error on the row costs.
         seed: Names this draw.
     """
@@ -32,6 +33,7 @@ class Pool:
     severity: Floats = field(default_factory=lambda: np.ones(0))
     seed: str = ""
     keys: Keys | None = None
+    truth: Indices | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
