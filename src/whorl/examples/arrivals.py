@@ -147,7 +147,10 @@ class Arrivals:
         )
 
     def _pair(self) -> None:
-        """`labels`: those that came, of what is not taken. `pairs`: each with each record of its prediction."""
+        """`labels`: those that came, of what is not taken. `pairs`: each with each record of its prediction.
+
+        `renewed`: new records of `awaited` ids, read along with them.
+        """
         if self.settled is None:
             self._name("labels", f"FROM {self.received('labels')}")
         else:
@@ -156,22 +159,54 @@ class Arrivals:
             self._keep(
                 "labels", f"FROM {self.at('came')} WHERE prediction_id NOT IN (FROM {self.at('taken')})"
             )
-        self._find("predictions", f"SELECT prediction_id FROM {self.at('labels')}")
-        records = f"FROM {self.received('predictions')}"
-        if self.settled is not None:
-            records += f" UNION ALL BY NAME FROM {self.at('predictions')}"
         empty = self._without_values()
         but = f" EXCLUDE ({', '.join(map(quoted, empty))})" if empty else ""
-        self._keep(
-            "lean_pairs",
-            f"SELECT p.*{but}, l.value, l.time AS value_time, "
-            "l.received_at AS value_received_at, l.source AS value_source\n"
-            f"FROM ({records}) p JOIN {self.at('labels')} l ON l.prediction_id = p.id"
-            f"{' WHERE false' if self._all_special else ''}",
+        joined = f"SELECT p.*{but}, l.* EXCLUDE (prediction_id)\nFROM {{records}} p JOIN {{told}} l ON l.prediction_id = p.id"
+        told = (
+            "SELECT prediction_id, value, time AS value_time, received_at AS value_received_at, "
+            f"source AS value_source, true AS labelled FROM {self.at('labels')}"
         )
+        new = f"{told}{' WHERE false' if self._all_special else ''}"
+        if self.settled is not None:
+            self._keep("awaited", "\nUNION\n".join(self._awaited(self.settled)))
+            new = f"{told}\nUNION ALL BY NAME SELECT id AS prediction_id, false AS labelled FROM {self.at('awaited')}"
+        met = joined.format(records=self.received("predictions"), told=f"({new})")
+        if self.settled is not None:
+            self._find("predictions", f"SELECT prediction_id FROM {self.at('labels')}")
+            met += "\nUNION ALL BY NAME\n" + joined.format(records=self.at("predictions"), told=f"({told})")
+        self._keep("met", met)
         schema = settled_schemas(self._spec)["predictions"]
         nulls = "".join(f", NULL::{sql_type(schema.field(name).type)} AS {quoted(name)}" for name in empty)
-        self._name("pairs", f"SELECT *{nulls} FROM {self.at('lean_pairs')}")
+        self._name("pairs", f"SELECT * EXCLUDE (labelled){nulls} FROM {self.at('met')} WHERE labelled")
+        self._name(
+            "renewed",
+            f"SELECT * EXCLUDE (labelled, {VALUE_COLUMNS}){nulls} FROM {self.at('met')} WHERE NOT labelled",
+        )
+
+    def _awaited(self, settled: Settled) -> list[str]:
+        """Ids whose new records count, though no label came with them."""
+        self._register("waiting", settled.waiting())
+        self._register("unmatched", settled.unmatched())
+        self._keep(
+            "still_waiting", f"FROM {self.at('waiting')} WHERE id NOT IN (FROM {self.at('newly_taken')})"
+        )
+        ids = [f"SELECT id FROM {self.at('still_waiting')}", f"SELECT id FROM {self.at('unmatched')}"]
+        default = self._spec.labels.default_after
+        if default is None:
+            return ids
+        due, now = f"time + {sql_interval(default.after.span)}", instant_literal(self.as_of)
+        first, last = settled.as_of - default.after.span, self.as_of - default.after.span
+        earlier = self._lake.relation("predictions", days=(_day(first), _day(last)))
+        self._keep(
+            "due",
+            f"SELECT id FROM {earlier} WHERE {due} > {instant_literal(settled.as_of)} AND {due} <= {now} "
+            f"AND received_at <= {now}",
+        )
+        return [
+            *ids,
+            f"FROM {self.at('due')}",
+            f"SELECT id FROM {self.received('predictions')} WHERE {due} <= {now}",
+        ]
 
     def _without_values(self) -> list[str]:
         """Columns of records that no file has values in: they need no place in memory."""
@@ -186,23 +221,24 @@ class Arrivals:
         if self._all_special:
             ids = [f"SELECT DISTINCT id FROM {new}"]
         if self.settled is not None:
-            ids += self._special_since(self.settled)
+            ids += self._special_since()
         self._keep("named", "\nUNION\n".join(ids))
         self._find("taken_special", f"SELECT id FROM {self.at('named')}", "taken")
         self._keep(
             "special", f"SELECT id FROM {self.at('named')} WHERE id NOT IN (FROM {self.at('taken_special')})"
         )
         here = f"id IN (FROM {self.at('special')})"
-        self._find("special_known", f"FROM {self.at('special')}", "predictions")
-        records = f"SELECT * FROM {self.at('special_known')} WHERE {here}\nUNION ALL BY NAME\n"
+        # Those that are in pairs are there with every record.
+        self._name("alone", f"FROM {self.at('special')} WHERE id NOT IN (SELECT id FROM {self.at('pairs')})")
+        self._find("special_known", f"FROM {self.at('alone')}", "predictions")
+        alone = f"WHERE id IN (FROM {self.at('alone')})"
+        records = f"SELECT * FROM {self.at('special_known')} {alone}\nUNION ALL BY NAME\n"
         # A record is in as many pairs as it has labels.
         records += f"SELECT DISTINCT * EXCLUDE ({VALUE_COLUMNS}) FROM {self.at('pairs')} WHERE {here}"
         if self._all_special:
             records = f"FROM {new}"
         elif self.settled is not None:
-            # Those that are in pairs are there with every record.
-            alone = f"SELECT id FROM {self.at('special')} WHERE id NOT IN (SELECT id FROM {self.at('pairs')})"
-            records += f"\nUNION ALL BY NAME\nSELECT * FROM {new} WHERE id IN ({alone})"
+            records += f"\nUNION ALL BY NAME\nSELECT * FROM {self.at('renewed')} {alone}"
         self._keep("special_predictions", records)
         self._find("special_said", f"FROM {self.at('special')}", "labels")
         told = f"prediction_id IN (FROM {self.at('special')})"
@@ -212,30 +248,16 @@ class Arrivals:
             f"SELECT * FROM {self.at('labels')} WHERE {told}",
         )
 
-    def _special_since(self, settled: Settled) -> list[str]:
-        now, new = instant_literal(self.as_of), f"SELECT id FROM {self.received('predictions')}"
+    def _special_since(self) -> list[str]:
         self._find("said_before", f"SELECT prediction_id FROM {self.at('labels')}", "labels")
-        self._register("waiting", settled.waiting())
-        self._register("unmatched", settled.unmatched())
-        old_enough = f"{usable_at(self._spec)} <= {now}"
         ids = [
             f"SELECT prediction_id FROM {self.at('labels')} "
             f"WHERE prediction_id IN (SELECT prediction_id FROM {self.at('said_before')})",
-            f"SELECT id FROM {self.at('waiting')} WHERE {old_enough} AND id NOT IN (FROM {self.at('newly_taken')})",
-            f"{new} WHERE id IN (SELECT id FROM {self.at('waiting')} WHERE id NOT IN (FROM {self.at('newly_taken')}) "
-            f"UNION ALL FROM {self.at('unmatched')})",
+            f"SELECT id FROM {self.at('still_waiting')} "
+            f"WHERE {usable_at(self._spec)} <= {instant_literal(self.as_of)}",
+            f"SELECT id FROM {self.at('renewed')}",
         ]
-        default = self._spec.labels.default_after
-        if default is not None:
-            due = f"time + {sql_interval(default.after.span)}"
-            first, last = settled.as_of - default.after.span, self.as_of - default.after.span
-            earlier = self._lake.relation("predictions", days=(_day(first), _day(last)))
-            ids += [
-                f"SELECT id FROM {earlier} WHERE {due} > {instant_literal(settled.as_of)} AND {due} <= {now} "
-                f"AND received_at <= {now}",
-                f"{new} WHERE {due} <= {now}",
-            ]
-        return ids
+        return [*ids, f"FROM {self.at('due')}"] if self._spec.labels.default_after is not None else ids
 
     def _part_groups(self) -> None:
         """`parted`: groups of what was found that stand on both sides of the holdout."""
