@@ -29,6 +29,7 @@ RANKED, DEFAULT = "severity", "mix"
 CYCLE = (
     MEASURE
     + """
+import pandas  # pyarrow does so at the first array that it makes
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from curation_lake import day, payments_spec

@@ -51,7 +51,7 @@ def told(started):
 DUCKDB = (
     MEASURE
     + """
-import duckdb
+import duckdb, pyarrow
 connection = duckdb.connect()
 connection.execute("SET TimeZone = 'UTC'")
 started = time.perf_counter()
@@ -91,6 +91,7 @@ told(started)
 OURS = (
     MEASURE
     + """
+import pandas  # pyarrow does so at the first array that it makes
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from curation_lake import day, payments_spec
