@@ -238,3 +238,11 @@ def test_a_cycle_asks_for_nothing_while_somebody_else_does(shop):
     one = answered_shop(shop)
     with hold(one.ws.root, one.ws.ledger, f"asking-{one.ws.name}"):
         assert ask_in_cycle(one.ws, "shop-0001", one.until(6)) == 0
+
+
+def test_a_cycle_that_waited_asks_for_nothing_that_was_asked_meanwhile(shop):
+    one = answered_shop(shop, rows=400)
+    began = one.until(4)
+    record(one.ws, plan(one.ws, one.until(6), labels=50))
+    assert ask_in_cycle(one.ws, "shop-0001", began) == 0
+    assert asked(one.ws, one.until(6)).num_rows == 50

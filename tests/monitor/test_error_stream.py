@@ -9,6 +9,8 @@ import pyarrow as pa
 import pytest
 
 from shop import Shop
+from whorl.evaluate.holdout_ask import record
+from whorl.evaluate.holdout_plan import plan
 from whorl.monitor.error_stream import error_stream
 from whorl.monitor.watch import watch
 from whorl.records import Finding
@@ -29,18 +31,21 @@ def errs(
     one.learns(ids, truth.tolist(), at + 1 / 24)
 
 
-def asked(one: Shop, ids: list[str], strategy: str) -> None:
-    """People were asked for the truth of these rows, on day 4."""
+def asked(one: Shop, ids: list[str], purpose: str) -> None:
+    """On day 4 people were asked for the truth of these rows, hard ones of the day before."""
     fixed = {
-        "draw": strategy,
+        "draw": purpose,
         "as_of": one.day(4),
         "day": one.day(4).date(),
         "time": one.day(3.5),
-        "purpose": "judge",
+        "purpose": purpose,
+        "strategy": "doubt",
+        "since": one.day(3),
+        "until": one.day(4),
     }
-    rows = [{**fixed, "id": id, "strategy": strategy, "probability": 0.5} for id in ids]
+    rows = [{**fixed, "id": id, "probability": 0.5} for id in ids]
     schema = lake_schemas(one.ws.spec)["asked"]
-    one.ws.lake.append("asked", pa.Table.from_pylist(rows, schema), app=f"test/asked/{strategy}", version=1)
+    one.ws.lake.append("asked", pa.Table.from_pylist(rows, schema), app=f"test/asked/{purpose}", version=1)
 
 
 def risen(found: list[Finding]) -> list[Finding]:
@@ -97,7 +102,7 @@ def test_a_row_waits_until_both_classes_could_have_been_known(shop: Open) -> Non
     assert error_stream(one.ws, one.until(5.5)).errors.tolist() == [1.0, 1.0]
 
 
-def test_only_the_champions_holdout_rows_that_nobody_chose_are_watched(shop: Open) -> None:
+def test_only_the_champions_holdout_rows_are_watched(shop: Open) -> None:
     one = shop(ONLY)
     errs(one, "old", (0, 1), 10, 1.0)
     one.until(2)
@@ -105,13 +110,39 @@ def test_only_the_champions_holdout_rows_that_nobody_chose_are_watched(shop: Ope
     errs(one, "new", (3, 4), 10, 0.0)
     errs(one, "train", (3, 4), 10, 1.0, split="train")
     errs(one, "mute", (3, 4), 10, 1.0, score=None)
-    errs(one, "chosen", (3, 4), 10, 1.0)
-    asked(one, [f"chosen{i:05d}" for i in range(10)], "uncertain")
-    asked(one, [f"new{i:05d}" for i in range(10)], "random")
     assert error_stream(one.ws, one.until(6)).errors.tolist() == [0.0] * 10
     every = shop('[monitor]\nerrors_of = "all"')
     errs(every, "train", (0, 1), 10, 1.0, split="train")
     assert error_stream(every.ws, every.until(6)).errors.tolist() == [1.0] * 10
+
+
+def test_truths_that_came_because_they_were_asked_for_are_not_watched(shop: Open) -> None:
+    one = shop(ONLY)
+    errs(one, "known", (3, 3.9), 10, 0.0)
+    errs(one, "waiting", (3.97, 3.99), 10, 1.0)
+    asked(one, [f"known{i:05d}" for i in range(10)] + [f"waiting{i:05d}" for i in range(5)], "judge")
+    errs(one, "after", (4, 5), 10, 0.0)
+    assert error_stream(one.ws, one.until(6)).errors.tolist() == [0.0] * 20
+    every = shop('[monitor]\nerrors_of = "all"')
+    errs(every, "waiting", (3.97, 3.99), 10, 1.0, split="train")
+    asked(every, [f"waiting{i:05d}" for i in range(5)], "train")
+    assert error_stream(every.ws, every.until(6)).errors.tolist() == [1.0] * 5
+
+
+def test_asking_for_doubtful_rows_changes_nothing_of_what_comes_by_itself(shop: Open) -> None:
+    one, random = shop(ONLY), np.random.default_rng(0)
+    wrong: list[float] = []
+    for week in range(5):
+        ids, at = [f"w{week}-{i}" for i in range(300)], np.sort(7 * week + random.uniform(0.01, 6.8, 300))
+        score = random.beta(0.4, 0.4, 300)
+        truth = random.random(300) < score
+        wrong += ((score >= 0.5) != truth).astype(float).tolist()
+        one.predicts(ids, at, split="holdout", score=score)
+        one.learns(ids, truth.tolist(), at + 0.05)
+        end = one.until(7 * week + 6.95)
+        if week % 2:
+            record(one.ws, plan(one.ws, end, labels=200))
+    assert error_stream(one.ws, end).errors.tolist() == wrong
 
 
 def test_of_several_classes_the_likeliest_is_the_answer(shop: Open) -> None:

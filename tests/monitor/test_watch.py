@@ -245,3 +245,21 @@ def test_few_rows_or_rows_of_a_former_champion_say_nothing_about_a_protected_gro
     one.until(21)
     one.crowned(one.scored({"w0-0001": 0.5}))
     assert watch(one.ws, one.clock.now()) == []
+
+
+@pytest.mark.parametrize(
+    ("sooner", "share", "expected"), [("errors", 0.95, []), ("hits", 0.7, ["below_threshold"])]
+)
+def test_decay_goes_by_all_mature_rows_whichever_truth_was_known_first(
+    shop: Open, sooner: str, share: float, expected: list[str]
+) -> None:
+    one, random = (
+        shop(WATCH + 'drift = false\nthreshold = 0.8\n[labels]\nlag = "5d"\n'),
+        np.random.default_rng(0),
+    )
+    ids, at = [f"r{i}" for i in range(1000)], np.sort(random.uniform(0.01, 6.8, 1000))
+    said, right = random.random(1000) < 0.5, random.random(1000) < share
+    one.predicts(ids, at, split="holdout", score=np.where(said, 0.8, 0.2))
+    late = right if sooner == "errors" else ~right
+    one.learns(ids, (said == right).tolist(), 7 + np.where(late, 3.0, 0.0))
+    assert kinds(watch(one.ws, one.until(20))) == expected

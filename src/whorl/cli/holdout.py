@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Quality from few labels: which truths to ask for, and what they say.", no_args_is_help=True
 )
-Labels = Annotated[
-    int | None, typer.Option(help="Labels to ask for; default: [evaluate] ask.", min=1)
-]
+Labels = Annotated[int | None, typer.Option(help="Labels to ask for; default: [evaluate] ask.", min=1)]
 Precision = Annotated[
     float | None,
     typer.Option(

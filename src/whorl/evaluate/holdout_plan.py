@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from whorl.errors import StateError, TruthError
-from whorl.examples.asked import can_be_asked, judge_draws
+from whorl.examples.asked import JUDGE, can_be_asked
 from whorl.examples.said import said_and_true
 from whorl.spec import Spec
 from whorl.stats.accuracy import hits
@@ -68,7 +68,7 @@ def plan(
         raise StateError(
             f"Accuracy needs classes; the task is '{ws.spec.task}'.", where=f"{ws.name}: holdout"
         )
-    number, since = _next(ws, as_of)
+    number, since = _next(ws)
     rows, frame = _frame(ws, as_of, since)
     level, even = ws.spec.evaluate.level, _even_is_better(frame)
     if labels is None and precision is not None:
@@ -123,10 +123,10 @@ def _even_is_better(frame: _Frame) -> bool:
     return frame.basis == "known labels" and evenly < by_doubt
 
 
-def _next(ws: Workspace, as_of: datetime) -> tuple[int, datetime | None]:
-    """The number of the next draw, and since when rows have had no chance yet."""
+def _next(ws: Workspace) -> tuple[int, datetime | None]:
+    """The number of the next draw, and since when rows have had no chance yet: every draw counts, whenever this one began."""
     made = ws.engine.query(
-        f"SELECT count(*) AS n, max(until) AS until FROM ({judge_draws(ws.lake, as_of)})"
+        f"SELECT count(DISTINCT draw) AS n, max(until) AS until FROM {ws.lake.relation('asked')} WHERE purpose = '{JUDGE}'"
     ).to_pylist()[0]
     return made["n"] + 1, made["until"]
 

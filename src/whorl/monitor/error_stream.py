@@ -2,8 +2,8 @@
 
 Computed from the rows each time, so that it is the same wherever and however often it is looked at. A row comes in once its
 truth is known and it is as old as `[labels] lag` and `default_after` ask: before, one class may be known sooner than the
-other. Rows that people were asked about because of what the model said of them do not come in: those are chosen for being
-hard. The detectors are in `detectors/`; when the rise began is in `stats/rise.py`.
+other. Of a span in which people were asked, rows whose truth was not known by then do not come in, asked or not: whose truth
+comes then goes by what the model said. The detectors are in `detectors/`; when the rise began is in `stats/rise.py`.
 """
 
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from whorl.examples.asked import JUDGE, judge_draws
 from whorl.monitor.detectors.detector import alarms, detector_named
 from whorl.records import Finding
 from whorl.spec import Spec
@@ -117,15 +118,18 @@ def _known_rows(ws: Workspace, as_of: datetime, measure: str) -> str:
         "status IN ('known', 'defaulted')",
         "isfinite(value)",
         f"known_at <= {instant_literal(as_of)}",
-        f"id NOT IN (SELECT id FROM {ws.lake.relation('asked')} WHERE strategy <> 'random' "
-        f"AND as_of <= {instant_literal(as_of)})",
+        "NOT EXISTS (FROM draws d WHERE known.label_received_at > d.as_of AND (d.since IS NULL OR known.time >= d.since) "
+        "AND known.time < d.until)",
+        f"id NOT IN (SELECT id FROM {ws.lake.relation('asked')} a WHERE strategy <> 'random' AND purpose <> '{JUDGE}' "
+        "AND known.label_received_at > a.as_of)",
     ]
     if spec.monitor.errors_of == "holdout":
         conditions.append("split = 'holdout'")
     if moved is not None:
         conditions.append(f"time >= {instant_literal(moved.at)}")
     return (
-        f"WITH known AS (SELECT id, time, split, status, ({measure}) AS value,\n"
+        f"WITH draws AS ({judge_draws(ws.lake, as_of)}),\n"
+        f"known AS (SELECT id, time, split, status, label_received_at, ({measure}) AS value,\n"
         f"  greatest(label_received_at, time + INTERVAL '{wait_s:.15g}' SECOND) AS known_at\n"
         f"FROM {ws.examples(as_of).name} WHERE isfinite(score) OR scores IS NOT NULL)\n"
         f"SELECT value, epoch_us(known_at) AS known_us FROM known WHERE {' AND '.join(conditions)}\n"

@@ -27,7 +27,6 @@ from whorl.records import Record
 from whorl.spec import Spec
 from whorl.stats.accuracy import hits
 from whorl.stats.asymptotic_sequence import always_valid
-from whorl.stats.betting import betting_sequence
 from whorl.stats.claimed_accuracy import contradicted
 from whorl.stats.doubt import doubt
 from whorl.stats.estimate import Estimate
@@ -39,8 +38,6 @@ from whorl.storage.tables import PROTECTED, TIME
 from whorl.workspace import Workspace
 
 Floats = npt.NDArray[np.float64]
-# Betting goes row by row; from so many on the normal sequence says nearly the same.
-BETTING_ROWS = 5_000
 
 
 class PeriodQuality(Record, frozen=True, kw_only=True):
@@ -112,6 +109,8 @@ def quality_by_protected(ws: Workspace, as_of: datetime, since: datetime | None)
     if not ws.spec.protected:
         return []
     judged, metric = _judged(ws, as_of), watched_metric(ws)
+    if judged.came is not None and judged.came.refusal:
+        return []
     if since is not None:
         judged = judged.take(np.asarray(pc.greater_equal(judged.rows["time"], pa.scalar(since, TIME))))
     pairs = list(_slices(judged, ws.spec))
@@ -256,23 +255,9 @@ def _period(judged: _Judged, start: datetime, metric: Metric, spec: Spec, beside
         low=low,
         high=high,
         contradicted=doubted,
-        always=_always(judged, metric, spec, figure),
+        always=always_valid(figure, level=spec.evaluate.level),
         plain=_plain(judged, spec) if asked and metric.name == "accuracy" else None,
     )
-
-
-def _always(judged: _Judged, metric: Metric, spec: Spec, figure: Estimate) -> Estimate:
-    """By betting where rows are alike, independent and few, else by the wider reach of a normal interval."""
-    groups = judged.rows["group_id"].drop_null()
-    alike = bool((judged.weight == 1).all()) and not judged.asked and len(groups.unique()) == len(groups)
-    bounded = metric.row_values is not None and (metric.lowest, metric.greatest) == (0, 1)
-    if not (alike and bounded and len(judged.weight) <= BETTING_ROWS):
-        return always_valid(figure, level=spec.evaluate.level)
-    assert metric.row_values is not None
-    predicted, truth = said_and_true(judged.rows, spec)
-    order = np.argsort(judged.rows["label_received_at"].cast("int64").to_numpy(), kind="stable")
-    low, high = betting_sequence(metric.row_values(truth, predicted)[order], level=spec.evaluate.level)
-    return Estimate(figure.value, float(low[-1]), float(high[-1]), figure.n)
 
 
 def _plain(judged: _Judged, spec: Spec) -> Estimate:

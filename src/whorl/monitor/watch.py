@@ -62,7 +62,9 @@ def _decay(ws: Workspace, periods: list[PeriodQuality]) -> list[Finding]:
     moved = next(iter(ws.registry.changes(limit=1)), None)
     own = [p for p in periods if moved is None or p.start >= moved.at]
     judged = [
-        (p.start, p.always) for p in own if p.always is not None and not isnan(p.always.low + p.always.high)
+        (p.start, p.always)
+        for p in own
+        if p.always is not None and not isnan(p.always.value + p.always.low + p.always.high)
     ]
     if not judged:
         return []

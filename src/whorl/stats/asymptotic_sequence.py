@@ -8,7 +8,7 @@ Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024), Time-uniform centr
 sequences, Annals of Statistics 52:2613-2640, theorem 2.2 and the choice of rho in appendix B.2.
 """
 
-from math import log, nan
+from math import isnan, log, nan
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,7 @@ def always_valid(found: Estimate, *, level: float = 0.95) -> Estimate:
     >>> round(wider.low, 3), round(wider.high, 3)
     (0.422, 0.578)
     """
-    if found.n < START:
+    if found.n < START or isnan(found.value):
         return Estimate(found.value, nan, nan, found.n)
     wider = float(_quantile(np.array(found.n), 1 - level, NARROWEST)) / normal_quantile(level)
     low, high = (
