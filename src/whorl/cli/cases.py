@@ -40,7 +40,9 @@ COLUMNS = (
 def list_(
     reason: Annotated[str | None, typer.Option(help="Only cases that have this reason.")] = None,
     cycle: Annotated[str | None, typer.Option(help="Only cases of this cycle.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 20,
+    limit: Annotated[
+        int, typer.Option(help="At most so many; with --asked --json, all of them.", min=1)
+    ] = 20,
     asked: Annotated[
         bool,
         typer.Option(
@@ -149,14 +151,15 @@ def _print_asked(flywheel: "Flywheel", limit: int, *, as_json: bool) -> None:
     from whorl.curate.why import in_words
 
     ws = flywheel.workspace
-    rows = [row | {"why": in_words(row["strategy"])} for row in waiting(ws, ws.clock.now(), limit)]
+    most = None if as_json else limit
+    rows = [row | {"why": in_words(row["strategy"])} for row in waiting(ws, ws.clock.now(), most)]
     columns: dict[str, Callable[[dict[str, Any]], Any]] = {
         "id": itemgetter("id"),
         "inputs": lambda row: _pairs(row["inputs"]),
         "prediction": itemgetter("prediction"),
         "why": itemgetter("why"),
     }
-    empty = "Nobody is asked for anything: [curate] ask says for how many rows a cycle asks."
+    empty = "No row waits for an answer. [curate] ask says for how many rows each cycle asks."
     print_list(rows, columns, as_json=as_json, empty=empty)
 
 

@@ -58,7 +58,12 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Draw rows and keep that they were asked for. Their labels come in as any others, by id."""
+    from whorl.evaluate.holdout_ask import check_writable
+
     _one_of(precision, labels)
+    if out is not None:
+        # Before the draw: it is kept.
+        check_writable(out)
     with opened(spec, workspace) as flywheel:
         _show(flywheel.ask_holdout(labels=labels, precision=precision), out, as_json=as_json)
 
@@ -66,7 +71,7 @@ def ask(
 @app.command("list")
 def list_(
     waiting: Annotated[bool, typer.Option("--waiting", help="Only rows whose truth has not come.")] = False,
-    limit: Annotated[int, typer.Option(help="Show at most so many; the file has all.", min=1)] = 20,
+    limit: Annotated[int, typer.Option(help="Show at most so many; the file and JSON have all.", min=1)] = 20,
     out: Out = None,
     spec: SpecPath = DEFAULT_SPEC,
     workspace: Root = None,
@@ -85,7 +90,7 @@ def list_(
         write(rows, out)
     names = ("draw", "id", "time", "probability", "label")
     print_list(
-        rows.slice(0, limit).to_pylist(),
+        (rows if as_json else rows.slice(0, limit)).to_pylist(),
         {name: itemgetter(name) for name in names},
         as_json=as_json,
         empty="No row waits for its truth." if waiting else "Nothing was asked for yet: whorl holdout ask",
@@ -99,8 +104,11 @@ def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJs
 
     with opened(spec, workspace) as flywheel:
         found = of_periods(flywheel.workspace, flywheel.workspace.clock.now())
-    names = ("start", "rows", "value", "low", "high", "method", "claimed", "contradicted")
-    columns = {name: attrgetter(name) for name in names}
+    names = ("rows", "value", "low", "high", "method", "claimed", "contradicted")
+    columns = {
+        "start": lambda one: one.start.date().isoformat(),
+        **{name: attrgetter(name) for name in names},
+    }
     print_list(found, columns, as_json=as_json, empty="No period has judged rows yet.")
 
 

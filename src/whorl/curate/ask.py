@@ -65,14 +65,14 @@ def asked_chances(ws: Workspace, rows: pa.Table, as_of: datetime) -> Floats:
     return chances
 
 
-def waiting(ws: Workspace, as_of: datetime, limit: int) -> list[dict[str, Any]]:
+def waiting(ws: Workspace, as_of: datetime, limit: int | None) -> list[dict[str, Any]]:
     """Rows that people were asked for and whose truth has not come: id, time, inputs, prediction, strategy, asked."""
     names = list(ws.spec.features)
     inputs = "".join(f', e."{FEATURE}{name}"' for name in names)
     found = ws.engine.query(
         f"SELECT e.id, e.time, e.score, e.scores, e.output, a.strategy, a.as_of AS asked{inputs} "
         f"FROM {ws.examples(as_of).name} e JOIN {ws.lake.relation('asked')} a ON a.id = e.id "
-        f"WHERE a.purpose = '{TRAIN}' AND e.label IS NULL ORDER BY a.as_of, e.id LIMIT {limit}"
+        f"WHERE a.purpose = '{TRAIN}' AND e.label IS NULL ORDER BY a.as_of, e.id {'' if limit is None else f'LIMIT {limit}'}"
     ).to_pylist()
     return [
         {

@@ -18,6 +18,7 @@ from whorl.storage.tables import lake_schemas
 from whorl.workspace import Workspace
 
 log = logging.getLogger("whorl.evaluate")
+FORMATS = (".parquet", ".csv", ".ndjson", ".jsonl")
 
 
 def record(ws: Workspace, planned: HoldoutPlan) -> None:
@@ -83,24 +84,37 @@ def asked(ws: Workspace, as_of: datetime) -> pa.Table:
     )
 
 
+def check_writable(path: Path) -> None:
+    """Whether `write` could write there.
+
+    Raises:
+        SourceError: No such format, or no such folder.
+    """
+    if path.suffix not in FORMATS:
+        raise SourceError(
+            f"No format is known for '{path.suffix}'.", where=str(path), hint="Use .parquet, .csv or .ndjson."
+        )
+    if not path.parent.is_dir():
+        raise SourceError(
+            "There is no such folder.", where=str(path.parent), hint="Make it, or name another file."
+        )
+
+
 def write(picked: pa.Table, path: Path) -> None:
     """Rows to ask for, in a file whose suffix names the format. It appears whole or not at all.
 
     Raises:
-        SourceError: No such format.
+        SourceError: No such format, or no such folder.
     """
+    check_writable(path)
     draft = path.with_name(path.name + ".draft")
     if path.suffix == ".parquet":
         pq.write_table(picked, draft)
     elif path.suffix == ".csv":
         plain = picked.drop_columns(["scores"]) if "scores" in picked.column_names else picked
         pa.csv.write_csv(plain, draft)
-    elif path.suffix in (".ndjson", ".jsonl"):
-        draft.write_bytes(msgspec.json.Encoder().encode_lines(_plain(picked)))
     else:
-        raise SourceError(
-            f"No format is known for '{path.suffix}'.", where=str(path), hint="Use .parquet, .csv or .ndjson."
-        )
+        draft.write_bytes(msgspec.json.Encoder().encode_lines(_plain(picked)))
     draft.replace(path)
 
 
