@@ -1,5 +1,6 @@
 """`whorl holdout`: which truths to ask people for so that quality is known, at what price, and what the answers say."""
 
+from collections.abc import Callable
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -100,15 +101,14 @@ def list_(
 @app.command("quality")
 def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False) -> None:
     """The watched metric per [monitor] period, how it was told, and beside it what the model claims."""
+    from whorl.monitor.quality import PeriodQuality
     from whorl.monitor.quality import quality as of_periods
 
     with opened(spec, workspace) as flywheel:
         found = of_periods(flywheel.workspace, flywheel.workspace.clock.now())
     names = ("rows", "value", "low", "high", "method", "claimed", "contradicted")
-    columns = {
-        "start": lambda one: one.start.date().isoformat(),
-        **{name: attrgetter(name) for name in names},
-    }
+    columns: dict[str, Callable[[PeriodQuality], Any]] = {name: attrgetter(name) for name in names}
+    columns = {"start": lambda period: period.start.date().isoformat(), **columns}
     print_list(found, columns, as_json=as_json, empty="No period has judged rows yet.")
 
 
