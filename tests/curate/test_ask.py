@@ -20,7 +20,9 @@ def opened(one: Shop, n: int = 100, name: str = "open", **columns: object) -> li
     """Predictions without a truth, most of them sure."""
     ids = [f"{name}{i:03d}" for i in range(n)]
     score = np.linspace(0.01, 0.99, n)
-    one.predicts(ids, 1.0, **({"score": score, "amount": score, "age": 1.0, "place": "p"} | columns))
+    one.predicts(
+        ids, columns.pop("at", 1.0), **({"score": score, "amount": score, "age": 1.0, "place": "p"} | columns)
+    )
     return ids
 
 
@@ -66,6 +68,15 @@ def test_holdout_golden_and_labelled_rows_are_never_asked_for(shop: Open) -> Non
     one.curates(one.until(3), one.day(2))
     ids = [row["id"] for row in asked(one)]
     assert len(ids) == len(set(ids)) == 12, "each once, then there are no more"
+
+
+def test_rows_young_enough_to_judge_are_never_asked_for(shop: Open) -> None:
+    one = shop(ASK + '\n[evaluate]\ntime_forward = "1d"\n')
+    one.sales(60, name="first", days=(0, 0.5), holdout=0.0)
+    young, old = opened(one, 30, "young"), opened(one, 5, "old", at=0.5)
+    one.dataset(one.until(1.9))
+    assert {row["id"] for row in asked(one)} <= set(old)
+    assert not {row["id"] for row in asked(one)} & set(young)
 
 
 def test_the_same_step_again_asks_nobody_twice(shop: Open) -> None:

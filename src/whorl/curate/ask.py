@@ -1,7 +1,7 @@
 """Truths asked of people: which rows of those that have none, with what chance, and which of them came back.
 
 Rows of the training split whose truth is open or was hidden by the action are chosen as cases are, by strategy beside a
-random share; never a holdout or golden row, and none twice. When the truth comes, the row enters the dataset with the
+random share; never a holdout or golden row, none that is young enough to judge, and none twice. When the truth comes, the row enters the dataset with the
 chance that it was asked with, outside the budget.
 """
 
@@ -99,6 +99,11 @@ def _askable(ws: Workspace, as_of: datetime) -> tuple[pa.Table, float]:
     rows = ws.engine.query(
         f"SELECT id, time, score, scores, hash(id) AS draw_key, count(*) OVER () AS every{features} "
         f"FROM {ws.examples(as_of).name} WHERE split = 'train' AND status IN ('open', 'censored') AND label IS NULL "
-        f"AND id NOT IN ({taken}) ORDER BY draw_key, id LIMIT {MOST_ROWS}"
+        f"AND id NOT IN ({taken}){_not_judging(ws, as_of)} ORDER BY draw_key, id LIMIT {MOST_ROWS}"
     )
     return rows, rows.num_rows / rows["every"][0].as_py() if rows.num_rows else 1.0
+
+
+def _not_judging(ws: Workspace, as_of: datetime) -> str:
+    forward = ws.spec.evaluate.time_forward
+    return "" if forward is None else f" AND time <= {instant_literal(as_of - forward.span)}"
