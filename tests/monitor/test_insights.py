@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from conftest import ConstantModel
 from shop import Shop
 from whorl.errors import StateError
 from whorl.flywheel import Flywheel
@@ -68,7 +67,7 @@ def test_only_the_window_of_the_gates_is_looked_at(shop: Open) -> None:
 
 
 def test_a_champion_of_its_own_answers_anew(
-    shop: Open, constant_model: ConstantModel, tmp_path: Path
+    shop: Open, constant_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     one = shop(ACCURATE)
     errs(one)

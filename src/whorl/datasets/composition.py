@@ -20,7 +20,9 @@ def selection_weight(spec: Spec) -> str:
     """
     same = "(PARTITION BY version, CASE member_role WHEN 'random' THEN 'case' ELSE member_role END)"
     power = f"pow(1 / probability, {spec.train.selection_weight})"
-    return f"{power} * sum(1 / probability) OVER {same} / sum({power}) OVER {same}"
+    # Whole numbers add up to the same sum in any order, so that a version is rebuilt to the last digit.
+    every, shown = (f"sum(({one} * 1e9)::HUGEINT) OVER {same}" for one in ("1 / probability", power))
+    return f"{power} * ({every} / {shown})"
 
 
 def add_composition(steps: Steps, spec: Spec, rows: str) -> Steps:
