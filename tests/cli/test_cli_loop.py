@@ -131,7 +131,7 @@ def test_cases(turned: Path) -> None:
         "No case has the reason 'mised'. Did you mean 'missed'? Known: initial, "
     )
     assert json.loads(run("cases", "list", "--spec", turned, "--reason", "mised", "--json").output) == []
-    assert run("cases", "list", "--asked", "--spec", turned).output.startswith("Nobody is asked")
+    assert run("cases", "list", "--asked", "--spec", turned).output.startswith("No row waits")
     by_reason = json.loads(run("cases", "reasons", "--spec", turned, "--json").stdout)
     assert {"cycle_id": "shop-0001", "reason": "initial"}.items() <= by_reason[-1].items()
     sql = run("cases", "list", "--explain", "--spec", turned).output
