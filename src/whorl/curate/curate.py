@@ -16,10 +16,9 @@ from whorl.curate.ask import ask, asked_chances
 from whorl.curate.candidates import candidate_steps
 from whorl.curate.choice import ASKED, Choice, choose_with_asked, primary
 from whorl.curate.guard import guarded_share
+from whorl.curate.pool import readable_model
 from whorl.curate.reasons import Reason, asks_entropy, feature_columns, find_reasons, rule_columns
-from whorl.errors import DigestMismatch, ModelError
 from whorl.examples.arrivals import TRAINING, Arrivals
-from whorl.models.model import Model, load_model
 from whorl.records import CaseSet
 from whorl.stats.arrays import Indices
 from whorl.stats.hashed_uniform import hashed_uniform
@@ -121,22 +120,9 @@ def _reasons(ws: Workspace, rows: pa.Table, arrivals: Arrivals) -> list[Reason]:
         rows,
         ws.spec,
         class_share=class_share,
-        previous=_previous_champion(ws),
+        previous=readable_model(ws, ws.registry.previous()),
         ordinary=_ordinary(ws),
     )
-
-
-def _previous_champion(ws: Workspace) -> Model | None:
-    version = ws.registry.previous()
-    if version is None or not version.digest:
-        return None
-    try:
-        return load_model(ws.registry.path(version), version.digest, ws.spec, beside=ws.beside)
-    except DigestMismatch:
-        raise
-    except ModelError:
-        # It was made for another spec, say: then nothing can be told from it.
-        return None
 
 
 def _ordinary(ws: Workspace) -> pa.Table | None:
