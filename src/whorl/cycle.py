@@ -185,7 +185,7 @@ class _Turn:
     def monitor(self) -> None:
         found = self._step("monitor", lambda: new_findings(self.ws, self.cycle.as_of), list[Finding])
         # Only when they are journalled: a step that ran again would not find what it had raised already.
-        raise_findings(self.ws, found)
+        raise_findings(self.ws, found, self.cycle.as_of)
 
     def ask(self) -> None:
         """Last: what is asked for now is answered later, and tells nothing of this cycle."""

@@ -22,7 +22,7 @@ def spec_of(monitor: str = MONITOR, cadence: str = "") -> Spec:
     return parse_spec(f'name = "f"\ntask = "binary"\n[monitor]\n{monitor}\n[cadence]\n{cadence}\n')
 
 
-FOUND = Known(NOON, ended_at=NOON + HOUR, found_at=NOON + 2 * HOUR)
+FOUND = Known(NOON, begun_at=NOON + HOUR, found_at=NOON + 2 * HOUR)
 
 
 def test_a_finding_starts_one_only_where_the_spec_says_so() -> None:
@@ -37,7 +37,7 @@ def test_the_cadence_goes_first_and_needs_no_finding() -> None:
 
 
 def test_what_a_cycle_has_seen_starts_no_other() -> None:
-    assert why_start(spec_of(), NOON + DAY, FOUND._replace(ended_at=FOUND.found_at)) is None
+    assert why_start(spec_of(), NOON + DAY, FOUND._replace(begun_at=FOUND.found_at)) is None
 
 
 def test_findings_start_no_more_cycles_than_they_may_and_wait_for_the_rest() -> None:

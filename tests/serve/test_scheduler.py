@@ -83,6 +83,42 @@ def test_quality_is_watched_every_hour_but_not_while_a_cycle_turns() -> None:
     assert watch not in scheduler.due(NOON + HOUR, idle)
 
 
+@pytest.mark.parametrize("what", ["approval", "model", "confirmation"])
+def test_quality_is_watched_every_hour_while_a_cycle_waits_and_none_is_started(what: Any) -> None:
+    spec = parse_spec('name = "f"\ntask = "binary"\n[cadence]\nevery = "7d"\n[monitor]\nstart_cycle = true')
+    scheduler, watch = Scheduler(spec, NOON), Task("watch")
+    waits = Seen(
+        paced_from=NOON,
+        last=cycle("waiting", waiting_for=Waiting(what=what, where="release")),
+        found_at=NOON + HOUR,
+    )
+    for hour in range(1, 24 * 10):
+        now = NOON + hour * HOUR
+        assert [task for task in scheduler.due(now, waits) if task.what in ("watch", "start")] == [watch]
+        scheduler.begun(watch, now)
+        scheduler.ended(watch, now, well=True)
+    ended = waits._replace(last=cycle(at=NOON), paced_from=NOON + 9 * DAY)
+    assert Task("start", "finding") in scheduler.due(NOON + 10 * DAY, ended), (
+        "what came up meanwhile starts one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "seen"),
+    [
+        (Task("turn", "f-0001"), Seen(paced_from=NOON, last=cycle("running"))),
+        (Task("start", "cadence"), Seen(paced_from=NOON - 8 * DAY)),
+    ],
+)
+def test_quality_is_watched_while_what_failed_rests(task: Task, seen: Seen) -> None:
+    scheduler = Scheduler(WEEKLY, NOON)
+    for _ in range(9):
+        scheduler.begun(task, NOON + HOUR)
+        scheduler.ended(task, NOON + HOUR, well=False)
+    assert Task("watch") in scheduler.due(NOON + HOUR + SECOND, seen)
+    assert task in scheduler.due(NOON + HOUR + LONGEST_WAIT, seen)
+
+
 def test_the_champion_is_loaded_where_it_is_asked_for() -> None:
     assert due(BY_HAND, NOON, champion="f/2", loaded="f/1", serves=True) == [Task("load")]
     assert due(BY_HAND, NOON, champion="f/2", loaded="f/2", serves=True) == []

@@ -108,7 +108,7 @@ def _held_back(ledger: Ledger, name: str, last: cycles.Cycle | None) -> list[str
     with ledger.read() as connection:
         found, started = found_at(connection, spec), started_by_findings(connection, spec, now)
     most, span = spec.monitor.start_at_most, spec.monitor.start_within
-    if found is None or len(started) < most or (last is not None and found <= last.updated_at):
+    if found is None or len(started) < most or (last is not None and found <= last.created_at):
         return []
     when = f" before {started[most - 1] + span.span:%Y-%m-%d %H:%M} UTC" if most else ""
     return [

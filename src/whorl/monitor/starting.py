@@ -1,7 +1,7 @@
 """Should a cycle start by itself now, and why? One answer, for the server and for replay.
 
-A finding starts one when its kind is named in `[monitor] start_on`, when it was raised after the last cycle had ended, and
-when findings have not started too many already; what must wait for that starts one later. Such cycles come beside the cadence and
+A finding starts one when its kind is named in `[monitor] start_on`, when it was raised after the last cycle had begun, which
+knows nothing of what came since, and when findings have not started too many already; what must wait starts one later. Such cycles come beside the cadence and
 put it off for none: one that began at the first signs of a change has seen little of it, and what it trained may be no better.
 Who looks, and who starts, is in `serve/` and `replay/`.
 """
@@ -23,13 +23,13 @@ class Known(NamedTuple):
 
     Args:
         paced_from: When the last cycle that no finding started did so; before the first, when the flywheel was registered.
-        ended_at: When the last cycle ended; None before the first.
+        begun_at: When the last cycle began; None before the first.
         found_at: Of the newest finding that may start one; None when there is none.
         by_findings: When cycles that findings started did so, within `[monitor] start_within`, newest first.
     """
 
     paced_from: datetime
-    ended_at: datetime | None = None
+    begun_at: datetime | None = None
     found_at: datetime | None = None
     by_findings: tuple[datetime, ...] = ()
 
@@ -43,7 +43,7 @@ def why_start(spec: Spec, now: datetime, known: Known) -> Why | None:
     >>> noon, day = datetime(2026, 1, 1, 12, tzinfo=UTC), timedelta(days=1)
     >>> why_start(spec, noon + 7 * day, Known(noon))
     'cadence'
-    >>> why_start(spec, noon + 2 * day, Known(noon, ended_at=noon, found_at=noon + day))
+    >>> why_start(spec, noon + 2 * day, Known(noon, begun_at=noon, found_at=noon + day))
     'finding'
     """
     every, monitor = spec.cadence.every, spec.monitor
@@ -51,7 +51,7 @@ def why_start(spec: Spec, now: datetime, known: Known) -> Why | None:
         return "cadence"
     if not monitor.start_cycle or known.found_at is None:
         return None
-    if known.ended_at is not None and known.found_at <= known.ended_at:
+    if known.begun_at is not None and known.found_at <= known.begun_at:
         return None
     recent = [at for at in known.by_findings if now - at < monitor.start_within.span]
     resting = any(now - at < monitor.cooldown.span for at in recent)

@@ -27,7 +27,7 @@ MANY_UNMATCHED = 0.2
 def watch(ws: Workspace, as_of: datetime) -> list[Finding]:
     """New findings as of a time, raised."""
     found = new_findings(ws, as_of)
-    raise_findings(ws, found)
+    raise_findings(ws, found, as_of)
     return found
 
 
@@ -44,13 +44,15 @@ def new_findings(ws: Workspace, as_of: datetime) -> list[Finding]:
         *drifted_features(ws, as_of),
     ]
     with ws.ledger.read() as connection:
-        return [finding for finding in found if not _cooling(connection, ws, finding)]
+        return [finding for finding in found if not _cooling(connection, ws, finding, as_of)]
 
 
-def raise_findings(ws: Workspace, found: list[Finding]) -> None:
-    """Keep, log and send findings; one that was raised within `[monitor] cooldown`, by a call cut short say, is not again."""
+def raise_findings(ws: Workspace, found: list[Finding], as_of: datetime) -> None:
+    """Keep, log and send findings as of a time; one that was raised within `[monitor] cooldown`, by a call cut short say, is
+    not again. A cycle that waited raises what it saw as of its own time: what was seen since is newer.
+    """
     for finding in found:
-        _raise(ws, finding)
+        _raise(ws, finding, as_of)
 
 
 def _decay(ws: Workspace, periods: list[PeriodQuality]) -> list[Finding]:
@@ -188,7 +190,7 @@ def _one_class(ws: Workspace, as_of: datetime) -> bool:
     return bool(row["n"] >= ws.spec.monitor.min_rows and row["classes"] == 1)
 
 
-def _cooling(connection: Connection, ws: Workspace, finding: Finding) -> bool:
+def _cooling(connection: Connection, ws: Workspace, finding: Finding, as_of: datetime) -> bool:
     """Whether it was said a short while ago, or of the same champion in the same period: that is no new evidence."""
     last = connection.execute(
         select(table.c.at, table.c.body)
@@ -202,21 +204,20 @@ def _cooling(connection: Connection, ws: Workspace, finding: Finding) -> bool:
     same = "period" in said and all(
         said.get(name) == finding.facts.get(name) for name in ("period", "champion")
     )
-    return same or ws.clock.now() - last.at < ws.spec.monitor.cooldown.span
+    return same or as_of - last.at < ws.spec.monitor.cooldown.span
 
 
-def _raise(ws: Workspace, finding: Finding) -> None:
-    now = ws.clock.now()
+def _raise(ws: Workspace, finding: Finding, as_of: datetime) -> None:
     with ws.ledger.write() as connection:
-        if _cooling(connection, ws, finding):
+        if _cooling(connection, ws, finding, as_of):
             return
         body = msgspec.to_builtins(finding)
         connection.execute(
             insert(table).values(
-                flywheel=ws.name, kind=finding.kind, severity=finding.severity, body=body, at=now
+                flywheel=ws.name, kind=finding.kind, severity=finding.severity, body=body, at=as_of
             )
         )
         if ws.spec.monitor.webhook is not None:
-            message = {"event": "finding", "flywheel": ws.name, "at": now.isoformat(), "finding": body}
+            message = {"event": "finding", "flywheel": ws.name, "at": as_of.isoformat(), "finding": body}
             Outbox(ws.ledger).put(connection, ws.name, ws.spec.monitor.webhook, message)
     log.warning("%s: %s: %s", ws.name, finding.kind, finding.message)

@@ -214,7 +214,7 @@ class _Arm:
         with self.ws.ledger.read() as conn:
             paced = paced_from(conn, spec) or now
             found, by_findings = found_at(conn, spec), started_by_findings(conn, spec, now)
-        return why_start(spec, now, Known(paced, last.updated_at, found, by_findings))
+        return why_start(spec, now, Known(paced, last.created_at, found, by_findings))
 
     def begin(self) -> None:
         """The first day's model serves whatever a gate says: there is nothing to replay without one."""

@@ -115,15 +115,15 @@ class Scheduler:
         last = seen.last
         if self._running & {"turn", "start", "watch"}:
             return []
+        # Whatever a cycle waits for; one that turns has the engine to itself, and looks at its end.
+        looks = [Task("watch")] if self._rested("watch", now) else []
         if last is not None and (last.state == "running" or seen.answered or _too_late(last, now)):
-            return [Task("turn", last.id)]
+            return [Task("turn", last.id)] if self._may_begin("turn", now) else looks
         if last is not None and last.state == "waiting":
-            return []
-        ended = last.updated_at if last is not None else None
-        why = why_start(self._spec, now, Known(seen.paced_from, ended, seen.found_at, seen.by_findings))
-        if why is not None:
-            return [Task("start", why)]
-        return [Task("watch")] if self._rested("watch", now) else []
+            return looks
+        begun = last.created_at if last is not None else None
+        why = why_start(self._spec, now, Known(seen.paced_from, begun, seen.found_at, seen.by_findings))
+        return looks if why is None or not self._may_begin("start", now) else [Task("start", why)]
 
     def _outside(self, now: datetime, seen: Seen) -> list[Task]:
         tasks = [Task("mirror")] if not seen.mirrored and self._rested("mirror", now) else []
