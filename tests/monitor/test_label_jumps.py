@@ -70,6 +70,34 @@ def test_fewer_labels_more_traffic_and_hidden_truth_are_no_jump(shop: Open) -> N
     assert label_jumps(one.ws, one.until(35)) == []
 
 
+@pytest.mark.parametrize("last", [0.2, 0.6, 1.0])
+def test_whoever_labels_more_finds_more_of_every_class(shop: Open, last: float) -> None:
+    one = shop(schema=SEGMENTS)
+    for number in range(8):
+        week(one, number, told=0.05)
+    week(one, 8, n=2000, told=last)
+    assert label_jumps(one.ws, one.until(63)) == []
+    two = shop(schema=SEGMENTS)
+    for number in range(8):
+        week(two, number, told=0.05)
+    week(two, 8, n=2000, told=last, flips=0.4)
+    (found,) = label_jumps(two.ws, two.until(63))
+    assert found.facts["segments"][0] == "place = 'q'", "it is found beside a sprint too"
+
+
+def test_a_class_whose_truth_comes_first_is_no_jump(shop: Open) -> None:
+    """A week after a prediction only what is true is known; that it was false shows three weeks later."""
+    one, random = shop(schema=SEGMENTS), np.random.default_rng(0)
+    for number in range(9):
+        ids = [f"w{number}-{i:04d}" for i in range(600)]
+        at, score = 7 * number + np.sort(random.uniform(0.01, 6.9, 600)), random.beta(1, 9, 600)
+        label = random.random(600) < score
+        known = at + np.where(label, 0.05, 21.0)
+        one.predicts(ids, at, score=score, place=random.choice(list("pqr"), 600))
+        one.learns(ids, label.tolist(), known, received=known)
+    assert label_jumps(one.ws, one.until(63)) == []
+
+
 def test_without_segments_all_rows_are_one(shop: Open) -> None:
     one = shop()
     for number in range(3):
@@ -97,7 +125,7 @@ def test_classes_jump_too(shop: Open) -> None:
         one.learns(ids, told.tolist(), 7 * number + 2.0)
     (found,) = label_jumps(one.ws, one.until(28))
     assert found.facts["segments"] == ["place = 'q'"]
-    assert "labelled z" in found.message
+    assert "200 of 200 labels are z" in found.message
 
 
 @pytest.mark.parametrize("varies", [0.0, 0.4])

@@ -1,8 +1,8 @@
 """Do the labels of one segment say something from one period to the next that neither scores nor earlier periods allow?
 
-A labelling job that breaks, or a definition that changes, shows first as labels of a class where there cannot be that many. Only
-labels that are known count, against the scores of all predictions of the period: labels that are still to come can but add.
-One SQL pass a segment column; nothing is fitted. Which cause explains a loss is asked by `whorl insights --why`.
+A labelling job that breaks, or a definition that changes, shows first as labels of a class where there cannot be that many. Two
+counts must both have jumped, each against scores and earlier periods: those of all predictions, for of few labels one class may
+come first and the others can but add; and those of the labelled ones, for whoever labels more finds more of every class. One SQL pass a segment column; nothing is fitted. Which cause explains a loss is asked by `whorl insights --why`.
 """
 
 from datetime import datetime, timedelta
@@ -20,18 +20,18 @@ from whorl.workspace import Workspace
 EARLIER = 8
 # The chance of any finding in one look, where nothing has changed.
 LEVEL = 0.01
-# Of a segment's predictions, the share whose labels are beyond what is allowed.
+# Of a segment's labelled predictions, the share whose labels are beyond what is allowed.
 LEAST_EXCESS = 0.05
 SHOWN = 5
 
 
 class _Tested(NamedTuple):
-    """One class in one segment in the last period: predictions, those labelled so, how many are allowed, and the chance of it."""
+    """One class in one segment in the last period: labels, those of the class, how many are allowed, and the chance of it."""
 
     column: str | None
     segment: str
     label: str
-    rows: int
+    labels: int
     known: int
     allowed: float
     p: float
@@ -54,13 +54,13 @@ def label_jumps(ws: Workspace, as_of: datetime) -> list[Finding]:
     found = [
         one
         for one, p in zip(tested, adjusted, strict=True)
-        if p <= LEVEL and one.known - one.allowed >= LEAST_EXCESS * one.rows
+        if p <= LEVEL and one.known - one.allowed >= LEAST_EXCESS * one.labels
     ]
     if not found:
         return []
     found.sort(key=lambda one: one.allowed - one.known)
     said = "; ".join(
-        f"{one.name}: {one.known:,} of {one.rows:,} predictions are labelled {one.label}, "
+        f"{one.name}: {one.known:,} of {one.labels:,} labels are {one.label}, "
         f"scores and earlier periods allow about {one.allowed:,.0f}"
         for one in found[:SHOWN]
     )
@@ -71,8 +71,8 @@ def label_jumps(ws: Workspace, as_of: datetime) -> list[Finding]:
             severity="warning",
             message=f"Labels jumped since {period:%Y-%m-%d}: {said}. Has a labelling job broken, or has it been decided "
             "anew what counts? Nothing was refused: see `whorl insights --why`.",
-            value=worst.known / worst.rows,
-            threshold=worst.allowed / worst.rows,
+            value=worst.known / worst.labels,
+            threshold=worst.allowed / worst.labels,
             facts={
                 "period": period.isoformat(),
                 "champion": moved.model_id if moved else None,
@@ -84,15 +84,18 @@ def label_jumps(ws: Workspace, as_of: datetime) -> list[Finding]:
 
 
 def _tested(ws: Workspace, as_of: datetime, column: str | None) -> list[_Tested]:
-    """Each segment and class with enough predictions in the last period: what was seen, what is allowed, and p."""
+    """Each segment and class with enough labels in the last period: what was seen, what is allowed, and p, the larger of both."""
     rows = ws.engine.query(_counts(ws, as_of, column)).to_pylist()
     places = sorted({(row["segment"] or "", row["class"]) for row in rows})
     shape = (len(places), EARLIER + 1)
-    known, expected, n = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    known, of_all, of_labelled, n = (np.zeros(shape) for _ in range(4))
     for row in rows:
         at = places.index((row["segment"] or "", row["class"])), EARLIER - row["ago"]
-        known[at], expected[at], n[at] = row["known"], row["expected"], row["rows"]
-    jumps = count_jumps(known, expected)
+        known[at], of_all[at], of_labelled[at], n[at] = (
+            row[name] for name in ("known", "of_all", "of_labelled", "labels")
+        )
+    both = [count_jumps(known, expected) for expected in (of_all, of_labelled)]
+    allowed, p = np.maximum(*(one.allowed for one in both)), np.maximum(*(one.p for one in both))
     return [
         _Tested(
             column,
@@ -100,16 +103,18 @@ def _tested(ws: Workspace, as_of: datetime, column: str | None) -> list[_Tested]
             label,
             int(n[place, -1]),
             int(known[place, -1]),
-            float(jumps.allowed[place]),
-            float(jumps.p[place]),
+            float(allowed[place]),
+            float(p[place]),
         )
         for place, (segment, label) in enumerate(places)
-        if n[place, -1] >= ws.spec.monitor.min_rows and np.isfinite(jumps.p[place])
+        if n[place, -1] >= ws.spec.monitor.min_rows and np.isfinite(p[place])
     ]
 
 
 def _counts(ws: Workspace, as_of: datetime, column: str | None) -> str:
-    """SQL: by period, segment and class how many predictions, how many by their scores, and how many by their labels."""
+    """SQL: by period, segment and class how many there are by the scores of all predictions, by those of the labelled ones, and by
+    the labels; and how many labels there are.
+    """
     period_s = ws.spec.monitor.period.seconds
     segment = "NULL::VARCHAR" if column is None else f"{quoted(FEATURE + column)}::VARCHAR"
     now = instant_literal(as_of)
@@ -131,7 +136,8 @@ def _counts(ws: Workspace, as_of: datetime, column: str | None) -> str:
         )
     return (
         f"WITH rows AS ({rows}), classes AS ({classes})\n"
-        "SELECT ago, segment, class, count(*) AS rows, sum(chance) AS expected, count(*) FILTER (hit) AS known\n"
+        "SELECT ago, segment, class, count(hit) AS labels, sum(chance) AS of_all,\n"
+        "  coalesce(sum(chance) FILTER (hit IS NOT NULL), 0) AS of_labelled, count(*) FILTER (hit) AS known\n"
         f"FROM classes WHERE ago BETWEEN 0 AND {EARLIER} GROUP BY ALL ORDER BY ALL"
     )
 
