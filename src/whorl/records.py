@@ -173,7 +173,10 @@ class CaseSet(Record, frozen=True, kw_only=True):
 
 
 class DatasetVersion(Record, frozen=True, kw_only=True):
-    """One immutable version of a named training set; the manifest in the ledger can rebuild it."""
+    """One immutable version of a named training set; the manifest in the ledger can rebuild it.
+
+    `left`: members that are not among the rows, counted by why.
+    """
 
     id: str
     name: str
@@ -183,6 +186,8 @@ class DatasetVersion(Record, frozen=True, kw_only=True):
     labelled_rows: int
     as_of: datetime
     path: str
+    left: dict[str, int] = {}
+    notes: list[str] = []
 
 
 class ModelVersion(Record, frozen=True, kw_only=True):

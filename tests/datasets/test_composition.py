@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from shop import Shop
+from whorl.datasets.build import rebuild
 from whorl.errors import SpecError
+from whorl.storage import dataset_versions
 
 Open = Callable[..., Shop]
 
@@ -57,12 +59,38 @@ def test_a_segment_of_three_rows_does_not_make_the_others_small(shop: Open) -> N
     assert weights == pytest.approx({"a": 100, "b": 100, "tiny": 3})
 
 
+def test_what_was_left_out_is_counted_and_said(shop: Open) -> None:
+    one = shop('[train.composition]\nby = "place"\nshares = { north = 0.5, nowhere = 0.2 }')
+    made(one, 150, 150, place=["north"] * 100 + ["south"] * 200)
+    [(dataset, manifest)] = dataset_versions.versions(one.ws.ledger, one.ws.name)
+
+    assert (dataset.rows, dataset.left) == (160, {"composition": 140})
+    assert manifest.counts["left:composition"] == 140
+    unknown, kept = dataset.notes
+    assert "place = 'nowhere', which no labelled training row has" in unknown
+    assert "south" in unknown, "the values that there are"
+    assert "keeps 60 of 200 rows of all other values" in kept
+    assert "3.33 times" in kept
+
+
+def test_rows_that_a_window_leaves_out_are_counted(shop: Open) -> None:
+    one = shop('[train]\nwindow = "1h"\nreplay_rows = 10')
+    one.predicts([f"r{i:04d}" for i in range(40)], np.arange(40) / 20, amount=1.0, place="p")
+    one.learns([f"r{i:04d}" for i in range(40)], [True, False] * 20, 2.0)
+    dataset = one.dataset(one.until(2))
+    assert dataset.left == {"window": 40 - dataset.rows}
+
+
+def test_strata_without_losses_say_nothing(shop: Open) -> None:
+    one = shop("[train.composition]")
+    made(one, 50, 50)
+    [(dataset, _)] = dataset_versions.versions(one.ws.ledger, one.ws.name)
+    assert (dataset.left, dataset.notes) == ({}, [])
+
+
 def test_the_same_rows_stay_each_time(shop: Open) -> None:
     one = shop("[train.composition]")
     rows = made(one, 60, 300)
-    from whorl.datasets.build import rebuild
-    from whorl.storage import dataset_versions
-
     dataset, _ = dataset_versions.versions(one.ws.ledger, one.ws.name)[0]
     assert rebuild(one.ws, dataset.id) == dataset.content_hash
     assert len(rows) == dataset.rows == 120
@@ -91,6 +119,9 @@ def test_otherwise_rows_are_in_the_order_of_time(shop: Open) -> None:
     [
         ('[train.composition]\nby = "plaice"', "'plaice' is neither 'label' nor a feature"),
         ("[train.composition]\nshares = { true = 0.8, false = 0.4 }", "add up to 1.2"),
+        ("[train.composition]\nshares = { yes = 0.5 }", "label is true or false, never 'yes'"),
+        ("[train.composition]\nshares = { true = 0 }", "No row would be left to stand for the others"),
+        ('[train.composition]\nby = "amount"', "nearly every row would be a stratum"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(shop: Open, sections: str, message: str) -> None:

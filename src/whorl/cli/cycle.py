@@ -1,7 +1,7 @@
 """`whorl cycle`: turn the wheel, look at turns, answer those that wait."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,12 +15,9 @@ from whorl.cli.terminal import (
     opened,
     print_facts,
     print_json,
+    print_lines,
     print_list,
-    print_table,
 )
-
-if TYPE_CHECKING:
-    from whorl.records import Release
 
 app = typer.Typer(help="Turn the flywheel; approve or reject what waits.", no_args_is_help=True)
 CycleId = Annotated[str | None, typer.Argument(help="Default: the unfinished one.")]
@@ -29,6 +26,7 @@ CycleId = Annotated[str | None, typer.Argument(help="Default: the unfinished one
 @app.command("run")
 def run(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False) -> None:
     """Start a cycle, or go on with the unfinished one. Beside a running server it is left to the server."""
+    from whorl.cli.cycle_story import notes_once, release_in_words
     from whorl.monitor.overview import unsent
 
     with opened(spec, workspace) as flywheel:
@@ -48,19 +46,15 @@ def run(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson =
             else None,
             "dataset": f"{report.dataset.id}, {report.dataset.rows:,} rows" if report.dataset else None,
             "challenger": report.challenger.id if report.challenger else None,
-            "notes": [
-                *(report.cases.notes if report.cases else []),
-                *(report.challenger.notes if report.challenger else []),
-                *(report.verdict.notes if report.verdict else []),
-            ],
             "verdict": f"{report.verdict.decision}: {report.verdict.reason}" if report.verdict else None,
-            "release": _released(report.release) if report.release else None,
-            "findings": [finding.message for finding in report.findings],
+            "release": release_in_words(report.release) if report.release else None,
             "waits for": f"{report.waiting.what} ({report.waiting.where}): {report.waiting.hint}"
             if report.waiting
             else None,
         }
     )
+    print_lines("finding", [finding.message for finding in report.findings])
+    print_lines("note", notes_once(report.cases, report.dataset, report.challenger, report.verdict))
 
 
 @app.command("list")
@@ -91,7 +85,8 @@ def list_(
 def show(
     cycle_id: CycleId = None, spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False
 ) -> None:
-    """One cycle: its steps, verdict, decisions."""
+    """One cycle: what each of its steps did, what was noted, and what the gates said, in figures."""
+    from whorl.cli.cycle_story import print_cycle, with_all_fields
     from whorl.errors import NotFound
     from whorl.storage import cycles
 
@@ -103,23 +98,9 @@ def show(
         found = cycles.get(ws.ledger, ws.name, cycle_id or newest[0].id)
         steps = ws.journal.done(found.id)
     if as_json:
-        print_json({"cycle": found, "steps": steps})
+        print_json({"cycle": found, "steps": with_all_fields(steps)})
         return
-    print_facts(
-        {
-            "cycle": found.id,
-            "state": found.state,
-            "as of": found.as_of,
-            "trigger": found.trigger,
-            "error": found.error["message"] if found.error else None,
-            "waits for": found.waiting_for.hint if found.waiting_for else None,
-        }
-    )
-    print_table(
-        ("step", "seconds", "result"),
-        [(s.name, s.seconds, _short(s.result)) for s in steps],
-        empty="No step has ended yet.",
-    )
+    print_cycle(found, steps)
 
 
 @app.command("approve")
@@ -187,14 +168,3 @@ def cancel(cycle_id: CycleId = None, spec: SpecPath = DEFAULT_SPEC, workspace: R
     with opened(spec, workspace) as flywheel:
         flywheel.cancel(cycle_id)
     typer.echo("Cancelled.")
-
-
-def _released(made: "Release") -> str:
-    if made.state == "waiting":
-        return f"waiting: champion is {made.previous or 'none'}, until it is confirmed that {made.version} serves"
-    return f"{made.state}: champion is {made.version or 'none'}"
-
-
-def _short(result: object) -> str:
-    text = str(result)
-    return text if len(text) <= 100 else text[:97] + "..."

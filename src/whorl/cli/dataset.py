@@ -13,6 +13,7 @@ from whorl.cli.terminal import (
     opened,
     print_facts,
     print_json,
+    print_lines,
     print_list,
     print_table,
 )
@@ -58,6 +59,7 @@ def show(
     """One version and its manifest."""
     from whorl.datasets.build import rebuild
     from whorl.storage import dataset_versions
+    from whorl.storage.dataset_versions import LEFT
 
     with opened(spec, workspace) as flywheel:
         ws = flywheel.workspace
@@ -78,10 +80,16 @@ def show(
                 if rebuilt is None
                 else ("the same rows" if rebuilt == dataset.content_hash else f"DIFFERENT: {rebuilt}"),
                 "spec": manifest.spec_hash,
-                "counts": [f"{name} {count:,}" for name, count in manifest.counts.items()],
-                "tables": [f"{name} v{version}" for name, version in manifest.table_versions.items()],
+                "by role": _counted(manifest.counts, "role:"),
+                "by reason": _counted(manifest.counts, "reason:"),
+                "corrected": manifest.counts.get("corrected"),
+                "left out": _counted(manifest.counts, LEFT),
+                "tables": [
+                    f"{name} v{version}" for name, version in manifest.table_versions.items() if version >= 0
+                ],
             }
         )
+        print_lines("note", manifest.notes)
     if rebuilt is not None and rebuilt != dataset.content_hash:
         raise typer.Exit(1)
 
@@ -169,3 +177,7 @@ def golden(
     typer.echo(
         f'{made.name}: {made.rows:,} rows. Check it with a gate: check = "golden", dataset = "{made.name}"'
     )
+
+
+def _counted(counts: dict[str, int], prefix: str) -> list[str]:
+    return [f"{name.removeprefix(prefix)} {n:,}" for name, n in counts.items() if name.startswith(prefix)]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whorl.cli.data import flush_or_leave
-from whorl.cli.terminal import DEFAULT_SPEC, Root, SpecPath, opened, print_json, print_table
+from whorl.cli.terminal import DEFAULT_SPEC, Root, SpecPath, opened, print_json
+from whorl.cli.verdict import print_verdict
 
 if TYPE_CHECKING:
     from whorl.flywheel import Flywheel
@@ -48,7 +49,7 @@ def gate(
             typer.echo(left, err=True)
         verdict = _judge(flywheel, challenger, model, scores)
     if human:
-        _print(verdict)
+        print_verdict(verdict)
     else:
         print_json(verdict)
     raise typer.Exit(EXIT_CODES[verdict.decision])
@@ -101,14 +102,3 @@ def _handed_in(flywheel: "Flywheel", look: str, kind: "Submitted", uri: str) -> 
     dataset, _ = dataset_versions.get(ws.ledger, ws.name, "training")
     handed_in = Submission(kind=kind, uri=uri, by="gate", at=ws.clock.now())
     return adopt(ws, dataset, look, handed_in, beside=ws.beside)
-
-
-def _print(verdict: "Verdict") -> None:
-    typer.echo(f"{verdict.decision}: {verdict.reason}")
-    typer.echo(f"{verdict.challenger} against {verdict.champion or 'nothing'} on {verdict.rows:,} rows")
-    print_table(
-        ("check", "decision", "what was found", "rows needed"),
-        [(check.check, check.decision, check.message, check.rows_needed) for check in verdict.checks],
-    )
-    for note in verdict.notes:
-        typer.echo(note)

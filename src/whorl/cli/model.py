@@ -14,9 +14,11 @@ from whorl.cli.terminal import (
     opened,
     print_facts,
     print_json,
+    print_lines,
     print_list,
     print_table,
 )
+from whorl.cli.verdict import print_verdict
 
 app = typer.Typer(help="Model versions: list, promote, roll back.", no_args_is_help=True)
 
@@ -71,15 +73,12 @@ def show(
             "trainer": found.trainer,
             "dataset": found.dataset_id,
             "trained through": found.trained_through,
-            "notes": found.notes,
-            "verdict": f"{verdict.decision}: {verdict.reason}" if verdict else None,
         }
     )
+    print_lines("note", found.notes)
     if verdict:
-        print_table(
-            ("check", "decision", "what was found"),
-            [(c.check, c.decision, c.message) for c in verdict.checks],
-        )
+        typer.echo("")
+        print_verdict(verdict)
     print_table(
         ("when", "champion", "before", "by", "why"),
         [(c.at, c.model_id, c.previous, c.by, c.reason) for c in changes],

@@ -53,10 +53,23 @@ def opened_ledger(spec: Path, root: Path | None) -> Iterator["Ledger"]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document, indented."""
+    """One JSON document, indented. Every key is there: null where there is nothing, or a figure is undefined."""
     import msgspec
 
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    typer.echo(msgspec.json.format(msgspec.json.encode(_whole(value)), indent=2))
+
+
+def _whole(value: Any) -> Any:
+    """Records with all their fields: encoded by themselves they leave out what has its default."""
+    import msgspec
+
+    if isinstance(value, msgspec.Struct):
+        return {name: _whole(one) for name, one in msgspec.structs.asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {name: _whole(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_whole(one) for one in value]
+    return value
 
 
 def print_list(
@@ -104,6 +117,12 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     for name, value in facts.items():
         if value not in (None, "", [], {}):
             typer.echo(f"{name:<{width}}  {shown(value)}")
+
+
+def print_lines(name: str, sentences: Sequence[str]) -> None:
+    """Sentences of one kind, one a line."""
+    for sentence in sentences:
+        typer.echo(f"{name}: {sentence}")
 
 
 def shown(value: Any) -> str:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from whorl.datasets.composition import composition_notes
 from whorl.datasets.content_hash import content_hash
 from whorl.datasets.rows import dataset_steps
 from whorl.errors import TooFewRows
@@ -18,7 +19,7 @@ from whorl.examples.join import Examples
 from whorl.examples.late_truth import late_truth
 from whorl.records import CaseSet, DatasetVersion
 from whorl.storage import dataset_versions
-from whorl.storage.dataset_versions import Manifest
+from whorl.storage.dataset_versions import LEFT, Manifest
 from whorl.storage.flywheels import spec_of
 from whorl.storage.lake import Lake
 from whorl.storage.steps import Steps
@@ -68,6 +69,8 @@ def publish(
         )
     path = ws.place("datasets", ws.name, name) / f"{version}.parquet"
     write_atomically(rows, path)
+    left = _left(ws, steps, rows.num_rows)
+    notes = composition_notes(ws.engine, steps, ws.spec) if name == TRAINING else []
     made = DatasetVersion(
         id=f"{ws.name}/{name}/{version}",
         name=name,
@@ -77,14 +80,19 @@ def publish(
         labelled_rows=int(labelled),
         as_of=as_of,
         path=str(path),
+        left=left,
+        notes=notes,
     )
     manifest = Manifest(
         as_of=as_of,
         spec_hash=ws.spec_hash,
         table_versions={table: ws.lake.version(table) for table in (*CAPTURED, "members")},
         query=query,
-        counts=_counts(rows) | _left(ws, steps) | _corrected(rows, path.with_name(f"{version - 1}.parquet")),
+        counts=_counts(rows)
+        | {LEFT + why: n for why, n in left.items()}
+        | _corrected(rows, path.with_name(f"{version - 1}.parquet")),
         cycle_id=cycle_id,
+        notes=notes,
     )
     dataset_versions.record(ws.ledger, ws.name, made, manifest)
     return made
@@ -184,7 +192,17 @@ def _corrected(rows: pa.Table, before: Path) -> dict[str, int]:
     return {"corrected": changed} if changed else {}
 
 
-def _left(ws: Workspace, steps: Steps) -> dict[str, int]:
-    """Members that are not among the rows because they turned out to be of the holdout, if there are any."""
-    gone = ws.engine.query(steps.sql("SELECT count(*) AS n FROM became_holdout"))["n"][0].as_py()
-    return {"left:holdout": gone} if gone else {}
+def _left(ws: Workspace, steps: Steps, rows: int) -> dict[str, int]:
+    """Members that are not among the rows, by why: of the holdout after all, without a usable truth, older than
+    `[train] window`, thinned by `[train.composition]`. What left nothing is not named.
+    """
+    stages = ("version_members", "became_holdout", "member_examples", "weighted_members")
+    counted = ", ".join(f"(SELECT count(*) FROM {stage}) AS {stage}" for stage in stages)
+    found = ws.engine.query(steps.sql(f"SELECT {counted}")).to_pylist()[0]
+    left = {
+        "holdout": found["became_holdout"],
+        "no truth": found["version_members"] - found["became_holdout"] - found["member_examples"],
+        "window": found["member_examples"] - found["weighted_members"],
+        "composition": found["weighted_members"] - rows,
+    }
+    return {why: n for why, n in left.items() if n}

@@ -3,13 +3,17 @@
 in: members with their examples; out: the same rows or fewer. Whatever leaves, what stays weighs for it.
 """
 
+from whorl.errors import did_you_mean
 from whorl.spec import Spec
+from whorl.spec.knobs.train import CompositionSpec
+from whorl.storage.engine import Engine
 from whorl.storage.sql_types import quoted, text_literal
 from whorl.storage.steps import Steps
 from whorl.storage.tables import FEATURE
 
 # A stratum of fewer rows is kept whole, and does not make the others small.
 LEAST_ROWS = 20
+MOST_NOTES, MOST_VALUES = 5, 20
 
 
 def selection_weight(spec: Spec) -> str:
@@ -65,11 +69,63 @@ def row_order(spec: Spec) -> str:
     return f"member_role = 'open', {loss} NULLS LAST, time, id"
 
 
-def _stratum(spec: Spec) -> str:
+def composition_notes(engine: Engine, steps: Steps, spec: Spec) -> list[str]:
+    """What the composition made of each stratum that lost rows, the largest first, and named values that no row has.
+
+    Args:
+        steps: As `add_composition` left them.
+    """
+    composition = spec.train.composition
+    if composition is None:
+        return []
+    strata = engine.query(
+        steps.sql("SELECT stratum, n, quota::BIGINT AS quota FROM stratum_quotas ORDER BY n DESC, stratum")
+    ).to_pylist()
+    found = {one["stratum"] for one in strata}
+    unknown = [name for name in composition.shares if name not in found]
+    known = _values(engine, steps, spec) if unknown else []
+    notes = [
+        f"[train.composition] names {composition.by} = '{name}', which no labelled training row has. "
+        + did_you_mean(name, known)
+        for name in unknown
+    ]
+    lost = [one for one in strata if one["quota"] < one["n"]]
+    notes += [
+        f"[train.composition] keeps {one['quota']:,} of {one['n']:,} rows {_which(one['stratum'], composition)}: each "
+        f"weighs {one['n'] / one['quota']:.3g} times as much."
+        for one in lost[:MOST_NOTES]
+    ]
+    others = lost[MOST_NOTES:]
+    if others:
+        gone = sum(one["n"] - one["quota"] for one in others)
+        notes.append(f"[train.composition] leaves out {gone:,} rows of {len(others):,} other strata.")
+    return notes
+
+
+def _which(stratum: str, composition: CompositionSpec) -> str:
+    if stratum:
+        return f"with {composition.by} = '{stratum}'"
+    return "of all other values" if composition.shares else f"without {composition.by}"
+
+
+def _values(engine: Engine, steps: Steps, spec: Spec) -> list[str]:
+    """The commonest values of the column whose values are the strata."""
+    query = f"SELECT {_value(spec)} AS value FROM strata GROUP BY value ORDER BY count(*) DESC, value LIMIT {MOST_VALUES}"
+    found: list[str] = engine.query(steps.sql(query))["value"].to_pylist()
+    return [value for value in found if value]
+
+
+def _value(spec: Spec) -> str:
     composition = spec.train.composition
     assert composition is not None
     column = "label" if composition.by == "label" else quoted(FEATURE + composition.by)
-    value = f"coalesce({column}::VARCHAR, '')"
+    return f"coalesce({column}::VARCHAR, '')"
+
+
+def _stratum(spec: Spec) -> str:
+    composition = spec.train.composition
+    assert composition is not None
+    value = _value(spec)
     if not composition.shares:
         return value
     named = ", ".join(map(text_literal, composition.shares))

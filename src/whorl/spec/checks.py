@@ -220,6 +220,25 @@ def _composition(spec: Spec) -> Iterator[Problem]:
         )
     if composition.by == "label" and spec.task not in ("binary", "multiclass"):
         yield ("train", "composition", "by"), "Only classes can be strata by label; name a feature."
+    kind = "bool" if composition.by == "label" and spec.task == "binary" else None
+    if composition.by in spec.features:
+        kind = spec.features[composition.by].type
+    if kind in ("float", "text"):
+        yield (
+            ("train", "composition", "by"),
+            f"'{composition.by}' is of type \"{kind}\": nearly every row would be a stratum. Name a category.",
+        )
+    for name, share in composition.shares.items():
+        if kind == "bool" and name not in ("true", "false"):
+            yield (
+                ("train", "composition", "shares", name),
+                f"{composition.by} is true or false, never '{name}'.",
+            )
+        if not share:
+            yield (
+                ("train", "composition", "shares", name),
+                "No row would be left to stand for the others. Give it a share above 0, or leave it out.",
+            )
     total = sum(composition.shares.values())
     if total > 1 + 1e-9:
         yield ("train", "composition", "shares"), f"The shares add up to {total:g}; 1 is the most."

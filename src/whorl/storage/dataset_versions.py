@@ -1,6 +1,7 @@
 """Dataset versions in the ledger: what each is called, its content hash, and the manifest that can make it again."""
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import func, insert, select
@@ -10,9 +11,14 @@ from whorl.records import DatasetVersion, Record
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import dataset_versions as table
 
+LEFT = "left:"
+
 
 class Manifest(Record, frozen=True, kw_only=True):
-    """How a version is made again: the query and the time and spec that it is asked with."""
+    """How a version is made again: the query and the time and spec that it is asked with.
+
+    `counts`: rows by role and by reason, and of `LEFT` members that are not among the rows.
+    """
 
     as_of: datetime
     spec_hash: str
@@ -20,6 +26,12 @@ class Manifest(Record, frozen=True, kw_only=True):
     query: str
     counts: dict[str, int]
     cycle_id: str | None = None
+    notes: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def left(self) -> dict[str, int]:
+        """Members that are not among the rows, by why."""
+        return {name.removeprefix(LEFT): n for name, n in self.counts.items() if name.startswith(LEFT)}
 
 
 def next_version(ledger: Ledger, flywheel: str, name: str) -> int:
@@ -77,19 +89,21 @@ def versions(ledger: Ledger, flywheel: str) -> list[tuple[DatasetVersion, Manife
         rows = connection.execute(
             select(table).where(table.c.flywheel == flywheel).order_by(table.c.name, table.c.version)
         ).all()
-    return [
-        (
-            DatasetVersion(
-                id=row.id,
-                name=row.name,
-                version=row.version,
-                content_hash=row.content_hash,
-                rows=row.rows,
-                labelled_rows=row.labelled_rows,
-                as_of=row.as_of,
-                path=row.path,
-            ),
-            msgspec.convert(row.manifest, Manifest),
-        )
-        for row in rows
-    ]
+    return [_version(row) for row in rows]
+
+
+def _version(row: Any) -> tuple[DatasetVersion, Manifest]:
+    manifest = msgspec.convert(row.manifest, Manifest)
+    made = DatasetVersion(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        content_hash=row.content_hash,
+        rows=row.rows,
+        labelled_rows=row.labelled_rows,
+        as_of=row.as_of,
+        path=row.path,
+        left=manifest.left,
+        notes=manifest.notes,
+    )
+    return made, manifest
