@@ -21,7 +21,7 @@ from whorl.storage.keyed_rows import KeyedRows, Made
 from whorl.storage.lake import Lake
 from whorl.storage.tables import TEXT, TIME, feature_fields
 
-FORM = 1
+FORM = 2
 WAITING = pa.schema([pa.field("id", TEXT), pa.field("time", TIME)])
 UNMATCHED = pa.schema([pa.field("id", TEXT)])
 

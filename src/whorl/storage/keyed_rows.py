@@ -6,14 +6,15 @@ there are few of them however many runs there are. Two keys may share a hash: wh
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from whorl.records import Record
+from whorl.storage.packed_rows import pack, unpack
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -21,8 +22,8 @@ Hashes = npt.NDArray[np.uint64]
 FANOUT = 8
 # Merged so many entries at a time, which bounds the memory.
 STRETCH = 4_000_000
-# A text column with at most this share of distinct values, in a first look, is stored by their numbers.
-FEW_VALUES, LOOK = 0.1, 10_000
+# Looking up waits for memory, which two can do at a time.
+THREADS = 2
 _PLACE_BITS = np.uint64(32)
 
 
@@ -58,30 +59,23 @@ class KeyedRows:
 
     def find(self, hashes: Hashes) -> pa.Table | None:
         """Rows whose key has one of these hashes, each given once, in no particular order; None when there are none."""
-        wanted = np.sort(hashes)
-        places = [self._places(first, last, wanted) for first, last, _ in self.made.indexes]
-        return self._rows_at(np.sort(np.concatenate(places))) if places else None
+        with ThreadPoolExecutor(THREADS) as pool:
+            places = list(pool.map(self._places, np.array_split(np.sort(hashes), THREADS)))
+            return self._rows_at(np.sort(np.concatenate(places)), pool)
 
-    def _places(self, first: int, last: int, wanted: Hashes) -> Hashes:
-        keys, places = _read_index(self._index(first, last))
-        left = np.searchsorted(keys, wanted)
-        there = left < len(keys)
-        there[there] = keys[left[there]] == wanted[there]
-        left = left[there]
-        count = np.searchsorted(keys, wanted[there], side="right") - left
-        ends = np.cumsum(count)
-        inside = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - count, count)
-        return np.asarray(places[np.repeat(left, count) + inside])
+    def _places(self, wanted: Hashes) -> Hashes:
+        """Places of the rows that have one of these hashes, which are in order."""
+        indexes = [self._index(first, last) for first, last, _ in self.made.indexes]
+        found = [_found(*_read_index(path), wanted) for path in indexes]
+        return np.concatenate(found) if found else wanted[:0]
 
-    def _rows_at(self, places: Hashes) -> pa.Table | None:
+    def _rows_at(self, places: Hashes, pool: Executor) -> pa.Table | None:
         if not len(places):
             return None
         runs = (places >> _PLACE_BITS).astype(np.int64)
         starts = np.flatnonzero(np.diff(runs, prepend=-1))
         parts = np.split((places & np.uint64(0xFFFFFFFF)).astype(np.int64), starts[1:])
-        found = [
-            _read_rows(self._run(run), rows) for run, rows in zip(runs[starts].tolist(), parts, strict=True)
-        ]
+        found = pool.map(_read_rows, map(self._run, runs[starts].tolist()), parts)
         return pa.concat_tables(found, promote_options="permissive")
 
     def _merge(self) -> None:
@@ -111,32 +105,14 @@ class KeyedRows:
 
 
 def _write_rows(path: Path, rows: pa.Table) -> None:
-    """Columns without a value are left out; texts of few values are stored by number."""
-    kept = {
-        name: _by_number(column.combine_chunks())
-        for name, column in zip(rows.column_names, rows.columns, strict=True)
-        if column.null_count < len(column)
-    }
-    table = pa.table(kept)
+    table = pack(rows)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
 
 
-def _by_number(column: pa.Array) -> pa.Array:
-    if not pa.types.is_string(column.type):
-        return column
-    head = column.slice(0, LOOK)
-    return column.dictionary_encode() if len(head.unique()) <= FEW_VALUES * len(head) else column
-
-
 def _read_rows(path: Path, rows: npt.NDArray[np.int64]) -> pa.Table:
     with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-        taken = reader.read_all().take(pa.array(rows))
-    plain = {
-        name: pc.cast(column, column.type.value_type) if pa.types.is_dictionary(column.type) else column
-        for name, column in zip(taken.column_names, taken.columns, strict=True)
-    }
-    return pa.table(plain)
+        return unpack(reader.read_all().take(pa.array(rows)))
 
 
 def _write_index(path: Path, sources: Sequence[tuple[Hashes, Hashes]]) -> None:
@@ -155,6 +131,17 @@ def _write_index(path: Path, sources: Sequence[tuple[Hashes, Hashes]]) -> None:
         out[total + written : total + written + len(keys)] = places[order]
         written += len(keys)
     out.flush()
+
+
+def _found(keys: Hashes, places: Hashes, wanted: Hashes) -> Hashes:
+    left = np.searchsorted(keys, wanted)
+    there = left < len(keys)
+    there[there] = keys[left[there]] == wanted[there]
+    left = left[there]
+    count = np.searchsorted(keys, wanted[there], side="right") - left
+    ends = np.cumsum(count)
+    inside = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - count, count)
+    return np.asarray(places[np.repeat(left, count) + inside])
 
 
 def _read_index(path: Path) -> tuple[Hashes, Hashes]:
