@@ -12,6 +12,7 @@ from shop import Shop
 from whorl.evaluate.holdout_ask import record
 from whorl.evaluate.holdout_plan import plan
 from whorl.monitor.error_stream import error_stream
+from whorl.monitor.insights.insights import insights
 from whorl.monitor.watch import watch
 from whorl.records import Finding
 from whorl.storage.tables import lake_schemas
@@ -21,14 +22,22 @@ ONLY = "[monitor]\ndrift = false\n"
 
 
 def errs(
-    one: Shop, name: str, days: tuple[float, float], n: int, share: float, *, seed: int = 0, **columns: Any
+    one: Shop,
+    name: str,
+    days: tuple[float, float],
+    n: int,
+    share: float,
+    *,
+    seed: int = 0,
+    label_at: float | None = None,
+    **columns: Any,
 ) -> None:
-    """n holdout rows, answered, of which this share is wrong; the truth of each is known an hour later."""
+    """n holdout rows, answered, of which this share is wrong; the truth of each is known an hour later, or on a day."""
     random = np.random.default_rng(seed)
     ids, at = [f"{name}{i:05d}" for i in range(n)], np.sort(random.uniform(*days, n))
     truth, wrong = random.random(n) < 0.5, random.random(n) < share
     one.predicts(ids, at, **{"split": "holdout", "score": np.where(truth ^ wrong, 0.9, 0.1), **columns})
-    one.learns(ids, truth.tolist(), at + 1 / 24)
+    one.learns(ids, truth.tolist(), at + 1 / 24 if label_at is None else label_at)
 
 
 def asked(one: Shop, ids: list[str], purpose: str) -> None:
@@ -65,6 +74,32 @@ def test_a_rise_is_said_with_when_it_began_and_both_rates(shop: Open) -> None:
     assert "more frequent" in said.message
     one.clock.advance(timedelta(days=5))
     assert risen(watch(one.ws, one.clock.now())) == [], "the same alarm of the same champion is said once"
+
+
+def test_it_began_when_the_rows_were_answered_not_when_their_truth_came(shop: Open) -> None:
+    """Truths of all ages come on one day, those of old rows too: errors have been more since day 10, and known on day 20."""
+    one = shop(ONLY + 'metric = "accuracy"')
+    errs(one, "a", (0, 10), 1_500, 0.1)
+    errs(one, "old", (0, 5), 600, 0.1, seed=2, label_at=20.0)
+    errs(one, "b", (10, 12), 600, 0.4, seed=1, label_at=20.0)
+    [said] = risen(watch(one.ws, one.until(21)))
+    assert said.facts["since"][:10] in ("2026-01-10", "2026-01-11")
+    assert said.facts["period"][:10] == "2026-01-21"
+    assert said.threshold == pytest.approx(0.1, abs=0.02)
+    why = insights(one.ws, one.clock.now()).why
+    assert why is not None
+    assert why.since.isoformat() == said.facts["since"]
+    assert why.recent_rows == pytest.approx(600, abs=60)
+
+
+def test_since_when_is_not_said_where_old_rows_err_as_much(shop: Open) -> None:
+    """The truths that came late are of rows older than all others: nothing has become worse since."""
+    one = shop(ONLY + 'metric = "accuracy"')
+    errs(one, "old", (0, 5), 600, 0.5, seed=1, label_at=20.0)
+    errs(one, "a", (5, 10), 1_500, 0.1)
+    [said] = risen(watch(one.ws, one.until(21)))
+    assert said.facts["since"] is None
+    assert insights(one.ws, one.clock.now()).why is None
 
 
 def test_no_rise_is_not_said(shop: Open) -> None:

@@ -98,6 +98,12 @@ def test_the_rise_is_where_it_was() -> None:
     found = rise(np.concatenate([random.random(2_000) < 0.1, random.random(500) < 0.4]))
     assert found.start == pytest.approx(2_000, abs=40)
     assert (found.before, found.after) == (pytest.approx(0.1, abs=0.03), pytest.approx(0.4, abs=0.06))
+    assert found.shown
+
+
+def test_errors_in_any_order_show_no_rise() -> None:
+    random = np.random.default_rng(11)
+    assert sum(rise(random.random(1_000) < random.uniform(0.05, 0.5)).shown for _ in range(400)) <= 8
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 Computed from the rows each time, so that it is the same wherever and however often it is looked at. A row comes in once its
 truth is known and it is as old as `[labels] lag` and `default_after` ask: before, one class may be known sooner than the
 other. Of a span in which people were asked, rows whose truth was not known by then do not come in, asked or not: whose truth
-comes then goes by what the model said. The detectors are in `detectors/`; when the rise began is in `stats/rise.py`.
+comes then goes by what the model said. The detectors are in `detectors/`. Since when there are more is told in the order in which
+the rows were answered: truth of old rows that comes late says something of then (`stats/rise.py`).
 """
 
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from whorl.examples.asked import JUDGE, judge_draws
+from whorl.examples.asked import TRAIN, draws_made, in_span
 from whorl.monitor.detectors.detector import alarms, detector_named
 from whorl.records import Finding
 from whorl.spec import Spec
@@ -33,11 +34,20 @@ _LOSS = {
 }
 
 
+Times = np.ndarray[Any, np.dtype[np.int64]]
+
+
 class ErrorStream(NamedTuple):
-    """Errors (n,), 0 or 1, in the order in which they became known, and when (n,), in microseconds since 1970."""
+    """Errors (n,), 0 or 1, in the order in which they became known; when they did, and when the rows were answered (n,), both in
+    microseconds since 1970.
+    """
 
     errors: Floats
-    known_us: np.ndarray[Any, np.dtype[np.int64]]
+    known_us: Times
+    time_us: Times
+
+
+_NONE = ErrorStream(np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 
 
 def error_stream(ws: Workspace, as_of: datetime) -> ErrorStream:
@@ -49,16 +59,17 @@ def error_stream(ws: Workspace, as_of: datetime) -> ErrorStream:
     large = not _counts_wrong(spec)
     measure = (_LOSS if large else _WRONG).get(spec.task)
     if measure is None:
-        return ErrorStream(np.empty(0), np.empty(0, dtype=np.int64))
+        return _NONE
     rows = ws.engine.query(_known_rows(ws, as_of, measure))
     value = rows["value"].to_numpy().astype(np.float64)
-    known_us = rows["known_us"].to_numpy().astype(np.int64)
+    known_us, time_us = (rows[name].to_numpy().astype(np.int64) for name in ("known_us", "time_us"))
     if not large:
-        return ErrorStream(value, known_us)
+        return ErrorStream(value, known_us, time_us)
     if len(value) < LEARNT_FROM:
-        return ErrorStream(np.empty(0), np.empty(0, dtype=np.int64))
+        return _NONE
     limit = np.quantile(value[:LEARNT_FROM], SMALLER)
-    return ErrorStream((value[LEARNT_FROM:] > limit).astype(np.float64), known_us[LEARNT_FROM:])
+    errors = (value[LEARNT_FROM:] > limit).astype(np.float64)
+    return ErrorStream(errors, known_us[LEARNT_FROM:], time_us[LEARNT_FROM:])
 
 
 def risen_errors(ws: Workspace, as_of: datetime) -> list[Finding]:
@@ -79,30 +90,31 @@ def risen_errors(ws: Workspace, as_of: datetime) -> list[Finding]:
 
 
 def _finding(ws: Workspace, detector: str, stream: ErrorStream, place: int, begun: int) -> Finding:
-    watched = stream.errors[begun : place + 1]
+    order = begun + np.argsort(stream.time_us[begun : place + 1], kind="stable")
+    watched = stream.errors[order]
     found = rise(watched)
-    since = _day(stream.known_us[min(begun + found.start, place)])
+    since = _day(stream.time_us[order[found.start]]) if found.shown else None
+    before = found.start if found.shown else len(watched)
     champion = ws.registry.champion()
     what = "errors" if _counts_wrong(ws.spec) else "large errors"
-    risen = not np.isnan(found.after)
     rates = (
-        f"{found.after:.1%} of {len(watched) - found.start:,} rows since about {since[:10]}, {found.before:.1%} of {found.start:,} before"
-        if risen
-        else f"{found.before:.1%} of {len(watched):,} rows"
+        f"{found.after:.1%} of {len(watched) - before:,} rows since about {since[:10]}, {found.before:.1%} of {before:,} before"
+        if since is not None
+        else f"{watched.mean():.1%} of {len(watched):,} rows, more of those whose truth came last, not of those that were answered last"
     )
     return Finding(
         kind="error_rate_up",
         severity="warning",
         message=f"The champion's {what} have become more frequent: {rates} ({detector}). See [monitor] detectors.",
-        value=found.after if risen else found.before,
-        threshold=found.before if risen else None,
+        value=found.after if found.shown else float(watched.mean()),
+        threshold=found.before if found.shown else None,
         facts={
             "detector": detector,
             "champion": champion.id if champion else None,
             "period": _day(stream.known_us[place]),
             "since": since,
-            "rows_before": found.start,
-            "rows_since": len(watched) - found.start,
+            "rows_before": before,
+            "rows_since": len(watched) - before,
             "false_alarms": ws.spec.monitor.false_alarms if detector == "e-detector" else None,
         },
     )
@@ -118,9 +130,8 @@ def _known_rows(ws: Workspace, as_of: datetime, measure: str) -> str:
         "status IN ('known', 'defaulted')",
         "isfinite(value)",
         f"known_at <= {instant_literal(as_of)}",
-        "NOT EXISTS (FROM draws d WHERE known.label_received_at > d.as_of AND (d.since IS NULL OR known.time >= d.since) "
-        "AND known.time < d.until)",
-        f"id NOT IN (SELECT id FROM {ws.lake.relation('asked')} a WHERE strategy <> 'random' AND purpose <> '{JUDGE}' "
+        f"NOT EXISTS (FROM draws d WHERE label_received_at > d.as_of AND {in_span('d')})",
+        f"id NOT IN (SELECT id FROM {ws.lake.relation('asked')} a WHERE strategy <> 'random' AND purpose = '{TRAIN}' "
         "AND known.label_received_at > a.as_of)",
     ]
     if spec.monitor.errors_of == "holdout":
@@ -128,11 +139,11 @@ def _known_rows(ws: Workspace, as_of: datetime, measure: str) -> str:
     if moved is not None:
         conditions.append(f"time >= {instant_literal(moved.at)}")
     return (
-        f"WITH draws AS ({judge_draws(ws.lake, as_of)}),\n"
-        f"known AS (SELECT id, time, split, status, label_received_at, ({measure}) AS value,\n"
+        f"WITH draws AS ({draws_made(ws.lake, as_of)}),\n"
+        f"known AS (SELECT id, time, received_at, split, status, label_received_at, ({measure}) AS value,\n"
         f"  greatest(label_received_at, time + INTERVAL '{wait_s:.15g}' SECOND) AS known_at\n"
         f"FROM {ws.examples(as_of).name} WHERE isfinite(score) OR scores IS NOT NULL)\n"
-        f"SELECT value, epoch_us(known_at) AS known_us FROM known WHERE {' AND '.join(conditions)}\n"
+        f"SELECT value, epoch_us(known_at) AS known_us, epoch_us(time) AS time_us FROM known WHERE {' AND '.join(conditions)}\n"
         "ORDER BY known_at, time, id"
     )
 

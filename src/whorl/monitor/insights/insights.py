@@ -122,15 +122,16 @@ def _lost(ws: Workspace, as_of: datetime, asked: bool) -> Why | None:
 
 
 def _decayed(ws: Workspace) -> datetime | None:
-    """The beginning of the period in which the champion of now was first found to decay."""
+    """When the first rows were answered that the champion of now was found to decay on; None where no finding says when."""
     moved = next(iter(ws.registry.changes(limit=1)), None)
     champion = moved.model_id if moved else None
-    periods = [
-        raised.finding.facts.get("since", raised.finding.facts["period"])
+    begins = [
+        raised.finding.facts.get("since", None if kind == "error_rate_up" else raised.finding.facts["period"])
         for raised in findings.listed(ws.ledger, ws.name)
-        if raised.finding.kind in DECAY and raised.finding.facts.get("champion") == champion
+        if (kind := raised.finding.kind) in DECAY and raised.finding.facts.get("champion") == champion
     ]
-    return datetime.fromisoformat(periods[-1]) if periods else None
+    known = [begin for begin in begins if begin is not None]
+    return datetime.fromisoformat(known[-1]) if known else None
 
 
 def mean_loss(rows: InsightRows, level: float) -> Estimate:
