@@ -162,6 +162,27 @@ def test_a_detector_of_ones_own_is_named_like_a_trainer(tmp_path: Path) -> None:
         detector_named("my_detector:fourth", tmp_path)
 
 
+def test_what_a_detector_of_ones_own_raises_is_said_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "raising_detector.py").write_text("def fails(errors, rate):\n    return errors[10 ** 9]\n")
+    own = detector_named("raising_detector:fails", tmp_path)
+    with pytest.raises(
+        SpecError, match=r"raising_detector:fails fails .*raising_detector\.py line 2"
+    ) as told:
+        list(alarms(own, np.zeros(7), RATE))
+    assert "IndexError" in str(told.value)
+    assert "fn(errors, rate)" in str(told.value)
+    assert isinstance(told.value.__cause__, IndexError)
+
+
+@pytest.mark.parametrize("answer", ["float('nan')", "2.0", "True", "'3'", "[1]"])
+def test_an_answer_that_is_no_place_is_named(tmp_path: Path, answer: str) -> None:
+    module = "answering_" + "".join(one for one in answer if one.isalnum())
+    (tmp_path / f"{module}.py").write_text(f"def says(errors, rate):\n    return {answer}\n")
+    own = detector_named(f"{module}:says", tmp_path)
+    with pytest.raises(SpecError, match=f"{module}:says' answered .* for 7 rows"):
+        list(alarms(own, np.zeros(7), RATE))
+
+
 def test_without_river_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name)

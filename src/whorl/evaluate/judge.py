@@ -18,7 +18,7 @@ from whorl.evaluate.rows import JudgedRows, fixed_rows, judged_rows
 from whorl.evaluate.sides import logged_champion, missing, predictions_of
 from whorl.models.manifest import read_manifest
 from whorl.models.model import load_model
-from whorl.models.named_function import named_function
+from whorl.models.named_function import own_function
 from whorl.models.spec_metric import spec_metric
 from whorl.records import Check, Decision, ModelVersion, Verdict
 from whorl.spec import GateSpec
@@ -209,7 +209,8 @@ def _golden(
 
 
 def _own_gate(ws: Workspace, name: str, trial: Trial) -> Check:
-    answer = named_function(name, where="evaluate.gates", beside=ws.beside)(trial)
+    hint = "It is called with a Trial, and returns a whorl.Check: docs/gates.md."
+    answer = own_function(name, where="evaluate.gates", hint=hint, beside=ws.beside)(trial)
     if not isinstance(answer, Check):
         raise NotFound(
             f"{name} answered {type(answer).__name__}.",

@@ -14,7 +14,7 @@ from whorl.models.answers import as_scores
 from whorl.models.columns import column
 from whorl.models.manifest import Manifest
 from whorl.models.mlflow_model import one_row
-from whorl.models.named_function import named_function
+from whorl.models.named_function import failure, named_function
 from whorl.stats.arrays import Floats
 
 
@@ -31,7 +31,7 @@ def load(folder: Path, manifest: Manifest, beside: Path | None = None) -> "Custo
         model = function(folder)
     except Exception as error:  # the user's code may raise anything
         raise ModelError(
-            f"{manifest.load} fails: {type(error).__name__}: {error}.",
+            failure(manifest.load, error),
             where=str(folder),
             hint="It is called with the folder that the trainer wrote.",
         ) from error

@@ -2,11 +2,13 @@
 
 import importlib
 import sys
+import traceback
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from whorl.errors import SpecError, did_you_mean
+from whorl.errors import SpecError, WhorlError, did_you_mean
 
 
 def named_function(reference: str, *, where: str, beside: Path | None = None) -> Callable[..., Any]:
@@ -35,6 +37,42 @@ def named_function(reference: str, *, where: str, beside: Path | None = None) ->
     return function
 
 
+def own_function(reference: str, *, where: str, hint: str, beside: Path | None = None) -> Callable[..., Any]:
+    """The function of the user's that a spec names; what it raises is said as an error of the spec.
+
+    Args:
+        hint: How it is called, and where that is described.
+
+    Raises:
+        SpecError: As `named_function`; and when it is called and raises anything, that is the cause.
+
+    >>> own_function("math:sqrt", where="curate.strategy", hint="It is called with a number.")(-1.0)
+    Traceback (most recent call last):
+    whorl.errors.SpecError: curate.strategy: math:sqrt fails: ValueError: math domain error. It is called with a number.
+    """
+    function = named_function(reference, where=where, beside=beside)
+
+    @wraps(function)
+    def called(*arguments: Any, **named: Any) -> Any:
+        try:
+            return function(*arguments, **named)
+        except WhorlError:
+            raise
+        except Exception as error:  # the user's code may raise anything
+            raise SpecError(failure(reference, error), where=where, hint=hint) from error
+
+    return called
+
+
+def failure(reference: str, error: Exception) -> str:
+    """In a sentence: which function failed, with what, and in which line, where it is in a file."""
+    steps = traceback.extract_tb(error.__traceback__)
+    module = getattr(sys.modules.get(reference.partition(":")[0]), "__file__", None)
+    inside = [step for step in steps[1:] if step.filename == module] or steps[1:]
+    place = f" ({inside[-1].filename} line {inside[-1].lineno})" if inside else ""
+    return f"{reference} fails{place}: {type(error).__name__}: {error}."
+
+
 def _module(name: str, where: str, beside: Path | None) -> Any:
     folder = str((beside or Path.cwd()).resolve())
     sys.path.insert(0, folder)
@@ -50,10 +88,22 @@ def _module(name: str, where: str, beside: Path | None) -> Any:
             where=where,
             hint=f"Put {name.replace('.', '/')}.py into {folder}, or install the package.",
         ) from None
+    except Exception as error:  # the user's code may raise anything
+        raise SpecError(
+            f"Module '{name}' cannot be loaded{_line_of(error, name)}: {type(error).__name__}: {error}.",
+            where=where,
+            hint="Correct it; it must load by itself, as with `python -c 'import ...'`.",
+        ) from error
     finally:
         sys.path.remove(folder)
     _check_same(module, Path(folder, *name.split(".")).with_suffix(".py"), where)
     return module
+
+
+def _line_of(error: Exception, name: str) -> str:
+    file = name.replace(".", "/") + ".py"
+    steps = [step for step in traceback.extract_tb(error.__traceback__) if step.filename.endswith(file)]
+    return f" ({steps[-1].filename} line {steps[-1].lineno})" if steps else ""
 
 
 def _check_same(module: Any, expected: Path, where: str) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from whorl.models.named_function import named_function
+from whorl.models.named_function import own_function
 from whorl.spec import Spec
 from whorl.stats.metric import Metric, metric_named
 
@@ -11,6 +11,6 @@ def spec_metric(spec: Spec, name: str, beside: Path | None) -> Metric:
     """The metric of this name. Raises NotFound or SpecError."""
     if ":" not in name:
         return metric_named(name)
-    return Metric(
-        name, named_function(name, where="evaluate.metric", beside=beside), spec.evaluate.greater_is_better
-    )
+    hint = "It is called as fn(truth, prediction, weight), and returns a number: docs/gates.md."
+    function = own_function(name, where="evaluate.metric", hint=hint, beside=beside)
+    return Metric(name, function, spec.evaluate.greater_is_better)

@@ -12,7 +12,7 @@ import numpy as np
 
 from whorl.curate.strategies.pool import Pool
 from whorl.errors import SpecError
-from whorl.models.named_function import named_function
+from whorl.models.named_function import named_function, own_function
 from whorl.stats.arrays import Floats
 
 STRATEGIES = {
@@ -27,6 +27,7 @@ STRATEGIES = {
     "severity": "whorl.curate.strategies.severity:severity",
 }
 SUM_TOLERANCE = 1e-6
+WHERE = "curate.strategy"
 
 
 class Strategy(Protocol):
@@ -53,18 +54,36 @@ def strategy_chances(name: str, pool: Pool, budget: int, *, beside: Path | None 
         return np.zeros(len(pool))
     if budget >= len(pool):
         return np.ones(len(pool))
-    strategy = cast(
-        "Strategy", named_function(STRATEGIES.get(name, name), where="curate.strategy", beside=beside)
-    )
-    chances = np.asarray(strategy(pool, budget), dtype=np.float64)
+    chances = _chances(_strategy(name, beside)(pool, budget), name)
     wrong = _wrong(chances, len(pool), budget)
     if wrong:
-        raise SpecError(
-            f"The strategy '{name}' gave {wrong}.",
-            where="curate.strategy",
-            hint="It returns one chance a row, from 0 to 1, that add up to the budget at most: docs/selection.md.",
-        )
+        raise _broken(name, wrong)
     return chances
+
+
+def _strategy(name: str, beside: Path | None) -> Strategy:
+    if name in STRATEGIES:
+        return cast("Strategy", named_function(STRATEGIES[name], where=WHERE))
+    hint = "It is called as fn(pool, budget): docs/selection.md."
+    return cast("Strategy", own_function(name, where=WHERE, hint=hint, beside=beside))
+
+
+def _chances(answer: object, name: str) -> Floats:
+    if answer is None:
+        raise _broken(name, "nothing")
+    try:
+        chances: Floats = np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise _broken(name, f"a {type(answer).__name__} that is no array of numbers") from error
+    return chances
+
+
+def _broken(name: str, what: str) -> SpecError:
+    return SpecError(
+        f"The strategy '{name}' gave {what}.",
+        where=WHERE,
+        hint="It returns one chance a row, from 0 to 1, that add up to the budget at most: docs/selection.md.",
+    )
 
 
 def _wrong(chances: Floats, n: int, budget: int) -> str | None:

@@ -6,12 +6,13 @@ them than before. It keeps no state: asked again with more rows it gives the sam
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
+import numpy as np
 import numpy.typing as npt
 
 from whorl.errors import SpecError
-from whorl.models.named_function import named_function
+from whorl.models.named_function import named_function, own_function
 from whorl.stats.arrays import Floats
 
 
@@ -32,6 +33,7 @@ class Detector(Protocol):
         """
 
 
+WHERE = "monitor.detectors"
 DETECTORS: dict[str, str] = {
     "e-detector": "whorl.stats.e_detector:first_alarm",
     "adwin": "whorl.monitor.detectors.adwin:first_alarm",
@@ -43,12 +45,12 @@ def detector_named(name: str, beside: Path | None = None) -> Detector:
     """The detector of this name, or the function that it is ('package.module:function').
 
     Raises:
-        SpecError: There is no such function.
+        SpecError: There is no such function; or it is one's own, and raises when it is called.
     """
-    detector: Detector = named_function(
-        DETECTORS.get(name, name), where="monitor.detectors", beside=None if name in DETECTORS else beside
-    )
-    return detector
+    if name in DETECTORS:
+        return cast("Detector", named_function(DETECTORS[name], where=WHERE))
+    hint = "It is called as fn(errors, rate): docs/detectors.md."
+    return cast("Detector", own_function(name, where=WHERE, hint=hint, beside=beside))
 
 
 def alarms(detector: Detector, errors: Floats, rate: float) -> Iterator[int]:
@@ -63,11 +65,16 @@ def alarms(detector: Detector, errors: Floats, rate: float) -> Iterator[int]:
     """
     start = 0
     while (place := detector(errors[start:], rate)) is not None:
-        if not 0 <= place < len(errors) - start:
+        whole = isinstance(place, (int, np.integer)) and not isinstance(place, bool)
+        if not whole or not 0 <= place < len(errors) - start:
             raise SpecError(
-                f"A detector answered {place} for {len(errors) - start} rows.",
-                where="monitor.detectors",
-                hint="It returns the place of a row, from 0, or None.",
+                f"The detector '{_name(detector)}' answered {place!r} for {len(errors) - start:,} rows.",
+                where=WHERE,
+                hint="It returns the place of a row, a whole number from 0, or None: docs/detectors.md.",
             )
-        yield start + place
-        start += place + 1
+        yield start + int(place)
+        start += int(place) + 1
+
+
+def _name(detector: Detector) -> str:
+    return f"{getattr(detector, '__module__', '')}:{getattr(detector, '__name__', type(detector).__name__)}"

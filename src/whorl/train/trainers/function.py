@@ -7,7 +7,7 @@ or anything that `[train] load` loads again, into the folder `out`.
 from pathlib import Path
 
 from whorl.errors import TrainingFailed
-from whorl.models.named_function import named_function
+from whorl.models.named_function import failure, named_function
 from whorl.train.rows import TrainingRows
 from whorl.train.trainer import FitSettings
 
@@ -19,7 +19,7 @@ def train(rows: TrainingRows, out: Path, settings: FitSettings) -> None:
         function(rows.table, out, seed=settings.seed, params=settings.params)
     except Exception as error:  # the user's code may raise anything
         raise TrainingFailed(
-            f"{settings.trainer} fails: {type(error).__name__}: {error}.",
+            failure(settings.trainer, error),
             where="train.trainer",
             hint="It is called as fn(rows, out, seed=..., params=...).",
         ) from error
