@@ -198,13 +198,15 @@ def noisy_labels(both: Compared, shared: Floats, kept: Indices, *, heavy: bool =
     more = shift_parts(wrong.astype(np.float64), rows.weight[kept], recent, shared[kept]).outcomes
     chosen = np.zeros(len(rows), bool)
     chosen[kept[wrong & recent]] = True
-    loss = rows.loss[kept]
+    loss, weight = rows.loss[kept], rows.weight[kept]
     costs = (
-        loss[recent & wrong].mean() - loss[recent & ~wrong].mean()
+        np.average(loss[recent & wrong], weights=weight[recent & wrong])
+        - np.average(loss[recent & ~wrong], weights=weight[recent & ~wrong])
         if wrong[recent].any() and not wrong[recent].all()
         else 0.0
     )
-    effect = f"{wrong[recent].mean():.1%} of recent labels contradict their features, {wrong[~recent].mean():.1%} before"
+    late, early = (np.average(wrong[side], weights=weight[side]) for side in (recent, ~recent))
+    effect = f"{late:.1%} of recent labels contradict their features, {early:.1%} before"
     part = float(more.value * costs * recent.sum() / max(both.recent.sum(), 1))
     return Tested(
         "noisy_labels", effect, more.value, p_above(more, both.group[kept]), _share(both, part), chosen
@@ -237,10 +239,14 @@ def _segment(both: Compared, shared: Floats, kept: Indices) -> Tested:
 
 
 def shared_of(both: Compared, kept: Indices) -> tuple[Floats, Floats]:
-    """Weights of the kept rows under which both periods have the same features, and each row's chance of being recent."""
+    """Weights of the kept rows, beside their own, under which both periods have the same features, and each row's chance of being
+    recent, where a row of either period counts 1 on average.
+    """
     grid = Grid(both.grid.values[kept], both.grid.categories)
-    recent = both.recent[kept]
-    chance = cross_fitted(grid, recent.astype(np.intp), 2, both.group[kept])[:, 1]
+    recent, weight = both.recent[kept], both.rows.weight[kept].copy()
+    for side in (recent, ~recent):
+        weight[side] /= weight[side].mean() if side.any() else 1.0
+    chance = cross_fitted(grid, recent.astype(np.intp), 2, both.group[kept], weight=weight)[:, 1]
     return shared_weight(recent, chance), chance
 
 
@@ -249,17 +255,17 @@ def _changed(both: Compared, value: Floats, shared: Floats, kept: Indices, *, de
 
     A recent row counts its value and an earlier one its negative, so that the mean over a slice is the change in it.
     """
-    recent = both.recent[kept]
-    n = len(kept)
+    recent, weight = both.recent[kept], both.rows.weight[kept]
+    shaped = weight * shared[kept]
     if not recent.any() or recent.all():
         return None
-    scale = np.where(recent, n / recent.sum(), -n / (~recent).sum())
+    scale = weight.sum() / np.where(recent, shaped[recent].sum(), -shaped[~recent].sum())
     change = value[kept] * shared[kept] * scale
     columns = [msgspec.structs.replace(one, codes=one.codes[kept]) for one in both.columns]
     found = find_slices(
         columns,
         change,
-        both.rows.weight[kept],
+        weight,
         both.group[kept],
         level=0.5,
         least=LEAST_SLICE_ROWS,

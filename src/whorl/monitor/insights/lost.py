@@ -26,7 +26,7 @@ from whorl.monitor.insights.causes import (
     p_above,
     shared_of,
 )
-from whorl.monitor.insights.probe import Grid, cross_fitted, fitted_once
+from whorl.monitor.insights.probe import fitted_once
 from whorl.monitor.insights.rows import InsightRows, Mask, champion_rows, columns_of
 from whorl.records import ModelVersion
 from whorl.spec import Spec
@@ -34,7 +34,7 @@ from whorl.stats.arrays import Floats, Indices, codes
 from whorl.stats.auc import auc_linear
 from whorl.stats.brier import brier_losses
 from whorl.stats.conditions import holds
-from whorl.stats.shift_parts import Part, shared_weight
+from whorl.stats.shift_parts import Part
 from whorl.stats.slices import find_slices
 from whorl.storage import dataset_versions
 from whorl.workspace import Workspace
@@ -204,11 +204,11 @@ class _Pool:
         """With training rows weighted towards those that are judged."""
         rows = self.used
         recent = ~self.judges[rows]
-        chance = cross_fitted(self._grid(rows), recent.astype(np.intp), 2, self.both.group[rows])[:, 1]
-        told = auc_linear(recent.astype(np.float64), chance, np.ones(len(rows)))
+        shared, chance = shared_of(self.both, rows)
+        told = auc_linear(recent.astype(np.float64), chance, self.both.rows.weight[rows])
         apart = p_above(Part(told.value - 0.5, told.terms), self.both.group[rows])
         weight = np.ones(len(self.label))
-        weight[rows] = shared_weight(recent, chance)
+        weight[rows] = shared
         part = self._gain(self._losses(self.taught, weight))
         found = self._tested("shifted_features", f"rows that it was taught are told from judged ones with AUC {told.value:.2f}",
                              part, chance[~recent] < np.quantile(chance[~recent], 0.2))  # fmt: skip
@@ -231,9 +231,6 @@ class _Pool:
 
     def _gain(self, losses: Floats) -> Part:
         return _mean(self.plain - losses, self.lost.rows.weight)
-
-    def _grid(self, rows: Indices) -> Grid:
-        return self.both.grid._replace(values=self.both.grid.values[rows])
 
     def _tested(self, kind: Kind, effect: str, part: Part | None, chosen: Mask) -> Tested:
         if part is None:

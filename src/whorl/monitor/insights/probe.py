@@ -46,7 +46,14 @@ def grid_of(table: pa.Table, spec: Spec) -> Grid:
 
 
 def cross_fitted(
-    grid: Grid, target: Indices, classes: int, group: Indices, fitted: Indices | None = None, seed: int = 0
+    grid: Grid,
+    target: Indices,
+    classes: int,
+    group: Indices,
+    fitted: Indices | None = None,
+    *,
+    weight: Floats | None = None,
+    seed: int = 0,
 ) -> Floats:
     """Chances (n, classes) of each row's target.
 
@@ -54,6 +61,7 @@ def cross_fitted(
         target: (n,) from 0.
         group: (n,) whole numbers; the rows of a group are in one fold.
         fitted: Rows that models are fitted on, of the other folds; None: all.
+        weight: (n,) what each of them counts; None: 1.
     """
     fold = np.random.default_rng(seed).permutation(int(group.max()) + 1)[group] % FOLDS
     may = np.ones(len(target), dtype=np.bool_)
@@ -64,7 +72,7 @@ def cross_fitted(
     for number in range(FOLDS):
         inside = may & (fold != number)
         outside = fold == number
-        chance[outside] = fitted_once(grid, target, classes, inside, outside, seed=seed)
+        chance[outside] = fitted_once(grid, target, classes, inside, outside, weight=weight, seed=seed)
     return chance
 
 

@@ -1,6 +1,8 @@
 """Holdout rows whose truth is known, with what the champion says of them and what each loses: what insights look at.
 
-A champion of ours answers anew; one from elsewhere is taken at its logged answers.
+A champion of ours answers anew; one from elsewhere is taken at its logged answers. Rows that people were asked for stand for all
+of their draw's span. While a draw does not count (`examples/asked.py`), its span tells only what was known before: the rest came, or
+did not, because the asked rows were doubted.
 """
 
 from datetime import datetime
@@ -12,8 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from whorl.errors import DigestMismatch, ModelError
-from whorl.examples.late_truth import late_truth
-from whorl.examples.weights import exploration, judging_weight, late_truth_weight
+from whorl.examples.asked import NEARLY_ALL, asked_weights, can_be_asked, draws_made, in_span
+from whorl.examples.late_truth import came_by_itself, late_truth
+from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.models.model import load_model
 from whorl.models.spec_metric import spec_metric
 from whorl.records import ModelVersion
@@ -132,19 +135,27 @@ def values_of(column: pa.ChunkedArray) -> npt.NDArray[Any]:
 
 
 def _table(ws: Workspace, as_of: datetime) -> pa.Table:
+    examples, spec = ws.examples(as_of).name, ws.spec
+    asked = asked_weights(ws.engine, ws.lake, examples, spec, as_of)
+    told = "status IN ('known', 'defaulted')"
     return ws.engine.query(
-        f"SELECT *, {exploration(ws.spec)} AS exploration FROM {ws.examples(as_of).name} WHERE split = 'holdout' "
-        f"AND status IN ('known', 'defaulted') AND age_days >= {ws.spec.labels.lag.days} ORDER BY time, id"
+        f"WITH draws AS ({draws_made(ws.lake, as_of)}), partial AS (SELECT any_value(d) AS d FROM draws d\n"
+        f"JOIN {examples} ON {in_span('d')} WHERE {can_be_asked(spec)} GROUP BY d.draw\n"
+        f"HAVING count(*) FILTER ({told}) < {NEARLY_ALL} * count(*))\n"
+        f"SELECT e.*, a.weight AS stands_for, {exploration(spec)} AS exploration FROM {examples} e LEFT JOIN {asked} a USING (id)\n"
+        f"WHERE split = 'holdout' AND {told} AND CASE WHEN a.weight IS NOT NULL THEN a.weight > 0\n"
+        f"  ELSE age_days >= {spec.labels.lag.days} AND NOT EXISTS (FROM partial WHERE {in_span('d')} AND label_received_at > d.as_of) END\n"
+        "ORDER BY time, id"
     )
 
 
 def _weight(ws: Workspace, table: pa.Table, as_of: datetime) -> Floats:
     examples = ws.examples(as_of).name
     late = np.ones(len(table))
-    if late_truth(ws.engine, examples, ws.spec).modelled:
-        known = ws.engine.query(f"SELECT * FROM {examples} WHERE split = 'holdout' AND status = 'known'")
+    if late_truth(ws.engine, ws.lake, examples, ws.spec, as_of).modelled:
+        known = ws.engine.query(f"FROM {came_by_itself(ws.lake, examples, as_of)} WHERE split = 'holdout'")
         late = late_truth_weight(table, known, ws.spec)
-    return judging_weight(late, table)
+    return standing_for(table["stands_for"].to_numpy(), judging_weight(late, table), table)
 
 
 def _classes(table: pa.Table, spec: Spec) -> tuple[str, ...]:
