@@ -50,7 +50,9 @@ def test_a_plan_says_how_many_labels_and_what_they_cost_and_asks_nothing(spec: P
 
 def test_what_is_asked_once_waits_is_answered_and_tells_the_quality(spec: Path, tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
-    said = run("holdout", "ask", "--labels", "40", "--out", file, "--spec", spec, "--json")
+    said = run(
+        "holdout", "ask", "--labels", "40", "--out", file, "--with-prediction", "--spec", spec, "--json"
+    )
     assert said.exit_code == 0, said.output
     with file.open(encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
@@ -60,7 +62,7 @@ def test_what_is_asked_once_waits_is_answered_and_tells_the_quality(spec: Path, 
     )
 
     assert len(rows) == 40
-    assert all(0 < float(row["probability"]) <= 1 for row in rows)
+    assert all(0 < row["probability"] <= 1 for row in waiting)
     assert again.exit_code != 0
     assert "when labels were last asked for" in str(again.exception)
     assert {row["id"] for row in waiting} == {row["id"] for row in rows}
@@ -73,6 +75,77 @@ def test_what_is_asked_once_waits_is_answered_and_tells_the_quality(spec: Path, 
     assert (period["method"], period["rows"], period["value"], period["high"]) == ("asked", 40, 1.0, 1.0)
     assert period["contradicted"] is True
     assert "No row waits" in run("holdout", "list", "--waiting", "--spec", spec).stdout
+
+
+def test_who_answers_gets_the_inputs_and_not_what_the_model_said(spec: Path, tmp_path: Path) -> None:
+    asked, listed = tmp_path / "asked.csv", tmp_path / "listed.ndjson"
+    run("holdout", "ask", "--labels", "30", "--out", asked, "--spec", spec)
+    blind = json.loads(run("holdout", "list", "--spec", spec, "--out", listed, "--json").stdout)
+    seen = json.loads(run("holdout", "list", "--spec", spec, "--with-prediction", "--json").stdout)
+    with asked.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+
+    assert set(rows[0]) == {"id", "time", "amount"}
+    assert {row["id"] for row in rows} == {json.loads(line)["id"] for line in listed.read_text().splitlines()}
+    assert all(row["inputs"] == {"amount": 1.0} and row["prediction"] is None for row in blind)
+    assert all(0 <= row["prediction"] <= 1 for row in seen)
+    assert "amount = 1" in run("holdout", "list", "--spec", spec).stdout
+    assert "10 more" in run("holdout", "list", "--spec", spec).stdout
+
+
+def test_the_sheet_comes_back_as_labels(spec: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.csv"
+    run("holdout", "ask", "--labels", "30", "--out", sheet, "--spec", spec)
+    with sheet.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    answers = tmp_path / "answers.ndjson"
+    answers.write_text("\n".join(json.dumps({"prediction_id": one["id"], "value": True}) for one in rows))
+    taken = run("ingest", answers, "--kind", "labels", "--spec", spec)
+    assert taken.exit_code == 0, taken.output
+    assert "No row waits" in run("holdout", "list", "--waiting", "--spec", spec).stdout
+
+
+def test_messages_are_inputs_too(tmp_path: Path) -> None:
+    path = tmp_path / "flywheel.toml"
+    path.write_text(
+        'name = "tickets"\ntask = "multiclass"\n[curate]\nholdout_share = 0.5\n[train]\ntrainer = "external"\n',
+        encoding="utf-8",
+    )
+    with open_flywheel(path) as flywheel:
+        flywheel.log_predictions(
+            {"id": f"t{n}", "time": "2026-01-02T00:00:00Z", "scores": {"refund": 0.5 + n / 200, "other": 0.5 - n / 200},
+             "messages": [{"role": "user", "content": f"Where is order {n}?"}]}
+            for n in range(60)
+        )  # fmt: skip
+    sheet = tmp_path / "sheet.csv"
+    said = run("holdout", "ask", "--labels", "5", "--out", sheet, "--spec", path)
+    assert said.exit_code == 0, said.output
+    with sheet.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    assert all(json.loads(row["messages"])[0]["content"].startswith("Where is order") for row in rows)
+    assert all("scores" not in row for row in rows)
+
+
+def test_the_figure_names_its_metric_and_why_it_is_missing(
+    spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with open_flywheel(spec) as flywheel:
+        for n in range(400):
+            flywheel.log_label(f"p{n:03d}", n >= 200)
+        flywheel.log_prediction({"id": "late", "time": "2026-03-02T00:00:00Z", "score": 0.9, "amount": 1.0})
+        flywheel.log_label("late", True)
+        flywheel.flush()
+    told = json.loads(run("holdout", "quality", "--spec", spec, "--json").stdout)
+    text = run("holdout", "quality", "--spec", spec).stdout
+
+    assert all(set(told[0]) == set(one) for one in told)
+    assert {one["metric"] for one in told} == {"accuracy"}
+    assert told[0]["reason"] is None
+    assert all((one["value"] is None) == (one["reason"] is not None) for one in told)
+    assert "accuracy" in text
+    assert "[" in text
+    assert max(len(line) for line in text.splitlines() if "figure" not in line) <= 80
 
 
 def test_a_precision_and_a_number_are_not_given_both(spec: Path) -> None:

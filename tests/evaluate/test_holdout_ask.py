@@ -6,8 +6,9 @@ import pytest
 
 from shop import Shop
 from whorl.errors import SourceError, StateError, TruthError
-from whorl.evaluate.holdout_ask import ask_in_cycle, asked, record, write
+from whorl.evaluate.holdout_ask import ask_in_cycle, asked, record
 from whorl.evaluate.holdout_plan import plan
+from whorl.evaluate.holdout_sheet import write
 from whorl.storage.lock import hold
 
 TEST = "[evaluate]\nlabel_cost = 0.5\nask = 40\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import structs
 
 from whorl.cli.terminal import (
     DEFAULT_SPEC,
@@ -15,15 +16,25 @@ from whorl.cli.terminal import (
     opened,
     print_facts,
     print_json,
+    print_lines,
     print_list,
+    shown,
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pyarrow as pa
+
     from whorl.evaluate.holdout_plan import HoldoutPlan
+    from whorl.flywheel import Flywheel
+    from whorl.monitor.quality import PeriodQuality
+    from whorl.workspace import Workspace
 
 app = typer.Typer(
     help="Quality from few labels: which truths to ask for, and what they say.", no_args_is_help=True
 )
+LONGEST = 200
 Labels = Annotated[int | None, typer.Option(help="Labels to ask for; default: [evaluate] ask.", min=1)]
 Precision = Annotated[
     float | None,
@@ -31,7 +42,17 @@ Precision = Annotated[
         help="As many labels as it takes for an interval of plus and minus so much: 0.01 is one point."
     ),
 ]
-Out = Annotated[Path | None, typer.Option(help="Write the rows to this file: .csv, .parquet or .ndjson.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Write the rows with their inputs to this file: .csv, .parquet or .ndjson."),
+]
+WithPrediction = Annotated[
+    bool,
+    typer.Option(
+        "--with-prediction",
+        help="Hand out what the model answered too. Whoever sees it agrees with it more often: accuracy comes out too high.",
+    ),
+]
 
 
 @app.command("plan")
@@ -39,6 +60,7 @@ def plan(
     precision: Precision = None,
     labels: Labels = None,
     out: Out = None,
+    with_prediction: WithPrediction = False,
     spec: SpecPath = DEFAULT_SPEC,
     workspace: Root = None,
     as_json: AsJson = False,
@@ -46,7 +68,9 @@ def plan(
     """How many labels, of which rows, and what they cost. Nothing is asked for yet."""
     _one_of(precision, labels)
     with opened(spec, workspace) as flywheel:
-        _show(flywheel.plan_holdout(labels=labels, precision=precision), out, as_json=as_json)
+        planned = flywheel.plan_holdout(labels=labels, precision=precision)
+        _hand_out(flywheel, planned.picked["id"].to_pylist(), out, with_prediction=with_prediction)
+    _show(planned, out, as_json=as_json)
 
 
 @app.command("ask")
@@ -54,19 +78,22 @@ def ask(
     labels: Labels = None,
     precision: Precision = None,
     out: Out = None,
+    with_prediction: WithPrediction = False,
     spec: SpecPath = DEFAULT_SPEC,
     workspace: Root = None,
     as_json: AsJson = False,
 ) -> None:
     """Draw rows and keep that they were asked for. Their labels come in as any others, by id."""
-    from whorl.evaluate.holdout_ask import check_writable
+    from whorl.evaluate.holdout_sheet import check_writable
 
     _one_of(precision, labels)
     if out is not None:
         # Before the draw: it is kept.
         check_writable(out)
     with opened(spec, workspace) as flywheel:
-        _show(flywheel.ask_holdout(labels=labels, precision=precision), out, as_json=as_json)
+        planned = flywheel.ask_holdout(labels=labels, precision=precision)
+        _hand_out(flywheel, planned.picked["id"].to_pylist(), out, with_prediction=with_prediction)
+    _show(planned, out, as_json=as_json)
 
 
 @app.command("list")
@@ -74,42 +101,131 @@ def list_(
     waiting: Annotated[bool, typer.Option("--waiting", help="Only rows whose truth has not come.")] = False,
     limit: Annotated[int, typer.Option(help="Show at most so many; the file and JSON have all.", min=1)] = 20,
     out: Out = None,
+    with_prediction: WithPrediction = False,
     spec: SpecPath = DEFAULT_SPEC,
     workspace: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rows that were asked for, the last draw first."""
+    """Rows that were asked for, the last draw first, with the inputs that whoever answers has to look at.
+
+    What the model answered is left out, unless --with-prediction asks for it.
+    """
     import pyarrow.compute as pc
 
-    from whorl.evaluate.holdout_ask import asked, write
+    from whorl.evaluate.holdout_ask import asked
 
     with opened(spec, workspace) as flywheel:
-        rows = asked(flywheel.workspace, flywheel.workspace.clock.now())
-    if waiting:
-        rows = rows.filter(pc.is_null(rows["label"]))
-    if out is not None:
-        write(rows, out)
-    names = ("draw", "id", "time", "probability", "label")
+        ws = flywheel.workspace
+        now = ws.clock.now()
+        rows = asked(ws, now)
+        if waiting:
+            rows = rows.filter(pc.is_null(rows["label"]))
+        ids = rows["id"].to_pylist()
+        _hand_out(flywheel, ids, out, with_prediction=with_prediction)
+        found = _with_inputs(ws, rows if as_json else rows.slice(0, limit), now, with_prediction)
+    columns: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "draw": itemgetter("draw"),
+        "id": itemgetter("id"),
+        "time": itemgetter("time"),
+        "inputs": lambda row: _in_one_line(row["inputs"]),
+        "label": itemgetter("label"),
+    }
+    if with_prediction:
+        columns["prediction"] = itemgetter("prediction")
     print_list(
-        (rows if as_json else rows.slice(0, limit)).to_pylist(),
-        {name: itemgetter(name) for name in names},
+        found,
+        columns,
         as_json=as_json,
         empty="No row waits for its truth." if waiting else "Nothing was asked for yet: whorl holdout ask",
     )
+    if not as_json and len(ids) > limit:
+        typer.echo(f"{len(ids) - limit:,} more: --limit, --out FILE, --json")
 
 
 @app.command("quality")
 def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False) -> None:
     """The watched metric per [monitor] period, how it was told, and beside it what the model claims."""
-    from whorl.monitor.quality import PeriodQuality
     from whorl.monitor.quality import quality as of_periods
+    from whorl.monitor.quality import watched_metric
 
     with opened(spec, workspace) as flywheel:
-        found = of_periods(flywheel.workspace, flywheel.workspace.clock.now())
-    names = ("rows", "value", "low", "high", "method", "claimed", "contradicted")
-    columns: dict[str, Callable[[PeriodQuality], Any]] = {name: attrgetter(name) for name in names}
-    columns = {"start": lambda period: period.start.date().isoformat(), **columns}
-    print_list(found, columns, as_json=as_json, empty="No period has judged rows yet.")
+        ws = flywheel.workspace
+        found, metric = of_periods(ws, ws.clock.now()), watched_metric(ws).name
+        least = ws.spec.monitor.min_rows
+    told = [{"metric": metric, **structs.asdict(one), "reason": _undefined(one, least)} for one in found]
+    columns: dict[str, Callable[[PeriodQuality], Any]] = {
+        "from": lambda one: one.start.date().isoformat(),
+        "rows": attrgetter("rows"),
+        metric: _figure,
+        "told by": attrgetter("method"),
+    }
+    if any(one.claimed is not None for one in found):
+        columns["model claims"] = _claimed
+    print_list(found, columns, as_json=as_json, json=told, empty="No period has judged rows yet.")
+    if as_json:
+        return
+    print_lines("note", list(dict.fromkeys(note for one in found for note in one.notes)))
+    missing = [one for one in found if one.value is None]
+    if missing:
+        typer.echo(
+            f"{len(missing)} of {len(found)} periods without a figure; the last: {_undefined(missing[-1], least)}"
+        )
+
+
+def _figure(period: "PeriodQuality") -> str:
+    if period.value is None or period.low is None or period.high is None:
+        return shown(period.value)
+    return f"{period.value:.4g} [{period.low:.4g}, {period.high:.4g}]"
+
+
+def _claimed(period: "PeriodQuality") -> str:
+    return shown(period.claimed) + (", contradicted" if period.contradicted else "")
+
+
+def _undefined(period: "PeriodQuality", least: int) -> str | None:
+    """Why a period has no figure; None where it has one."""
+    if period.value is not None:
+        return None
+    if period.rows < least:
+        return period.waiting or f"Judged rows: {period.rows:,}; [monitor] min_rows asks for {least:,}."
+    return (
+        period.notes[0] if period.notes else "The metric is undefined on these rows: they are of one class."
+    )
+
+
+def _with_inputs(
+    ws: "Workspace", rows: "pa.Table", as_of: "datetime", with_prediction: bool
+) -> list[dict[str, Any]]:
+    """Rows that were asked for, each with `inputs` by name and `prediction`: None while whoever answers is not to see it."""
+    from whorl.evaluate.holdout_sheet import as_objects, sheet
+
+    handed = sheet(ws, rows["id"].to_pylist(), as_of, with_prediction=with_prediction)
+    by_id = {one["id"]: one for one in as_objects(handed)}
+    names = [*ws.spec.features, *(["messages"] if "messages" in handed.column_names else [])]
+    found = []
+    for row in rows.to_pylist():
+        told = by_id.get(row["id"], {})
+        said = [told[name] for name in ("score", "scores", "output") if told.get(name) is not None]
+        row["inputs"] = {name: told.get(name) for name in names}
+        row["prediction"] = said[0] if said else None
+        found.append(row)
+    return found
+
+
+def _in_one_line(inputs: dict[str, Any]) -> str:
+    """For the terminal; long texts are cut, which the file and JSON have whole."""
+    told = {name: shown(value) for name, value in inputs.items()}
+    return ", ".join(
+        f"{name} = {text if len(text) <= LONGEST else text[:LONGEST] + '...'}" for name, text in told.items()
+    )
+
+
+def _hand_out(flywheel: "Flywheel", ids: list[str], out: Path | None, *, with_prediction: bool) -> None:
+    from whorl.evaluate.holdout_sheet import sheet, write
+
+    if out is not None:
+        ws = flywheel.workspace
+        write(sheet(ws, ids, ws.clock.now(), with_prediction=with_prediction), out)
 
 
 def _one_of(precision: float | None, labels: int | None) -> None:
@@ -118,10 +234,6 @@ def _one_of(precision: float | None, labels: int | None) -> None:
 
 
 def _show(planned: "HoldoutPlan", out: Path | None, *, as_json: bool) -> None:
-    from whorl.evaluate.holdout_ask import write
-
-    if out is not None:
-        write(planned.picked, out)
     facts: dict[str, Any] = {
         name: getattr(planned, name) for name in planned.__struct_fields__ if name != "picked"
     }

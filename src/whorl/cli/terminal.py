@@ -105,7 +105,10 @@ def print_table(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*columns, box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in columns:
+        # An id is never cut.
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(shown(value) for value in row))
     Console().print(table)

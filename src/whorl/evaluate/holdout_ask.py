@@ -1,15 +1,12 @@
-"""Make a planned draw: what people are asked for goes into the lake's `asked` table, once, and into a file for them."""
+"""Make a planned draw: what people are asked for goes into the lake's `asked` table, once. The file for them: `holdout_sheet.py`."""
 
 import logging
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
-from whorl.errors import SourceError, StateError, WorkspaceHeld
+from whorl.errors import StateError, WorkspaceHeld
 from whorl.evaluate.holdout_plan import HoldoutPlan, plan
 from whorl.examples.asked import JUDGE
 from whorl.storage.lock import hold
@@ -18,7 +15,6 @@ from whorl.storage.tables import lake_schemas
 from whorl.workspace import Workspace
 
 log = logging.getLogger("whorl.evaluate")
-FORMATS = (".parquet", ".csv", ".ndjson", ".jsonl")
 
 
 def record(ws: Workspace, planned: HoldoutPlan) -> None:
@@ -82,45 +78,3 @@ def asked(ws: Workspace, as_of: datetime) -> pa.Table:
         f"FROM {ws.lake.relation('asked')} a LEFT JOIN {ws.examples(as_of).name} e ON e.id = a.id\n"
         f"WHERE a.purpose = '{JUDGE}' AND a.as_of <= {instant_literal(as_of)} ORDER BY a.draw DESC, a.time, a.id"
     )
-
-
-def check_writable(path: Path) -> None:
-    """Whether `write` could write there.
-
-    Raises:
-        SourceError: No such format, or no such folder.
-    """
-    if path.suffix not in FORMATS:
-        raise SourceError(
-            f"No format is known for '{path.suffix}'.", where=str(path), hint="Use .parquet, .csv or .ndjson."
-        )
-    if not path.parent.is_dir():
-        raise SourceError(
-            "There is no such folder.", where=str(path.parent), hint="Make it, or name another file."
-        )
-
-
-def write(picked: pa.Table, path: Path) -> None:
-    """Rows to ask for, in a file whose suffix names the format. It appears whole or not at all.
-
-    Raises:
-        SourceError: No such format, or no such folder.
-    """
-    check_writable(path)
-    draft = path.with_name(path.name + ".draft")
-    if path.suffix == ".parquet":
-        pq.write_table(picked, draft)
-    elif path.suffix == ".csv":
-        plain = picked.drop_columns(["scores"]) if "scores" in picked.column_names else picked
-        pa.csv.write_csv(plain, draft)
-    else:
-        draft.write_bytes(msgspec.json.Encoder().encode_lines(_plain(picked)))
-    draft.replace(path)
-
-
-def _plain(picked: pa.Table) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = picked.to_pylist()
-    for row in rows:
-        if "scores" in row:
-            row["scores"] = dict(row["scores"])  # type: ignore[call-overload]
-    return rows
