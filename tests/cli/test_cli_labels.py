@@ -52,3 +52,34 @@ def test_labels_that_fit_several_name_them(spec: Path) -> None:
 def test_one_of_the_two_is_asked(spec: Path) -> None:
     assert run("labels", "list", "--spec", spec).exit_code == 2
     assert run("labels", "list", "--unmatched", "--ambiguous", "--spec", spec).exit_code == 2
+
+
+def test_of_many_classes_the_largest_are_shown_and_json_has_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    path = tmp_path / "flywheel.toml"
+    path.write_text(
+        'name = "intents"\ntask = "multiclass"\n[schema.features]\ndesk = "category"\n[schema]\nsegments = ["desk"]\n',
+        encoding="utf-8",
+    )
+    ids = [f"i{n:04d}" for n in range(600)]
+    with open_flywheel(path) as flywheel:
+        flywheel.log_predictions({"id": one, "desk": "a"} for one in ids)
+        flywheel.log_labels(
+            {"prediction_id": one, "value": "common" if n < 100 else f"class-{n}"}
+            for n, one in enumerate(ids)
+        )
+        flywheel.flush()
+    said = run("labels", "coverage", "--spec", path)
+    found = json.loads(run("labels", "coverage", "--spec", path, "--json").stdout)
+
+    assert said.exit_code == 0, said.output
+    rows = said.stdout.splitlines()
+    assert len(rows) < 60
+    assert next(row for row in rows if row.lstrip().startswith("all")).split()[1] == "common"
+    assert sum("491 more" in row for row in rows) == 2, "of all, and of the segment"
+    assert len(found["delays"]) == 501
+    assert all(row.keys() == found["by_age"][0].keys() for row in found["by_age"])
+    assert found["reason"] is None
+    assert max(map(len, rows[1:])) <= 80

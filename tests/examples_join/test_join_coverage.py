@@ -46,6 +46,7 @@ def test_nothing_is_not_zero(tmp_path: Path) -> None:
             "p50": None,
             "p90": None,
             "max": None,
+            "within": [],
             "reason": "No label came yet.",
         }
     }

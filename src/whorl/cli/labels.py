@@ -43,7 +43,14 @@ def list_(
 
 
 @app.command("coverage")
-def coverage(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False) -> None:
+def coverage(
+    limit: Annotated[
+        int, typer.Option(help="Show so many classes, of all rows and of each segment; JSON has all.", min=1)
+    ] = 10,
+    spec: SpecPath = DEFAULT_SPEC,
+    workspace: Root = None,
+    as_json: AsJson = False,
+) -> None:
     """How much of the truth is known by age, how late it comes by class and segment, what is open or hidden, as of now."""
     with opened(spec, workspace) as flywheel:
         found = flywheel.workspace.examples(flywheel.workspace.clock.now()).coverage()
@@ -58,8 +65,9 @@ def coverage(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJ
          "known": itemgetter("known"), "open": itemgetter("open"), "share": _share},
         as_json=False, empty="",
     )  # fmt: skip
-    print_list(_delays(found), {name: itemgetter(name) for name in ("of", "class", "labels", "p10", "p50", "p90", "max")},
+    print_list(_delays(found, limit), {name: itemgetter(name) for name in ("of", "class", "labels", "p10", "p50", "p90", "max")},
                as_json=False, empty="")  # fmt: skip
+    typer.echo("Delays in days, of labels that came by themselves.")
     for row in found["censored_by_action"]:
         typer.echo(f"hidden by the action '{row['action']}': {row['predictions']:,}")
 
@@ -68,16 +76,26 @@ def _share(bucket: dict[str, Any]) -> str:
     return "" if bucket["share"] is None else f"{bucket['share']:.1%}"
 
 
-def _delays(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Delays in days, of all and of each segment."""
+def _delays(found: dict[str, Any], limit: int) -> list[dict[str, Any]]:
+    """Delays in days, of all and of each segment: those of the classes with the most labels, and how many more there are."""
     groups = [("all", found["delays"])]
     for column, values in found["delays_by_segment"].items():
         groups += [(f"{column} = {value}", by_class) for value, by_class in values.items()]
-    return [
-        {"of": of, "class": name, **{key: _days(value) for key, value in told.items()}}
-        for of, by_class in groups
-        for name, told in by_class.items()
-    ]
+    rows = []
+    for of, by_class in groups:
+        largest = sorted(by_class.items(), key=lambda one: (-one[1]["labels"], str(one[0])))
+        rows += [
+            {"of": of, "class": name, **{key: _days(value) for key, value in told.items()}}
+            for name, told in largest[:limit]
+        ]
+        rest = largest[limit:]
+        if rest:
+            labels = sum(told["labels"] for _, told in rest)
+            rows.append(
+                {"of": of, "class": f"{len(rest):,} more", "labels": labels}
+                | dict.fromkeys(("p10", "p50", "p90", "max"))
+            )
+    return rows
 
 
 def _days(value: Any) -> Any:

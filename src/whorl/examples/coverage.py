@@ -103,6 +103,7 @@ def _delays(engine: Engine, known: str, group: str) -> dict[str, Any]:
             "all": {
                 "labels": 0,
                 **dict.fromkeys(("p10", "p50", "p90", "max")),
+                "within": [],
                 "reason": "No label came yet.",
             }
         }
@@ -112,10 +113,11 @@ def _delays(engine: Engine, known: str, group: str) -> dict[str, Any]:
             **dict(zip(("p10", "p50", "p90"), row["quantiles"], strict=True)),
             "max": row["longest"],
             "within": [{"days": d, "share": s} for d, s in zip(AGES, row["within"], strict=True)],
+            "reason": None,
         }
         for row in rows
     }
 
 
 def _share(name: str, part: int, whole: int, reason: str) -> dict[str, Any]:
-    return {name: part / whole} if whole else {name: None, "reason": reason}
+    return {name: part / whole, "reason": None} if whole else {name: None, "reason": reason}
