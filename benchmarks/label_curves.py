@@ -45,7 +45,8 @@ def by_whorl(strategy: str, random_share: float = DEFAULTS.random_share) -> Pick
     """The product's choice, at the product's defaults."""
 
     def pick(task: Task, left: Picks, bought: Picks, model: Any, batch: int, seed: int) -> Picks:
-        probability = np.zeros((len(left), 0)) if model is None else probabilities(model, task.rows[left])
+        blind = model is None or strategy == "random"
+        probability = np.zeros((len(left), 0)) if blind else probabilities(model, task.rows[left])
         pool = Pool(
             ids=[str(row) for row in left],
             probability=probability,

@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import pairwise_kernels
 
 from whorl.curate.draw import draw
 from whorl.curate.strategies.choose import choose
-from whorl.curate.strategies.clusters import clusters
+from whorl.curate.strategies.clusters import FEW_ROWS, clusters, tight_clusters
 from whorl.curate.strategies.disagreement import divergence
 from whorl.curate.strategies.diversity import nearest_distance
 from whorl.curate.strategies.mix import undecided_share
@@ -261,6 +261,33 @@ def test_clusters_of_rows_that_are_all_alike() -> None:
     group, distance = clusters(np.ones((50, 3)), 5, "s")
     assert set(group) <= set(range(5))
     assert distance == pytest.approx(0)
+
+
+def test_tight_clusters_find_heaps_and_hold_equal_rows_together() -> None:
+    heap = np.arange(N) % 8
+    near = pool().embedding(np.arange(N))
+    group = tight_clusters(near, 8, "s", np.ones(N))
+    assert sorted(np.bincount(group)) == [N // 8] * 8
+    assert all(len(set(group[heap == one])) == 1 for one in range(8))
+    assert set(tight_clusters(np.ones((50, 3)), 5, "s", np.ones(50))) == {0}
+
+
+def test_tight_clusters_lose_less_than_one_k_means() -> None:
+    """Squared distance to the clusters' middles, of as many clusters as a batch has rows: what Ward's method makes small."""
+    place = np.random.default_rng(3).normal(size=(300, 5))
+
+    def loss(group: np.ndarray) -> float:
+        middles = np.array([place[group == one].mean(axis=0) for one in group])
+        return float(((place - middles) ** 2).sum())
+
+    by_k_means = np.mean([loss(clusters(place, 100, str(seed))[0]) for seed in range(5)])
+    assert loss(tight_clusters(place, 100, "s", np.ones(300))) < by_k_means
+
+
+def test_tight_clusters_of_many_rows_are_those_of_k_means() -> None:
+    place = np.random.default_rng(0).normal(size=(FEW_ROWS + 1, 2))
+    weight = np.ones(FEW_ROWS + 1)
+    assert np.array_equal(tight_clusters(place, 4, "s", weight), clusters(place, 4, "s", weight)[0])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,7 +14,7 @@ What was tried beside it: docs/selection.md.
 
 import numpy as np
 
-from whorl.curate.strategies.clusters import MOST_CLUSTERS, clusters, in_turns
+from whorl.curate.strategies.clusters import in_turns, tight_clusters
 from whorl.curate.strategies.pool import Pool
 from whorl.curate.strategies.representative import representative
 from whorl.curate.strategies.top import ranked
@@ -60,5 +60,5 @@ def _spread(pool: Pool, short: Indices, wanted: Floats, budget: int) -> Indices:
     """Rows of a short list (highest first): the best of each cluster, then the second best of each, and so on."""
     if len(short) <= budget or not budget:
         return short[:budget]
-    group, _ = clusters(pool.embedding(short), min(budget, MOST_CLUSTERS), pool.seed, wanted)
+    group = tight_clusters(pool.embedding(short), budget, pool.seed, wanted)
     return short[in_turns(group, budget)]
