@@ -51,7 +51,7 @@ def test_a_share_is_drawn_at_random_whatever_the_rules_say(shop: Open) -> None:
     assert {(c["reason"], round(c["probability"], 9)) for c in cases.values()} == {
         ("dear", round(by_rule, 9)), ("random", round(at_random, 9)),
     }  # fmt: skip
-    assert {c["policy"] for c in cases.values()} == {"mix"}
+    assert {(c["reason"], c["policy"]) for c in cases.values()} >= {("dear", "mix"), ("random", "random")}
 
 
 def test_chances_are_in_proportion_to_severity(shop: Open) -> None:
@@ -67,6 +67,27 @@ def test_chances_are_in_proportion_to_severity(shop: Open) -> None:
     # The 50 rows of severity 18 are certain, and need no second chance.
     at_random = 3 / 350
     assert chances == pytest.approx({18.0: 1.0, 2.0: 1 - (1 - 7 / 50) * (1 - at_random)})
+
+
+def test_the_chance_without_what_saw_the_truth_is_kept(shop: Open) -> None:
+    """A rule that names the label makes its rows certain; without it they would have had the random share alone."""
+    one = shop(
+        f"[curate]\nbudget = 60\nrandom_share = 0.5\nreason_share = 1\n{NO_REASONS}"
+        '\n[[curate.rules]]\nname = "missed"\nwhen = "label and amount > 1"'
+        '\n[[curate.rules]]\nname = "dear"\nwhen = "amount > 1.5"'
+    )
+    label = np.arange(400) % 40 == 0
+    one.sales(60, name="first", days=(0, 1), holdout=0.0)
+    one.dataset(one.until(2))
+    ids = [f"r{i:03d}" for i in range(400)]
+    one.predicts(ids, 3.0, amount=np.where(label, 1.2, 0.0), place="p")
+    one.learns(ids, label.tolist(), 4.0)
+    cases = one.cases(one.curates(one.until(5), one.day(2)).cycle_id).values()
+    at_random = 30 / 370  # 10 rows are missed, and the strategy is sure of 20.
+    assert {(c["label"], round(c["probability"], 9), round(c["blind_probability"], 9)) for c in cases} == {
+        (True, 1.0, round(at_random, 9)), (False, round(at_random, 9), round(at_random, 9)),
+        (False, 1.0, 1.0),
+    }  # fmt: skip
 
 
 def test_strategy_random_asks_no_reason(shop: Open) -> None:
@@ -128,7 +149,7 @@ def test_a_case_keeps_what_was_known_of_it(shop: Open) -> None:
     case = one.cases()["a"]
     assert (case["cycle_id"], case["as_of"], case["time"]) == (made.cycle_id, one.day(3), one.day(0))
     assert (case["score"], case["label"], case["status"]) == (0.7, True, "known")
-    assert (case["segment"], case["model_version"], case["policy"]) == ("north", "v7", "mix")
+    assert (case["segment"], case["model_version"], case["policy"]) == ("north", "v7", "random")
 
 
 def test_the_same_choice_again_adds_nothing(shop: Open) -> None:

@@ -49,6 +49,7 @@ def weights(engine: Engine, spec: Spec, **columns: Any) -> dict[str, float]:
     members = {
         "dataset": ["training"] * n, "version": [1] * n, "id": ids, "role": columns.get("role", ["case"] * n),
         "reason": ["x"] * n, "probability": np.asarray(columns["probability"], dtype=np.float64),
+        "blind_probability": pa.array(columns.get("blind", [None] * n), pa.float64()),
     }  # fmt: skip
     engine.register("examples", pa.table(examples))
     engine.register("members", pa.table(members))
@@ -76,6 +77,18 @@ def test_rows_drawn_with_one_chance_weigh_the_same_whatever_the_power(engine: En
     for power in (0, 1):
         found = weights(engine, shop_spec(f"[train]\nselection_weight = {power}"), probability=[0.1] * 6)
         assert list(found.values()) == pytest.approx([10.0] * 6)
+
+
+def test_a_chance_that_saw_the_truth_is_weighed_out_whatever_the_power(engine: Engine) -> None:
+    """Rows of one kind, of which those of one class were certain and the others had 1 chance in 20: each class as it is."""
+    chance, blind = [1.0] * 40 + [0.05] * 8, [0.05] * 48
+    for power in (0, 0.5, 1):
+        found = weights(
+            engine, shop_spec(f"[train]\nselection_weight = {power}"), probability=chance, blind=blind
+        )
+        weight = np.array(list(found.values()))
+        assert weight[40] / weight[0] == pytest.approx(20)
+        assert weight.sum() == pytest.approx(40 + 8 * 20)
 
 
 def test_let_through_by_chance_stands_for_those_that_were_not(engine: Engine) -> None:

@@ -1,7 +1,8 @@
 """Which candidates a cycle takes: part by reason, part by what a model learns most from, part at random.
 
 Of what is not drawn at random, `[curate] reason_share` goes to rows with a reason and the rest to the strategy; what one
-cannot use goes on, and at last to chance. Strategies do not see the truth of the candidates, though it is known.
+cannot use goes on, and at last to chance. Strategies do not see the truth of the candidates, though it is known. Some
+reasons do: which chance a row would have had without them is kept, so that training can undo what they bend.
 """
 
 from datetime import datetime
@@ -10,24 +11,32 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from msgspec import structs
 
 from whorl.curate.draw import Draw, draw, reason_chances
 from whorl.curate.pool import pool_of
 from whorl.curate.reasons import Reason
 from whorl.curate.strategies.strategy import strategy_chances
+from whorl.examples.weights import MAX_WEIGHT
 from whorl.stats.arrays import Floats, Indices
 from whorl.storage.tables import FEATURE
 from whorl.workspace import Workspace
 
 ASKED = "asked"
+# Of a budget, at most, for rows at random beside reasons that see the truth.
+MOST_STANDING = 0.5
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A draw among the candidates, which of them the strategy picked (n,), and which had been asked for (n,)."""
+    """A draw among the candidates, which of them the strategy picked (n,), and which had been asked for (n,).
+
+    `blind` (n,): the chance that all draws gave a row which do not see its truth, with the same pool.
+    """
 
     drawn: Draw
     by_strategy: Floats
     asked: npt.NDArray[np.bool_]
+    blind: Floats
 
 
 def choose_with_asked(
@@ -45,7 +54,9 @@ def choose_with_asked(
     if len(free) == len(asked):
         return choose_cases(ws, rows, reasons, as_of, first=first, random_share=random_share)
     of_free = [
-        Reason(one.name, one.rows[free], one.severity[free]) for one in reasons if one.rows[free].any()
+        structs.replace(one, rows=one.rows[free], severity=one.severity[free])
+        for one in reasons
+        if one.rows[free].any()
     ]
     choice = choose_cases(
         ws, rows.take(pa.array(free)), of_free, as_of, first=first, random_share=random_share
@@ -54,8 +65,11 @@ def choose_with_asked(
     probability[free[choice.drawn.rows]] = choice.drawn.probability
     wanted[free[choice.drawn.rows]] = choice.drawn.wanted
     picks[free] = choice.by_strategy
+    blind = asked.copy()
+    blind[free] = choice.blind
     chosen = np.flatnonzero(~np.isnan(probability))
-    return Choice(Draw(chosen, probability[chosen], wanted[chosen]), picks, ~np.isnan(asked))
+    drawn = Draw(chosen, probability[chosen], wanted[chosen], choice.drawn.at_random)
+    return Choice(drawn, picks, ~np.isnan(asked), blind)
 
 
 def choose_cases(
@@ -64,20 +78,20 @@ def choose_cases(
     """Choose under the budget; the first dataset, and `strategy = "random"`, are drawn at random."""
     curate, seed = ws.spec.curate, f"{ws.spec.train.seed}/{as_of.isoformat()}"
     budget = (curate.initial if first else curate.budget) or None
-    wanted, picks = np.zeros(rows.num_rows), np.zeros(rows.num_rows)
+    wanted, blind, picks = np.zeros(rows.num_rows), np.zeros(rows.num_rows), np.zeros(rows.num_rows)
     if not first and curate.strategy != "random":
+        random_share = max(random_share, _standing_share(rows.num_rows, reasons, budget))
         to_spend = rows.num_rows if budget is None else min(round(budget * (1 - random_share)), rows.num_rows)
-        size = _size(rows, reasons, as_of, ws)
-        strata = _strata(rows, reasons, ws.spec.schema.segments)
-        by_reason = reason_chances(strata, size, to_spend * curate.reason_share)
+        blind_reasons = [one for one in reasons if not one.sees_truth]
+        size = _size(rows, blind_reasons, as_of, ws)
+        wanted, blind = _by_reason(ws, rows, reasons, size, as_of, to_spend * curate.reason_share)
         if budget is not None and budget < rows.num_rows:
-            picks = _picks(ws, rows, size, by_reason, int(to_spend - by_reason.sum() + 1e-9), seed)
-        wanted = np.maximum(by_reason, picks)
-    return Choice(
-        draw(rows["draw_key"].to_numpy(), wanted, budget=budget, seed=seed),
-        picks,
-        np.zeros(rows.num_rows, dtype=np.bool_),
-    )
+            left = int(to_spend - wanted.sum() - blind.sum() + 1e-9)
+            picks = _picks(ws, rows, size, blind, left, seed)
+        blind = np.maximum(blind, picks)
+    drawn = draw(rows["draw_key"].to_numpy(), np.maximum(wanted, blind), budget=budget, seed=seed)
+    asked = np.zeros(rows.num_rows, dtype=np.bool_)
+    return Choice(drawn, picks, asked, 1 - (1 - blind) * (1 - drawn.at_random))
 
 
 def primary(reasons: list[Reason], n: int) -> Indices:
@@ -86,6 +100,26 @@ def primary(reasons: list[Reason], n: int) -> Indices:
     for position in reversed(range(len(reasons))):
         found[reasons[position].rows] = position
     return found
+
+
+def _standing_share(n: int, reasons: list[Reason], budget: int | None) -> float:
+    """The random share that is needed where reasons see the truth: its rows stand for all, and none for more than `MAX_WEIGHT`."""
+    if not budget or not any(one.sees_truth for one in reasons):
+        return 0.0
+    return min(n / MAX_WEIGHT / budget, MOST_STANDING)
+
+
+def _by_reason(
+    ws: Workspace, rows: pa.Table, reasons: list[Reason], blind_size: Floats, as_of: datetime, budget: float
+) -> tuple[Floats, Floats]:
+    """Chances (n,) by the reasons that see the truth, and by the others; each stratum of either has the same share."""
+    seeing = [one for one in reasons if one.sees_truth]
+    blind = [one for one in reasons if not one.sees_truth]
+    of_seeing, of_blind = (_strata(rows, some, ws.spec.schema.segments) for some in (seeing, blind))
+    held = [len(np.unique(strata[strata >= 0])) for strata in (of_seeing, of_blind)]
+    share = held[0] / max(sum(held), 1)
+    by_truth = reason_chances(of_seeing, _size(rows, seeing, as_of, ws), budget * share)
+    return by_truth, reason_chances(of_blind, blind_size, budget - float(by_truth.sum()))
 
 
 def _picks(ws: Workspace, rows: pa.Table, size: Floats, by_reason: Floats, budget: int, seed: str) -> Floats:

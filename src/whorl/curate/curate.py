@@ -155,6 +155,8 @@ def _cases(
     by = primary(reasons, rows.num_rows)[chosen.rows]
     ordinary = INITIAL if first else "random"
     segment = ws.spec.schema.segments[0] if ws.spec.schema.segments else None
+    strategy = ws.spec.curate.strategy
+    policy = np.where(chosen.wanted | choice.asked[chosen.rows], strategy, "random")
     held = [[r.name for r in reasons if r.rows[row]] for row in chosen.rows]
     severity = [
         float(reasons[p].severity[row]) if p >= 0 else 1.0 for p, row in zip(by, chosen.rows, strict=True)
@@ -165,14 +167,13 @@ def _cases(
         "day": pa.array([as_of.astimezone(UTC).date()] * n),
         "id": picked["id"],
         "time": picked["time"],
-        "reason": pa.array(
-            _first_reasons(choice, by, reasons, ws.spec.curate.strategy, ordinary), pa.string()
-        ),
+        "reason": pa.array(_first_reasons(choice, by, reasons, strategy, ordinary), pa.string()),
         "reasons": pa.array(held, pa.list_(pa.string())),
         "severity": pa.array(severity, pa.float64()),
         "segment": pc.cast(picked[FEATURE + segment], pa.string()) if segment else pa.nulls(n, pa.string()),
-        "policy": pa.array([ws.spec.curate.strategy] * n, pa.string()),
+        "policy": pa.array(policy.tolist(), pa.string()),
         "probability": pa.array(chosen.probability),
+        "blind_probability": pa.array(choice.blind[chosen.rows]),
         "status": picked["status"],
         "score": picked["score"],
         "output": picked["output"],

@@ -18,11 +18,15 @@ Floats = npt.NDArray[np.float64]
 
 
 class Draw(msgspec.Struct, frozen=True):
-    """Chosen rows (indices, ascending), their inclusion probabilities, and whether they were wanted or came by chance."""
+    """Chosen rows (indices, ascending), their inclusion probabilities, and whether they were wanted or came by chance.
+
+    `at_random`: the chance that the random share gave every row that was not certain.
+    """
 
     rows: npt.NDArray[np.intp]
     probability: Floats
     wanted: npt.NDArray[np.bool_]
+    at_random: float
 
 
 def draw(ids: Sequence[str] | Keys, wanted: Floats, *, budget: int | None, seed: str) -> Draw:
@@ -44,16 +48,17 @@ def draw(ids: Sequence[str] | Keys, wanted: Floats, *, budget: int | None, seed:
     """
     n = len(ids)
     if budget is None or budget >= n:
-        return Draw(np.arange(n, dtype=np.intp), np.ones(n), wanted > 0)
+        return Draw(np.arange(n, dtype=np.intp), np.ones(n), wanted > 0, 1.0)
     # What is not wanted goes to chance, so that a budget is a budget; certain rows need no second one.
     uncertain = wanted < 1
     left = budget - ceil(float(wanted.sum()) - 1e-9)
-    at_random = np.where(uncertain, min(1.0, left / max(uncertain.sum(), 1)), 0.0)
+    chance = min(1.0, left / max(int(uncertain.sum()), 1))
+    at_random = np.where(uncertain, chance, 0.0)
     by_wish = systematic_sample(wanted, uniform_of(ids, f"{seed}/order"), f"{seed}/mined")
     by_chance = systematic_sample(at_random, uniform_of(ids, f"{seed}/chance"), f"{seed}/random")
     rows = np.union1d(by_wish, by_chance)
     probability = 1.0 - (1.0 - wanted) * (1.0 - at_random)
-    return Draw(rows, probability[rows], np.isin(rows, by_wish))
+    return Draw(rows, probability[rows], np.isin(rows, by_wish), chance)
 
 
 def reason_chances(stratum: npt.NDArray[np.intp], size: Floats, budget: float) -> Floats:

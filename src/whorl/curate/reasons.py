@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from whorl.curate.changed import change
-from whorl.examples.rules import check_sql
+from whorl.examples.rules import check_sql, names_truth
 from whorl.models.model import Model
 from whorl.spec import Spec
-from whorl.spec.knobs import ReasonsSpec
+from whorl.spec.knobs import ReasonsSpec, RuleSpec
 from whorl.stats.novelty import fit, score
 from whorl.stats.uncertainty import margin
 from whorl.storage.tables import FEATURE
@@ -25,11 +25,15 @@ Floats = npt.NDArray[np.float64]
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """One reason over the candidates: which rows have it, and how much each matters (at least 0)."""
+    """One reason over the candidates: which rows have it, and how much each matters (at least 0).
+
+    `sees_truth`: whether it goes by the truth of a row, so that rows of one class have it more often than the others like them.
+    """
 
     name: str
     rows: Bools
     severity: Floats
+    sees_truth: bool
 
 
 def rule_columns(spec: Spec) -> list[str]:
@@ -62,27 +66,27 @@ def find_reasons(
         previous: The previous champion; None when there is none that can be asked.
         ordinary: Feature columns of rows the model was trained on; None switches novelty off.
     """
-    found = [_rule(candidates, position, rule.name) for position, rule in enumerate(spec.curate.rules)]
+    found = [_rule(candidates, position, rule, spec) for position, rule in enumerate(spec.curate.rules)]
     knobs, ones = spec.curate.reasons, np.ones(candidates.num_rows)
-    found.append(Reason("uncertain", _top(_unsure(candidates, spec), knobs.uncertain), ones))
+    found.append(Reason("uncertain", _top(_unsure(candidates, spec), knobs.uncertain), ones, False))
     found.append(_wrong(candidates, knobs))
     if spec.task == "regression":
         error = np.abs(_column(candidates, "score") - _column(candidates, "label"))
-        found.append(Reason("large_error", _top(error, knobs.large_error), np.nan_to_num(error)))
+        found.append(Reason("large_error", _top(error, knobs.large_error), np.nan_to_num(error), True))
     if knobs.changed and previous is not None and candidates.num_rows:
         moved = np.nan_to_num(change(candidates, previous, spec))
         unit = np.std(_column(candidates, "label")) if spec.task == "regression" else 1.0
-        found.append(Reason("changed", moved > knobs.changed * unit, moved))
+        found.append(Reason("changed", moved > knobs.changed * unit, moved, False))
     if spec.task != "regression":
         labels = candidates["label"].combine_chunks().dictionary_encode()
         share = np.array([class_share.get(str(label), 0.0) for label in labels.dictionary.to_pylist()])
         shares = share[labels.indices.to_numpy()] if len(share) else np.zeros(0)
-        found.append(Reason("rare", shares < knobs.rare, ones))
+        found.append(Reason("rare", shares < knobs.rare, ones, True))
     if knobs.novel and ordinary is not None and ordinary.num_rows:
         surprise = score(
             fit(_plain_columns(ordinary)), _plain_columns(candidates.select(ordinary.column_names))
         )
-        found.append(Reason("novel", _top(surprise, knobs.novel), ones))
+        found.append(Reason("novel", _top(surprise, knobs.novel), ones, False))
     return [reason for reason in found if reason.rows.any()]
 
 
@@ -96,9 +100,10 @@ def feature_columns(spec: Spec) -> list[str]:
     return [FEATURE + name for name, feature in spec.features.items() if feature.type != "text"]
 
 
-def _rule(candidates: pa.Table, position: int, name: str) -> Reason:
+def _rule(candidates: pa.Table, position: int, rule: RuleSpec, spec: Spec) -> Reason:
     rows = candidates[f"rule_{position}"].to_numpy(zero_copy_only=False).astype(np.bool_)
-    return Reason(name, rows, _column(candidates, f"severity_{position}"))
+    sees = any(names_truth(sql, spec) for sql in (rule.when, rule.severity) if isinstance(sql, str))
+    return Reason(rule.name, rows, _column(candidates, f"severity_{position}"), sees)
 
 
 def _unsure(candidates: pa.Table, spec: Spec) -> Floats:
@@ -115,7 +120,7 @@ def _unsure(candidates: pa.Table, spec: Spec) -> Floats:
 def _wrong(candidates: pa.Table, knobs: ReasonsSpec) -> Reason:
     p_true = _column(candidates, "p_true")
     known = np.where(np.isnan(p_true), 1.0, p_true)
-    return Reason("wrong", known < knobs.wrong, 1.0 - known)
+    return Reason("wrong", known < knobs.wrong, 1.0 - known, True)
 
 
 def _top(value: Floats, share: float) -> Bools:

@@ -133,8 +133,8 @@ def write_atomically(rows: pa.Table, path: Path) -> None:
 
 def _new_members(ws: Workspace, cycle_id: str, cases: CaseSet, version: int) -> pa.Table:
     chosen = ws.engine.query(
-        "SELECT id, CASE WHEN reason IN ('initial', 'random', 'asked') THEN reason ELSE 'case' END AS role, reason, probability "
-        f"FROM {ws.lake.relation('cases')} WHERE cycle_id = '{cycle_id}' ORDER BY id"
+        "SELECT id, CASE WHEN reason IN ('initial', 'random', 'asked') THEN reason ELSE 'case' END AS role, reason, "
+        f"probability, blind_probability FROM {ws.lake.relation('cases')} WHERE cycle_id = '{cycle_id}' ORDER BY id"
     )
     parts = [chosen]
     examples = ws.examples(cases.as_of).name
@@ -158,8 +158,9 @@ def _open_members(ws: Workspace, as_of: datetime) -> pa.Table:
 def member_rows(
     ws: Workspace, chosen: pa.Table, name: str, version: int, as_of: datetime, cycle_id: str | None
 ) -> pa.Table:
-    """`members` rows for chosen(id, role, reason, probability)."""
+    """`members` rows for chosen(id, role, reason, probability), and blind_probability where it differs."""
     n = chosen.num_rows
+    blind = "blind_probability" if "blind_probability" in chosen.column_names else "probability"
     columns = {
         "dataset": pa.array([name] * n, pa.string()),
         "version": pa.array([version] * n, pa.int64()),
@@ -168,6 +169,7 @@ def member_rows(
         "role": chosen["role"],
         "reason": chosen["reason"],
         "probability": chosen["probability"],
+        "blind_probability": chosen[blind],
         "cycle_id": pa.array([cycle_id] * n, pa.string()),
     }
     return pa.table(columns).cast(lake_schemas(ws.spec)["members"])

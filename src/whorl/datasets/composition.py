@@ -17,16 +17,19 @@ MOST_NOTES, MOST_VALUES = 5, 20
 
 
 def selection_weight(spec: Spec) -> str:
-    """SQL over members(version, member_role, probability): what a row weighs because others were not chosen.
+    """SQL over members(version, member_role, probability, blind, saw_truth): what a row weighs because others were not chosen.
 
-    1 / probability to the power of `[train] selection_weight`, scaled so that the rows of a cycle stand for as many rows in
-    all as 1 / probability says: 0 lets them weigh alike.
+    What the draws that saw its truth added to its chance is weighed out, or they would bend the shares of the classes; what
+    the others gave it, by 1 / blind to the power of `[train] selection_weight`. Scaled so that the rows of a cycle stand for
+    as many rows in all as 1 / probability says.
     """
     same = "(PARTITION BY version, CASE member_role WHEN 'random' THEN 'case' ELSE member_role END)"
-    power = f"pow(1 / probability, {spec.train.selection_weight})"
+    declared = spec.train.selection_weight
+    power = "saw_truth::INTEGER" if declared is None else f"{declared}"
+    weight = f"(blind / probability * pow(1 / blind, {power}))"
     # Whole numbers add up to the same sum in any order, so that a version is rebuilt to the last digit.
-    every, shown = (f"sum(({one} * 1e9)::HUGEINT) OVER {same}" for one in ("1 / probability", power))
-    return f"{power} * ({every} / {shown})"
+    every, shown = (f"sum(({one} * 1e9)::HUGEINT) OVER {same}" for one in ("1 / probability", weight))
+    return f"{weight} * ({every} / {shown})"
 
 
 def add_composition(steps: Steps, spec: Spec, rows: str) -> Steps:

@@ -25,7 +25,8 @@ def dataset_steps(
         Steps()
         .add(
             "version_members",
-            f"SELECT id, version, role, reason, probability FROM {members} WHERE dataset = '{name}' "
+            "SELECT id, version, role, reason, probability, coalesce(blind_probability, probability) AS blind "
+            f"FROM {members} WHERE dataset = '{name}' "
             # Open rows and edge cases are listed anew for each version.
             f"AND (version = {version} OR (version < {version} AND role NOT IN ('open', 'edge'))) "
             # A cycle that failed after it had appended leaves its rows to the version that the next one makes.
@@ -40,7 +41,8 @@ def dataset_steps(
         )
         .add(
             "member_examples",
-            f"SELECT e.*, m.version, m.role AS member_role, m.reason, m.probability, {exploration(spec)} AS exploration "
+            f"SELECT e.*, m.version, m.role AS member_role, m.reason, m.probability, m.blind, {exploration(spec)} AS exploration, "
+            "bool_or(m.blind < m.probability) OVER (PARTITION BY m.version) AS saw_truth "
             f"FROM version_members m ANTI JOIN became_holdout b ON b.id = m.id JOIN {examples} e ON e.id = m.id "
             "WHERE e.status IN ('known', 'defaulted') AND m.role <> 'open' OR e.status = 'open' AND m.role = 'open'",
         )

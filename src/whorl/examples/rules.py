@@ -45,6 +45,9 @@ WORDS = {
     "error": "absolute error of a regression",
 }
 
+# What is known of a row only with its truth, or because of it.
+TRUTH_WORDS = frozenset(("label", "label_source", "status", "delay_days", "p_true", "error"))
+
 FUNCTIONS: dict[str, type[exp.Expr]] = {
     "abs": exp.Abs,
     "ceil": exp.Ceil,
@@ -131,6 +134,18 @@ def check_sql(expression: str, spec: Spec, kind: Kind) -> str:
         return f"coalesce(TRY({sql}), false)"
     number = f"TRY(CAST({sql} AS DOUBLE))"
     return f"CASE WHEN isfinite({number}) THEN {number} END"
+
+
+def names_truth(expression: str, spec: Spec) -> bool:
+    """Whether a rule that `check_sql` allows goes by the truth of a row, so that it treats classes differently.
+
+    >>> from whorl.spec import parse_spec
+    >>> spec = parse_spec('name = "fraud"\\ntask = "binary"\\n[schema.features]\\namount = "float"')
+    >>> names_truth("score < 0.1 and label", spec), names_truth("score between 0.4 and 0.7", spec)
+    (True, False)
+    """
+    words = TRUTH_WORDS.difference(spec.features, spec.protected)
+    return any(column.name in words for column in _parsed(expression).find_all(exp.Column))
 
 
 def p_true(task: Task) -> str:

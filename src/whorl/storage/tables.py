@@ -166,6 +166,7 @@ def _cases(spec: Spec) -> pa.Schema:
             pa.field("segment", TEXT),
             pa.field("policy", TEXT, nullable=False),
             pa.field("probability", pa.float64(), nullable=False),
+            pa.field("blind_probability", pa.float64()),
             pa.field("status", TEXT, nullable=False),
             pa.field("score", pa.float64()),
             pa.field("output", TEXT),
@@ -208,7 +209,10 @@ def _asked() -> pa.Schema:
 
 
 def _members() -> pa.Schema:
-    """Which rows a dataset version has: `role` is case, random, initial, asked, open, golden or edge."""
+    """Which rows a dataset version has: `role` is case, random, initial, asked, open, golden or edge.
+
+    `blind_probability`, here and in `cases`: the chance of the row by the draws that did not see its truth; null: the same.
+    """
     return pa.schema(
         [
             pa.field("dataset", TEXT, nullable=False),
@@ -218,6 +222,7 @@ def _members() -> pa.Schema:
             pa.field("role", TEXT, nullable=False),
             pa.field("reason", TEXT),
             pa.field("probability", pa.float64(), nullable=False),
+            pa.field("blind_probability", pa.float64()),
             pa.field("cycle_id", TEXT),
         ]
     )
