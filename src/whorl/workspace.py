@@ -176,9 +176,20 @@ def open_workspace(
     memory_limit: str | None = None,
     settle_from_rows: int = LEAST_ROWS,
 ) -> Workspace:
-    """Open, and where needed create, the workspace of a flywheel; a changed spec becomes its next version."""
+    """Open, and where needed create, the workspace of a flywheel; a changed spec becomes its next version.
+
+    Raises:
+        StorageError: It is in a place that cannot be written, or its ledger cannot be opened.
+    """
     root = Path(root).absolute()
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"The workspace cannot be made here ({error.strerror or error}).",
+            where=str(root),
+            hint="Name a directory that you may write: --workspace, or WHORL_WORKSPACE.",
+        ) from error
     clock = clock or RealClock()
     ledger = Ledger.open(ledger_url or embedded_url(root), clock, root)
     key = flywheels.register(ledger, spec, holdout_key=holdout_key)

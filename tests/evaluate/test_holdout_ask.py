@@ -8,8 +8,8 @@ from shop import Shop
 from whorl.errors import SourceError, StateError, TruthError
 from whorl.evaluate.holdout_ask import ask_in_cycle, asked, record
 from whorl.evaluate.holdout_plan import plan
-from whorl.evaluate.holdout_sheet import write
 from whorl.storage.lock import hold
+from whorl.storage.row_file import write_rows
 
 TEST = "[evaluate]\nlabel_cost = 0.5\nask = 40\n"
 
@@ -174,6 +174,10 @@ def test_classes_are_asked_about_by_their_two_likeliest(shop):
         ({"score": 1.5}, {"labels": 10}, "of .* probabilities are missing or lie outside"),
         ({}, {"labels": 0}, "A budget of 0 labels asks for nothing"),
         ({}, {"precision": 0.0}, "does not lie between 0 and 1"),
+        ({}, {"precision": -0.01}, "A precision of -0.01 does not lie between 0 and 1"),
+        ({}, {"precision": 1.5}, "It is half the width of the interval"),
+        ({}, {"precision": float("nan")}, "does not lie between 0 and 1"),
+        ({}, {"precision": 0.01, "labels": 5}, "both given"),
         ({"rows": 0}, {"labels": 10}, "No holdout row was answered"),
         (
             {"head": 'task = "regression"', "sections": ""},
@@ -194,7 +198,7 @@ def test_rows_go_into_a_file_whole(shop, tmp_path, suffix):
     one = answered_shop(shop)
     found = plan(one.ws, one.until(6), labels=7)
     file = tmp_path / f"rows.{suffix}"
-    write(found.picked, file)
+    write_rows(found.picked, file)
 
     assert found.picked["id"].to_pylist()[0].encode() in file.read_bytes() or suffix == "parquet"
     assert list(tmp_path.glob("*.draft")) == []
@@ -205,7 +209,7 @@ def test_rows_go_into_a_file_whole(shop, tmp_path, suffix):
 def test_a_file_of_unknown_format_is_refused(shop, tmp_path):
     one = answered_shop(shop)
     with pytest.raises(SourceError, match=r"No format is known for '\.xlsx'"):
-        write(plan(one.ws, one.until(6), labels=7).picked, tmp_path / "rows.xlsx")
+        write_rows(plan(one.ws, one.until(6), labels=7).picked, tmp_path / "rows.xlsx")
 
 
 def test_where_labels_show_that_doubt_says_nothing_the_draw_is_even(shop):

@@ -53,6 +53,13 @@ WithPrediction = Annotated[
         help="Hand out what the model answered too. Whoever sees it agrees with it more often: accuracy comes out too high.",
     ),
 ]
+Withdraw = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DRAW",
+        help="Ask for nothing, and take this draw back, the last one: it was a mistake, and its rows can be drawn from again.",
+    ),
+]
 
 
 @app.command("plan")
@@ -79,18 +86,23 @@ def ask(
     precision: Precision = None,
     out: Out = None,
     with_prediction: WithPrediction = False,
+    withdraw: Withdraw = None,
     spec: SpecPath = DEFAULT_SPEC,
     workspace: Root = None,
     as_json: AsJson = False,
 ) -> None:
     """Draw rows and keep that they were asked for. Their labels come in as any others, by id."""
-    from whorl.evaluate.holdout_sheet import check_writable
+    from whorl.evaluate.holdout_ask import withdraw as take_back
+    from whorl.storage.row_file import check_writable
 
     _one_of(precision, labels)
     if out is not None:
         # Before the draw: it is kept.
         check_writable(out)
     with opened(spec, workspace) as flywheel:
+        if withdraw is not None:
+            print_facts({"withdrawn": withdraw, "labels": take_back(flywheel.workspace, withdraw)})
+            return
         planned = flywheel.ask_holdout(labels=labels, precision=precision)
         _hand_out(flywheel, planned.picked["id"].to_pylist(), out, with_prediction=with_prediction)
     _show(planned, out, as_json=as_json)
@@ -197,16 +209,20 @@ def _with_inputs(
     ws: "Workspace", rows: "pa.Table", as_of: "datetime", with_prediction: bool
 ) -> list[dict[str, Any]]:
     """Rows that were asked for, each with `inputs` by name and `prediction`: None while whoever answers is not to see it."""
-    from whorl.evaluate.holdout_sheet import as_objects, sheet
+    import msgspec
+
+    from whorl.evaluate.holdout_sheet import sheet
 
     handed = sheet(ws, rows["id"].to_pylist(), as_of, with_prediction=with_prediction)
-    by_id = {one["id"]: one for one in as_objects(handed)}
+    by_id = {one["id"]: one for one in handed.to_pylist(maps_as_pydicts="strict")}
     names = [*ws.spec.features, *(["messages"] if "messages" in handed.column_names else [])]
     found = []
     for row in rows.to_pylist():
         told = by_id.get(row["id"], {})
         said = [told[name] for name in ("score", "scores", "output") if told.get(name) is not None]
         row["inputs"] = {name: told.get(name) for name in names}
+        if row["inputs"].get("messages"):
+            row["inputs"]["messages"] = msgspec.json.decode(row["inputs"]["messages"])
         row["prediction"] = said[0] if said else None
         found.append(row)
     return found
@@ -221,11 +237,12 @@ def _in_one_line(inputs: dict[str, Any]) -> str:
 
 
 def _hand_out(flywheel: "Flywheel", ids: list[str], out: Path | None, *, with_prediction: bool) -> None:
-    from whorl.evaluate.holdout_sheet import sheet, write
+    from whorl.evaluate.holdout_sheet import sheet
+    from whorl.storage.row_file import write_rows
 
     if out is not None:
         ws = flywheel.workspace
-        write(sheet(ws, ids, ws.clock.now(), with_prediction=with_prediction), out)
+        write_rows(sheet(ws, ids, ws.clock.now(), with_prediction=with_prediction), out)
 
 
 def _one_of(precision: float | None, labels: int | None) -> None:

@@ -28,7 +28,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a commented flywheel.toml, with every knob in it."""
-    from whorl.errors import StateError
+    from whorl.errors import SourceError, StateError
     from whorl.spec import parse_spec
     from whorl.spec.template import template
 
@@ -47,8 +47,15 @@ def init(
             typer.echo(f"guessed: {line}")
     text = template(name or _name_of(directory), _task(task or guessed or "binary"), schema, perhaps)
     parse_spec(text, where=str(path))
-    directory.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SourceError(
+            f"It cannot be written ({error.strerror or error}).",
+            where=str(path),
+            hint="Name a directory that you may write.",
+        ) from error
     typer.echo(f"Written: {path}. Edit it, then: whorl spec check {path}")
 
 

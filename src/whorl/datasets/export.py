@@ -2,37 +2,26 @@
 
 from pathlib import Path
 
-import msgspec
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 from sqlalchemy import Boolean, Column, DateTime, Double, MetaData, Table, Text, insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from whorl.datasets.build import rows_of
 from whorl.errors import SourceError
 from whorl.storage.company_database import engine_of
+from whorl.storage.row_file import BATCH, check_writable, write_rows
 from whorl.workspace import Workspace
-
-BATCH = 5_000
 
 
 def export_file(ws: Workspace, ref: str, path: Path) -> int:
-    """Write the rows to a file whose suffix names the format; returns how many. The file appears whole or not at all."""
-    rows, draft = rows_of(ws, ref), path.with_name(path.name + ".draft")
-    if path.suffix == ".parquet":
-        pq.write_table(rows, draft, compression="zstd")
-    elif path.suffix == ".csv":
-        pa.csv.write_csv(rows, draft)
-    elif path.suffix in (".ndjson", ".jsonl"):
-        with draft.open("wb") as file:
-            for batch in rows.to_batches(max_chunksize=BATCH):
-                file.write(msgspec.json.Encoder().encode_lines(batch.to_pylist()))
-    else:
-        raise SourceError(
-            f"No format is known for '{path.suffix}'.", where=str(path), hint="Use .parquet, .csv or .ndjson."
-        )
-    draft.replace(path)
+    """Write the rows to a file whose suffix names the format; returns how many. The file appears whole or not at all.
+
+    Raises:
+        SourceError: No such format or folder, or the file cannot be written.
+    """
+    check_writable(path)
+    rows = rows_of(ws, ref)
+    write_rows(rows, path)
     return int(rows.num_rows)
 
 

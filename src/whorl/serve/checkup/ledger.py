@@ -1,5 +1,6 @@
 """The ledger: whole, of this version, not from the future; and the keys in it."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -38,6 +39,8 @@ def file(path: Path) -> Iterator[Check]:
         finally:
             conn.close()
     except sqlite3.Error as error:
+        if not os.access(path.parent, os.W_OK):
+            hint = "Nobody but who may write the directory can open it: run this as the server's user."
         yield Check.bad("ledger file", str(path), f"SQLite cannot read it ({error}).", hint)
         return
     if found != ["ok"]:

@@ -68,7 +68,7 @@ class EvaluateSpec(Knobs, frozen=True, kw_only=True):
         ),
     ] = None
     label_cost: Annotated[
-        Annotated[float, Meta(ge=0)] | None,
+        Annotated[float, Meta(ge=0, lt=1e6)] | None,
         knob("Price of one label, so that `whorl holdout plan` can say what a precision costs.", "USD"),
     ] = None
     ask: Annotated[
