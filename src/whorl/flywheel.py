@@ -232,12 +232,12 @@ class Flywheel:
         """What turns, what is stuck and why, who is needed."""
         return overview(self.workspace.ledger, self.workspace.name)
 
-    def insights(self, *, why: bool = False, since: datetime | None = None) -> Insights:
+    def insights(self, *, why: bool = False, since: datetime | str | None = None) -> Insights:
         """Where the champion errs more than elsewhere, over recent holdout rows whose truth is known.
 
         Args:
             why: Say also why it got worse; said by itself when decay was found.
-            since: Where the rows begin that got worse.
+            since: Where the rows begin that got worse: a time, or ISO 8601.
         """
         return insights(self.workspace, self.workspace.clock.now(), why=why, since=since)
 

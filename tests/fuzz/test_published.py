@@ -29,6 +29,7 @@ NOT_TOLD: dict[str, list[str]] = {
     "/readyz": ["503"],
     "/v1/flywheels/{name}/cases": ["400"],
     "/v1/flywheels/{name}/datasets": ["400"],
+    "/v1/flywheels/{name}/insights": ["400"],
     "/v1/traces": ["400"],
     "/v1/logs": ["400"],
 }

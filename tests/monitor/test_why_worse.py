@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from shop import Shop
+from whorl.errors import StateError
 from whorl.flywheel import Flywheel
 from whorl.monitor.insights.insights import insights
 from whorl.monitor.insights.why import why_worse
@@ -115,6 +116,19 @@ def test_numbers_have_causes_too(shop: Open) -> None:
     assert found.verdict == "segment"
     assert "place = 'q'" in found.message
     assert {each.kind: each.p for each in found.causes}["new_class"] is None, "could not be tested"
+
+
+def test_since_is_a_time_or_a_text_that_is_one(shop: Open) -> None:
+    one = shop(BRIER)
+    plays(one, "none", n=100)
+    as_of = one.until(29)
+    for since in (one.day(21), "2026-01-22", "2026-01-22T01:00:00+01:00", one.day(21).replace(tzinfo=None)):
+        found = insights(one.ws, as_of, since=since).why
+        assert found is not None
+        assert found.since == one.day(21)
+    for since in ("last week", "", "0001-01-01T00:00:00+02:00"):
+        with pytest.raises(StateError, match="is no time"):
+            insights(one.ws, as_of, since=since)
 
 
 def test_it_is_asked_by_itself_when_decay_was_found(shop: Open) -> None:

@@ -17,6 +17,7 @@ from whorl.api.auth import Gate, needs, the_caller
 from whorl.api.capture import CaptureRoutes, Door
 from whorl.api.cycles import CycleRoutes
 from whorl.api.failures import HANDLERS, no_route
+from whorl.api.figures import FigureRoutes, Figures
 from whorl.api.flywheels import FlywheelRoutes, HealthRoutes
 from whorl.api.found import FoundRoutes
 from whorl.api.metrics import MetricsRoutes, Timed
@@ -31,7 +32,7 @@ from whorl.serve.wheel import Wheel
 ROUTES: dict[Only | None, list[type[Controller]]] = {
     None: [
         HealthRoutes, MetricsRoutes, FlywheelRoutes, CaptureRoutes, OtlpRoutes, PredictRoutes, CycleRoutes,
-        ModelRoutes, FoundRoutes,
+        ModelRoutes, FoundRoutes, FigureRoutes,
     ],
     "capture": [HealthRoutes, MetricsRoutes, CaptureRoutes, OtlpRoutes],
     "flush": [HealthRoutes, MetricsRoutes],
@@ -53,12 +54,17 @@ def make_app(service: Service) -> Litestar:
     def the_wheel(name: FromPath[str]) -> Wheel:
         return service.wheel(name)
 
-    gate = Gate(service)
+    gate, figures = Gate(service), Figures()
+
+    def the_figures() -> Figures:
+        return figures
+
     return Litestar(
         route_handlers=ROUTES[service.only],
         dependencies={
             "service": Provide(the_service, sync_to_thread=False),
             "wheel": Provide(the_wheel, sync_to_thread=False),
+            "figures": Provide(the_figures, sync_to_thread=False),
             "caller": Provide(the_caller, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,

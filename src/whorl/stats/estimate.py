@@ -2,8 +2,12 @@
 
 from math import isfinite, nan
 from statistics import NormalDist
+from typing import Annotated
 
 import msgspec
+
+# Null in JSON where it is nan, and so it is described.
+Figure = Annotated[float, msgspec.Meta(extra_json_schema={"extra": {"type": ["number", "null"]}})]
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -13,9 +17,9 @@ class Estimate(msgspec.Struct, frozen=True):
     b'{"value":0.5,"low":null,"high":null,"n":3}'
     """
 
-    value: float
-    low: float
-    high: float
+    value: Figure
+    low: Figure
+    high: Figure
     n: int
 
 

@@ -8,6 +8,7 @@ from math import sqrt
 
 import numpy as np
 
+from whorl.clock import as_utc
 from whorl.errors import StateError
 from whorl.monitor.insights.rows import LEAST_LEVEL_ROWS, InsightRows, Mask, champion_rows, columns_of
 from whorl.monitor.insights.why import Why, why_lost, why_worse
@@ -64,17 +65,19 @@ class Insights(Record, frozen=True, kw_only=True, omit_defaults=False):
     lost: Why | None = None
 
 
-def insights(ws: Workspace, as_of: datetime, *, why: bool = False, since: datetime | None = None) -> Insights:
+def insights(
+    ws: Workspace, as_of: datetime, *, why: bool = False, since: datetime | str | None = None
+) -> Insights:
     """Where the champion errs, over the holdout rows of `[evaluate] window`; and why it got worse.
 
     Args:
         why: Ask that too, of the champion and of the last challenger, if it was not promoted. It is asked of the champion by
             itself when it was found to decay, and of the challenger when it was rejected.
-        since: Where the rows begin that got worse; default: with the period in which decay was found, else the last
-            `[monitor] period`.
+        since: Where the rows begin that got worse, as a time or in ISO 8601, in UTC where it names no zone; default: with the
+            period in which decay was found, else the last `[monitor] period`.
 
     Raises:
-        StateError: The task is generation: what is true of a text cannot be compared row by row.
+        StateError: The task is generation: what is true of a text cannot be compared row by row. `since` is no time.
     """
     if ws.spec.task == "generation":
         raise StateError(
@@ -82,7 +85,7 @@ def insights(ws: Workspace, as_of: datetime, *, why: bool = False, since: dateti
             where=ws.name,
             hint="They are there for binary, multiclass and regression.",
         )
-    champion = ws.registry.champion()
+    begin, champion = _begin(since), ws.registry.champion()
     rows = champion_rows(ws, as_of)
     rows = rows.take(_recent(rows, ws.spec.evaluate.window.seconds))
     level = ws.spec.evaluate.level
@@ -99,9 +102,22 @@ def insights(ws: Workspace, as_of: datetime, *, why: bool = False, since: dateti
         counted=found.counted,
         tested=found.tested,
         notes=[*rows.notes, *_too_few(len(rows))],
-        why=_why(ws, as_of, why, since),
+        why=_why(ws, as_of, why, begin),
         lost=_lost(ws, as_of, why),
     )
+
+
+def _begin(since: datetime | str | None) -> datetime | None:
+    if since is None:
+        return None
+    try:
+        return as_utc(since if isinstance(since, datetime) else datetime.fromisoformat(str(since)))
+    except (ValueError, OverflowError) as error:
+        raise StateError(
+            f"{str(since)!r} is no time.",
+            where="since",
+            hint='Give a datetime, or text such as "2026-04-01" or "2026-04-01T12:00:00Z".',
+        ) from error
 
 
 def _why(ws: Workspace, as_of: datetime, asked: bool, since: datetime | None) -> Why | None:
