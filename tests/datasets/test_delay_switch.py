@@ -27,7 +27,9 @@ def bookings(one: Shop, *, slow: float = 20.0, rows: int = 600, days: float = 40
 
 
 def switch(one: Shop, day: float) -> Any:
-    return late_truth(one.ws.engine, one.ws.examples(one.until(day)).name, one.ws.spec)
+    return late_truth(
+        one.ws.engine, one.ws.lake, one.ws.examples(one.until(day)).name, one.ws.spec, one.until(day)
+    )
 
 
 def roles(one: Shop, day: float) -> set[str]:

@@ -111,24 +111,87 @@ def test_truths_of_other_rows_do_not_mix_with_the_asked_ones(shop: Open) -> None
     assert period.low <= week.accuracy <= period.high
 
 
-def test_rows_nobody_answered_are_stood_for_by_their_neighbours(shop: Open) -> None:
+def test_a_few_silent_rows_are_stood_for_by_their_neighbours_and_may_have_said_anything(shop: Open) -> None:
     one = shop(WATCH)
     week = Week(one)
-    week.asks(300, answers=0.7)
+    answered = week.asks(300, answers=0.95)
+    period = only(one)
+    week.learns(sorted(set(planned_ids(one)) - set(answered)), 7.1)
+    whole = only(one, 7.2)
+
+    assert (period.method, period.rows, period.waiting) == ("asked", 285, "")
+    assert period.low <= week.accuracy <= period.high
+    assert whole.high - whole.low < period.high - period.low < whole.high - whole.low + 0.06
+
+
+def test_while_many_are_silent_the_answers_of_the_others_are_no_figure(shop: Open) -> None:
+    one = shop(WATCH)
+    Week(one).asks(200, answers=0.8)
     period = only(one)
 
-    assert (period.method, period.rows) == ("asked", 210)
+    assert (period.method == "asked", period.rows, period.value, period.contradicted) == (
+        False,
+        0,
+        None,
+        None,
+    )
+    assert "asked for 200 rows of this period, and 160 have a truth" in period.waiting
+
+
+def test_truths_that_come_by_themselves_are_no_answers_to_a_question(shop: Open) -> None:
+    """Who was wronged complains. Nobody has answered the draw: figures are those of a shop that never asked."""
+    told = []
+    for asks in (True, False):
+        one = shop(WATCH)
+        week, random = Week(one), np.random.default_rng(1)
+        if asks:
+            week.asks(200, answers=0.0)
+        right = {i: (score >= 0.5) == week.truth[i] for i, score in scores(one, week.ids)}
+        week.learns([i for i in week.ids if random.random() < (0.5 if right[i] else 0.9)], 6.95)
+        told.append(only(one))
+    assert (told[0].method, told[0].rows, told[0].value) == (told[1].method, told[1].rows, told[1].value)
+    assert "people were asked" in told[0].waiting.lower()
+    assert told[1].waiting == ""
+
+
+def test_too_few_asked_rows_in_a_period_leave_it_to_the_others(shop: Open) -> None:
+    one = shop(WATCH)
+    week = Week(one)
+    asked = week.asks(20)
+    free = np.random.default_rng(2).permutation([i for i in week.ids if i not in asked])[:400].tolist()
+    week.learns(free, 6.95)
+    period = only(one)
+
+    assert (period.method == "asked", period.rows) == (False, 400)
     assert period.low <= week.accuracy <= period.high
 
 
-def test_too_few_answers_leave_the_period_open(shop: Open) -> None:
-    one = shop(WATCH)
-    Week(one).asks(200, answers=0.3)
-    period = only(one)
+def test_rows_received_late_have_their_chance_in_the_next_draw(shop: Open) -> None:
+    """Half of the rows come eight days late, and are often wrong: until they were asked about, no draw tells their week."""
+    one, random, n = shop(WATCH), np.random.default_rng(0), 800
+    true, truth = [], {}
 
-    assert (period.method, period.rows) == ("asked", 0)
-    assert period.value is None
-    assert period.contradicted is None
+    def asks(at: float) -> None:
+        planned = plan(one.ws, one.until(at), labels=200)
+        record(one.ws, planned)
+        asked = planned.picked["id"].to_pylist()
+        for value in (True, False):
+            one.learns([i for i in asked if truth[i] is value], value, at + 0.05)
+
+    for number in range(3):
+        ids, at = [f"w{number}-{i}" for i in range(n)], 7 * number + np.sort(random.uniform(0.01, 6.8, n))
+        late, said = random.random(n) < 0.5, random.random(n) < 0.5
+        hit = random.random(n) < np.where(late, 0.5, 0.9)
+        truth |= dict(zip(ids, (said == hit).tolist(), strict=True))
+        true.append(hit.mean())
+        received = np.where(late, at + 8, at)
+        one.predicts(ids, at, received=received, split="holdout", score=np.where(said, 0.8, 0.2))
+        asks(7 * number + 6.9)
+    assert [p.method == "asked" for p in quality(one.ws, one.until(30))] == [True, True, False]
+    asks(30.5)
+    periods = quality(one.ws, one.until(31))
+    assert [p.method for p in periods] == ["asked"] * 3
+    assert all(p.low <= share <= p.high for p, share in zip(periods, true, strict=True))
 
 
 def test_a_period_after_the_last_draw_goes_by_its_own_labels(shop: Open) -> None:
@@ -173,6 +236,10 @@ def test_a_score_that_is_no_probability_claims_nothing(shop: Open) -> None:
     one.predicts(["odd"], 3.0, split="holdout", score=1.5)
     week.learns(week.ids, 6.9)
     assert only(one).claimed is None
+
+
+def planned_ids(one: Shop) -> list[str]:
+    return [row["id"] for row in one.asked(f"SELECT id FROM {one.lake('asked')}")]
 
 
 def scores(one: Shop, ids: list[str]) -> list[tuple[str, float]]:

@@ -93,7 +93,7 @@ def ask(
 ) -> None:
     """Draw rows and keep that they were asked for. Their labels come in as any others, by id."""
     from whorl.evaluate.holdout_ask import withdraw as take_back
-    from whorl.storage.row_file import check_writable
+    from whorl.evaluate.holdout_sheet import check_writable
 
     _one_of(precision, labels)
     if out is not None:
@@ -209,20 +209,16 @@ def _with_inputs(
     ws: "Workspace", rows: "pa.Table", as_of: "datetime", with_prediction: bool
 ) -> list[dict[str, Any]]:
     """Rows that were asked for, each with `inputs` by name and `prediction`: None while whoever answers is not to see it."""
-    import msgspec
-
-    from whorl.evaluate.holdout_sheet import sheet
+    from whorl.evaluate.holdout_sheet import as_objects, sheet
 
     handed = sheet(ws, rows["id"].to_pylist(), as_of, with_prediction=with_prediction)
-    by_id = {one["id"]: one for one in handed.to_pylist(maps_as_pydicts="strict")}
+    by_id = {one["id"]: one for one in as_objects(handed)}
     names = [*ws.spec.features, *(["messages"] if "messages" in handed.column_names else [])]
     found = []
     for row in rows.to_pylist():
         told = by_id.get(row["id"], {})
         said = [told[name] for name in ("score", "scores", "output") if told.get(name) is not None]
         row["inputs"] = {name: told.get(name) for name in names}
-        if row["inputs"].get("messages"):
-            row["inputs"]["messages"] = msgspec.json.decode(row["inputs"]["messages"])
         row["prediction"] = said[0] if said else None
         found.append(row)
     return found
@@ -237,12 +233,11 @@ def _in_one_line(inputs: dict[str, Any]) -> str:
 
 
 def _hand_out(flywheel: "Flywheel", ids: list[str], out: Path | None, *, with_prediction: bool) -> None:
-    from whorl.evaluate.holdout_sheet import sheet
-    from whorl.storage.row_file import write_rows
+    from whorl.evaluate.holdout_sheet import sheet, write
 
     if out is not None:
         ws = flywheel.workspace
-        write_rows(sheet(ws, ids, ws.clock.now(), with_prediction=with_prediction), out)
+        write(sheet(ws, ids, ws.clock.now(), with_prediction=with_prediction), out)
 
 
 def _one_of(precision: float | None, labels: int | None) -> None:

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 
 from whorl.curate.pool import pool_of
 from whorl.curate.strategies.choose import choose
+from whorl.examples.asked import TRAIN
 from whorl.stats.arrays import Floats
-from whorl.storage.sql_types import instant_literal
+from whorl.storage.sql_types import instant_literal, text_literal
 from whorl.storage.tables import FEATURE, lake_schemas
 from whorl.workspace import Workspace
 
-TRAIN = "train"
 MOST_ROWS = 200_000
 
 
@@ -27,6 +27,11 @@ def ask(ws: Workspace, cycle_id: str, as_of: datetime, *, random_share: float) -
     """Ask for `[curate] ask` truths; how many were asked for."""
     if not ws.spec.curate.ask:
         return 0
+    made = ws.engine.query(
+        f"SELECT count(*) AS n FROM {ws.lake.relation('asked')} WHERE draw = {text_literal(cycle_id)} AND purpose = '{TRAIN}'"
+    )["n"][0].as_py()
+    if made:
+        return int(made)
     rows, share = _askable(ws, as_of)
     pool = pool_of(ws, rows, np.ones(rows.num_rows), f"{ws.spec.train.seed}/ask/{as_of.isoformat()}")
     curate = ws.spec.curate

@@ -138,7 +138,7 @@ def _new_members(ws: Workspace, cycle_id: str, cases: CaseSet, version: int) -> 
     )
     parts = [chosen]
     examples = ws.examples(cases.as_of).name
-    if ws.spec.labels.open_rows and late_truth(ws.engine, examples, ws.spec).modelled:
+    if ws.spec.labels.open_rows and late_truth(ws.engine, ws.lake, examples, ws.spec, cases.as_of).modelled:
         parts.append(_open_members(ws, cases.as_of))
     found = pa.concat_tables(parts, promote_options="permissive")
     return member_rows(ws, found, TRAINING, version, cases.as_of, cycle_id)

@@ -1,4 +1,7 @@
-"""Make a planned draw: what people are asked for goes into the lake's `asked` table, once. The file for them: `holdout_sheet.py`."""
+"""Make a planned draw, or take one back: what people are asked for goes into the lake's `asked` table, once.
+
+The file for them: `holdout_sheet.py`.
+"""
 
 import logging
 from datetime import datetime
@@ -8,9 +11,9 @@ import pyarrow as pa
 
 from whorl.errors import StateError, WorkspaceHeld
 from whorl.evaluate.holdout_plan import HoldoutPlan, plan
-from whorl.examples.asked import JUDGE
+from whorl.examples.asked import JUDGE, WITHDRAWN, judge_draws
 from whorl.storage.lock import hold
-from whorl.storage.sql_types import instant_literal, text_literal
+from whorl.storage.sql_types import text_literal
 from whorl.storage.tables import lake_schemas
 from whorl.workspace import Workspace
 
@@ -54,7 +57,7 @@ def ask_in_cycle(ws: Workspace, cycle_id: str, as_of: datetime) -> int:
         return 0
     draw = f"judge-{cycle_id}"
     made = ws.engine.query(
-        f"SELECT count(*) AS n FROM {ws.lake.relation('asked')} WHERE draw = {text_literal(draw)}"
+        f"SELECT count(*) AS n FROM {ws.lake.relation('asked')} WHERE draw = {text_literal(draw)} AND purpose = '{JUDGE}'"
     )["n"][0].as_py()
     if made:
         return int(made)
@@ -68,6 +71,40 @@ def ask_in_cycle(ws: Workspace, cycle_id: str, as_of: datetime) -> int:
     return planned.labels
 
 
+def withdraw(ws: Workspace, draw: str) -> int:
+    """Take the last draw back, so that its rows can be drawn from again; how many rows it had asked for.
+
+    It stands for nothing from now on, and is kept. Truths that came stay; being asked for, they tell nothing of delays.
+
+    Raises:
+        StateError: It is not the last draw, or there is none.
+        WorkspaceHeld: Another process is asking.
+    """
+    now = ws.clock.now()
+    with hold(ws.root, ws.ledger, f"asking-{ws.name}"):
+        made = ws.engine.query(f"SELECT draw FROM ({judge_draws(ws.lake, now)}) ORDER BY until DESC LIMIT 1")
+        last = made["draw"].to_pylist()
+        if last != [draw]:
+            raise StateError(
+                f"Draw '{draw}' is not the last one"
+                + (f", which is '{last[0]}'." if last else ": there is none."),
+                where=ws.name,
+                hint="Later draws chose among later rows: withdraw them first. All draws: whorl holdout list",
+            )
+        rows = ws.engine.query(
+            f"SELECT * FROM {ws.lake.relation('asked')} WHERE draw = {text_literal(draw)} AND purpose = '{JUDGE}'"
+        )
+        again = {"as_of": now, "day": now.date(), "purpose": WITHDRAWN}
+        columns = [
+            pa.array([again[name]] * rows.num_rows, rows[name].type) if name in again else rows[name]
+            for name in rows.column_names
+        ]
+        table = pa.table(columns, names=rows.column_names).cast(lake_schemas(ws.spec)["asked"])
+        ws.lake.append("asked", table, app=f"withdrawn/{draw}", version=1)
+        ws.lake.sync("asked")
+    return int(rows.num_rows)
+
+
 def asked(ws: Workspace, as_of: datetime) -> pa.Table:
     """Every row that was asked for so that quality can be told, the last draw first; `label` is NULL while its truth waits.
 
@@ -76,5 +113,5 @@ def asked(ws: Workspace, as_of: datetime) -> pa.Table:
     return ws.engine.query(
         "SELECT a.draw, a.id, a.time, a.probability, a.stratum, e.label, e.label_received_at\n"
         f"FROM {ws.lake.relation('asked')} a LEFT JOIN {ws.examples(as_of).name} e ON e.id = a.id\n"
-        f"WHERE a.purpose = '{JUDGE}' AND a.as_of <= {instant_literal(as_of)} ORDER BY a.draw DESC, a.time, a.id"
+        f"WHERE a.purpose = '{JUDGE}' AND a.draw IN (SELECT draw FROM ({judge_draws(ws.lake, as_of)})) ORDER BY a.draw DESC, a.time, a.id"
     )

@@ -1,6 +1,6 @@
 """How many labels, of which holdout rows, it takes to know the champion's accuracy to a precision, and what they cost.
 
-Rows are those that no draw has had a chance at yet. How many it takes is told from labels that are known already; without
+Rows are those that were received since the last draw: each has one chance, however late it was sent. How many it takes is told from labels that are known already; without
 any, from what the model claims, which is then not believed below 5 % errors. Where known labels show that asking by doubt
 would lose against asking evenly, the draw is even, and says so. The method is in `stats/few_labels.py`; what
 becomes of the labels in `monitor/quality.py`.
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from whorl.errors import StateError, TruthError
-from whorl.examples.asked import JUDGE, can_be_asked
+from whorl.examples.asked import JUDGE, WITHDRAWN, can_be_asked
 from whorl.examples.said import said_and_true
 from whorl.spec import Spec
 from whorl.stats.accuracy import hits
@@ -38,7 +38,8 @@ class HoldoutPlan(msgspec.Struct, frozen=True, kw_only=True):
     `strategy`: doubt, or random where doubt has been found to say nothing.
     `precision`: half the width that its interval is expected to have; `basis`: whether that goes by labels that are known
     or by what the model claims; `labelled`: rows to ask for whose truth has come already; `cost` in USD of the
-    others, None without `[evaluate] label_cost`; `picked`: columns id, time, probability, stratum, and what was answered.
+    others, None without `[evaluate] label_cost`; `warning`: periods of the monitor for which the labels are too few; `picked`: columns
+    id, time, probability, stratum, and what was answered.
     """
 
     draw: str
@@ -52,6 +53,7 @@ class HoldoutPlan(msgspec.Struct, frozen=True, kw_only=True):
     precision: float
     accuracy: float
     basis: Literal["known labels", "the model's claim"]
+    warning: str | None
     picked: pa.Table
 
 
@@ -61,18 +63,21 @@ def plan(
     """The draw of so many labels, or of as many as the precision takes; without both, of `[evaluate] ask`.
 
     Raises:
-        StateError: What is asked for cannot be meant, the task has no classes, nothing may be spent, no row could be asked for.
+        StateError: The task has no classes, nothing may be spent, no row could be asked for.
         TruthError: A logged score is no probability.
     """
     if ws.spec.task not in ("binary", "multiclass"):
         raise StateError(
-    _check(ws, labels, precision)
             f"Accuracy needs classes; the task is '{ws.spec.task}'.", where=f"{ws.name}: holdout"
         )
     number, since = _next(ws)
     rows, frame = _frame(ws, as_of, since)
     level, even = ws.spec.evaluate.level, _even_is_better(frame)
     if labels is None and precision is not None:
+        if not 0 < precision < 1:
+            raise StateError(
+                f"A precision of {precision:g} does not lie between 0 and 1.", where="--precision"
+            )
         labels = labels_for(frame.doubts, precision, frame.curve, frame.error_rate, level=level, even=even)
     budget = ws.spec.evaluate.ask if labels is None else labels
     if budget < 1:
@@ -97,28 +102,13 @@ def plan(
         precision=expected_reach(frame.doubts, budget, frame.curve, frame.error_rate, level=level, even=even),
         accuracy=1 - frame.error_rate,
         basis=frame.basis,
+        warning=_warning(picked, ws.spec),
         picked=picked.drop_columns(["label"]),
     )
 
 
 class _Frame(NamedTuple):
     """Doubt (n,) of the rows that could be asked for, and how errors are thought to lie over it."""
-
-def _check(ws: Workspace, labels: int | None, precision: float | None) -> None:
-    where = f"{ws.name}: holdout"
-    if labels is not None and precision is not None:
-        raise StateError(
-            "A number of labels and a precision were both given.",
-            where=where,
-            hint="Give one: the other follows from it.",
-        )
-    if precision is not None and not 0 < precision < 1:
-        raise StateError(
-            f"A precision of {precision:g} does not lie between 0 and 1.",
-            where=where,
-            hint="It is half the width of the interval: 0.01 is one point up, one point down.",
-        )
-
 
     doubts: Floats
     curve: ErrorCurve
@@ -137,22 +127,39 @@ def _even_is_better(frame: _Frame) -> bool:
 
 
 def _next(ws: Workspace) -> tuple[int, datetime | None]:
-    """The number of the next draw, and since when rows have had no chance yet: every draw counts, whenever this one began."""
+    """The number of the next draw, and since when rows have had no chance yet: a draw of a later time counts too."""
+    table = ws.lake.relation("asked")
+    withdrawn = f"draw IN (SELECT draw FROM {table} WHERE purpose = '{WITHDRAWN}')"
     made = ws.engine.query(
-        f"SELECT count(DISTINCT draw) AS n, max(until) AS until FROM {ws.lake.relation('asked')} WHERE purpose = '{JUDGE}'"
+        f"SELECT count(DISTINCT draw) AS n, max(until) FILTER (NOT {withdrawn}) AS until FROM {table} WHERE purpose = '{JUDGE}'"
     ).to_pylist()[0]
     return made["n"] + 1, made["until"]
+
+
+def _warning(picked: pa.Table, spec: Spec) -> str | None:
+    """Periods that would have fewer answers than `[monitor] min_rows`, though all are answered."""
+    number = picked["time"].cast(pa.int64()).to_numpy() // round(spec.monitor.period.seconds * 1e6)
+    _, labels = np.unique(number, return_counts=True)
+    few = int((labels < spec.monitor.min_rows).sum())
+    if not few:
+        return None
+    return (
+        f"{few} of {len(labels)} monitor periods ({spec.monitor.period}) would have fewer than {spec.monitor.min_rows} answers, "
+        "which is [monitor] min_rows: asked rows do not tell those. More labels, or a longer [monitor] period."
+    )
 
 
 def _frame(ws: Workspace, as_of: datetime, since: datetime | None) -> tuple[pa.Table, _Frame]:
     said = "scores" if ws.spec.task == "multiclass" else "score"
     columns = f"id, time, label, {said}"
     open_to = f"FROM {ws.examples(as_of).name} WHERE {can_be_asked(ws.spec)}"
-    span = f"time < {instant_literal(as_of)}" + (f" AND time >= {instant_literal(since)}" if since else "")
+    span = "true" if since is None else f"received_at > {instant_literal(since)}"
     rows = ws.engine.query(f"SELECT {columns} {open_to} AND {span} ORDER BY time, id")
     if not rows.num_rows:
         after = f" since {since:%Y-%m-%d %H:%M} UTC, when labels were last asked for" if since else ""
-        hint = "Predictions need a score, and [curate] holdout_share a part of them."
+        hint = "Predictions need a score, and [curate] holdout_share a part of them." + (
+            " A draw that was a mistake is taken back by: whorl holdout ask --withdraw DRAW" if since else ""
+        )
         raise StateError(f"No holdout row was answered{after}.", where=f"{ws.name}: holdout", hint=hint)
     known = ws.engine.query(f"SELECT {columns} {open_to} AND status = 'known' ORDER BY time, id")
     return rows, _errors_over_doubt(rows, known, ws.spec)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from whorl.examples.answering import answering
 from whorl.examples.asked import asked_weights, outnumber_others
-from whorl.examples.late_truth import late_truth
+from whorl.examples.late_truth import came_by_itself, late_truth
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.records import DatasetVersion
 from whorl.spec import Spec
@@ -117,7 +117,7 @@ def _asked(ws: Workspace, as_of: datetime, *, refused: bool) -> str:
     """Table of the rows that people were asked for and of those they stand for; empty where labels that came otherwise judge."""
     examples = ws.examples(as_of).name
     weights = asked_weights(ws.engine, ws.lake, examples, ws.spec, as_of)
-    if weights is not None and (refused or outnumber_others(ws.engine, weights, examples)):
+    if refused or outnumber_others(ws.engine, weights, examples):
         return weights
     ws.engine.create("nobody_asked", "SELECT NULL::VARCHAR AS id, NULL::DOUBLE AS weight WHERE false")
     return "nobody_asked"
@@ -186,10 +186,12 @@ def _groups(table: pa.Table) -> npt.NDArray[np.object_]:
 def _late_truth(ws: Workspace, rows: JudgedRows, as_of: datetime) -> tuple[Floats, list[str]]:
     """Weight (n,) of judged rows by how late truth comes, learnt from all rows that judge, however old, and notes."""
     examples = ws.examples(as_of).name
-    late = late_truth(ws.engine, examples, ws.spec)
+    late = late_truth(ws.engine, ws.lake, examples, ws.spec, as_of)
     if not late.modelled or not len(rows):
         return rows.weight, []
-    known = ws.engine.query(f"SELECT * FROM {examples} WHERE {_judging(ws.spec, as_of)} AND status = 'known'")
+    known = ws.engine.query(
+        f"FROM {came_by_itself(ws.lake, examples, as_of)} WHERE {_judging(ws.spec, as_of)}"
+    )
     if not known.num_rows:
         return rows.weight, [
             *late.notes,

@@ -2,7 +2,8 @@
 
 It applies to rows that are old enough: older than `[labels] lag`, and than the youngest whose truth came; younger
 ones are not silent, but waiting. Their action did not hide the truth. And it applies only where silence is neither taken for news (`default_after`) nor modelled as late truth (`late_truth.py`): a row is never weighted for both.
-Rows that people were asked for are left out of the model; they show whether answering goes by the truth itself.
+Rows of draws that count (`asked.py`) are left out of the model; they show whether answering goes by the truth itself. Those
+of other draws are rows like any others.
 The maths is in `stats/selective_answers.py`; what it is for, in docs/who-answers.md.
 """
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whorl.examples.asked import JUDGE
+from whorl.examples.asked import asked_rows
 from whorl.examples.late_truth import late_truth
 from whorl.examples.said import said_and_true
 from whorl.spec import Spec
@@ -32,7 +33,6 @@ from whorl.stats.selective_answers import (
 )
 from whorl.storage.engine import Engine
 from whorl.storage.lake import Lake
-from whorl.storage.sql_types import instant_literal
 from whorl.storage.tables import FEATURE
 
 # Of the rows whose truth came, this share is younger than the age from which on a row without one counts as silent.
@@ -46,7 +46,7 @@ class Answering(NamedTuple):
     """The rows that could have answered, in order of time, and what is known of their answers.
 
     Args:
-        rows: Examples with `asked`: one over the chance of having been asked, null where nobody asked.
+        rows: Examples with `asked`: one over the chance of having been asked, null where no draw that counts did.
         answered: (n,) by itself.
         known: (n, k) regressors: how sure the logged answer is, which class it is.
         how: The chances, and whether they are needed.
@@ -84,13 +84,10 @@ def answering(
     """
     if spec.labels.default_after is not None or spec.task == "generation":
         return None
-    if late_truth(engine, examples, spec).modelled:
+    if late_truth(engine, lake, examples, spec, as_of).modelled:
         return None
     said = "scores" if spec.task == "multiclass" else "score"
-    asked = (
-        f"SELECT id, max(1 / probability) AS asked FROM {lake.relation('asked')} WHERE purpose = '{JUDGE}' "
-        f"AND as_of <= {instant_literal(as_of)} GROUP BY id"
-    )
+    asked = f"SELECT id, 1 / probability AS asked FROM ({asked_rows(lake, examples, spec, as_of)})"
     came = f"SELECT quantile_cont(age_days, {_YOUNGEST}) FROM {examples} WHERE {judging} AND status = 'known'"
     rows = engine.query(
         f"SELECT e.*, a.asked FROM (SELECT * FROM {examples} WHERE {judging}) e LEFT JOIN ({asked}) a USING (id)\n"

@@ -1,8 +1,9 @@
 """Holdout rows whose truth people were asked for so that quality can be told, and the rows that each of them stands for.
 
-A draw chooses among the holdout rows of a span that were received by then; the spans of draws do not overlap. Inside a span
-the picked rows, each weighted by one over its chance, stand for all: rows that were not picked may have a truth too, but
-whether it came then hangs on things that nobody knows.
+A draw chooses among the holdout rows that were received in its span; spans do not overlap, so each row has one chance. The
+picked rows, each weighted by one over its chance, stand for all rows of the span, by whatever way their truth came: asked
+or by itself. That holds when nearly all of them have one. While some are silent, what is known of the others goes by who
+answers, as it does everywhere else: then the draw stands for nobody, and its rows are rows like any others.
 """
 
 from datetime import datetime
@@ -13,10 +14,12 @@ from whorl.storage.lake import Lake
 from whorl.storage.sql_types import instant_literal
 from whorl.storage.steps import Steps
 
-JUDGE = "judge"
+JUDGE, TRAIN, WITHDRAWN = "judge", "train", "withdrawn"
+# Where so many rows beside the picked ones have their truth too, everyone stands for himself.
 NEARLY_ALL = 0.95
-# A draw is told once this share of its rows has been answered, and some of every so many neighbours in doubt.
-ANSWERED = 0.5
+# A draw counts once rows that stand for this share of its span have their truth. The silent ones can move a share by no more
+# than the rest of it; and some of every so many neighbours in doubt have to be known.
+ANSWERED = 0.9
 NEIGHBOURS = 10
 
 
@@ -26,7 +29,12 @@ def can_be_asked(spec: Spec) -> str:
     return f"split = 'holdout' AND {answered} AND NOT censored"
 
 
-def judge_draws(lake: Lake, as_of: datetime) -> str:
+def in_span(draw: str) -> str:
+    """SQL condition over examples: rows that were received in the span of a row of draws."""
+    return f"(received_at <= {draw}.until AND ({draw}.since IS NULL OR received_at > {draw}.since))"
+
+
+def draws_made(lake: Lake, as_of: datetime) -> str:
     """SQL: one row for each draw made by a time: `draw`, `as_of`, `since` (NULL: from the first row on), `until`, `asked`."""
     return (
         "SELECT draw, min(as_of) AS as_of, min(since) AS since, min(until) AS until, count(*) AS asked\n"
@@ -34,21 +42,61 @@ def judge_draws(lake: Lake, as_of: datetime) -> str:
     )
 
 
-def asked_weights(engine: Engine, lake: Lake, examples: str, spec: Spec, as_of: datetime) -> str | None:
-    """The engine's table of how many rows each row within a draw's span stands for; None where nobody was asked.
+def judge_draws(lake: Lake, as_of: datetime) -> str:
+    """SQL: the draws made by a time that were not withdrawn by it."""
+    return (
+        f"FROM ({draws_made(lake, as_of)}) WHERE draw NOT IN (SELECT draw FROM {lake.relation('asked')}\n"
+        f"WHERE purpose = '{WITHDRAWN}' AND as_of <= {instant_literal(as_of)})"
+    )
 
-    out: `id`, `weight`: one over the chance of having been asked and answered; 0 for rows that were not, and for all rows of
-    a draw that waits for answers. Draws are left out when nearly all rows beside the picked ones have their truth too:
-    then everyone stands for himself. Who was asked and did not answer is stood for by neighbours in doubt.
+
+def asked_for(lake: Lake, as_of: datetime) -> str:
+    """SQL: `id` and `asked_at` of every row whose truth people were asked for by a time, whatever for: from then on its truth
+    may have come because somebody asked. How late it came says nothing of how late truth comes.
     """
-    if not engine.query(f"FROM ({judge_draws(lake, as_of)}) LIMIT 1").num_rows:
-        return None
-    engine.create("asked_weights", _weight_steps(lake, examples, spec, as_of).sql())
+    return (
+        f"SELECT id, min(as_of) AS asked_at FROM {lake.relation('asked')} "
+        f"WHERE as_of <= {instant_literal(as_of)} GROUP BY id"
+    )
+
+
+def asked_rows(lake: Lake, examples: str, spec: Spec, as_of: datetime) -> str:
+    """SQL: the rows of the draws that count: `draw`, `id`, `probability`, and `weight`, 0 for who is silent."""
+    return _answers(lake, examples, spec, as_of).sql("asked_rows")
+
+
+def asked_weights(engine: Engine, lake: Lake, examples: str, spec: Spec, as_of: datetime) -> str:
+    """The engine's table of how many rows each row within the span of a draw that counts stands for.
+
+    out: `id`; `weight`: one over the chance of having been asked and having a truth, 0 for the others; `probability` of
+    having been asked, NULL of rows that were not. Draws are left out when nearly all rows beside the picked ones have their
+    truth too. Who was asked and is silent is stood for by neighbours in doubt.
+    """
+    steps = (
+        _answers(lake, examples, spec, as_of)
+        .add(
+            "beside",
+            f"SELECT d.draw, id, status IN ('known', 'defaulted') AS told FROM {examples}\n"
+            f"JOIN (FROM draws SEMI JOIN counting USING (draw)) d ON {in_span('d')}\n"
+            f"WHERE {can_be_asked(spec)} AND id NOT IN (SELECT id FROM asked_rows)",
+        )
+        .add(
+            "everyone_for_himself",
+            "SELECT draw FROM counting LEFT JOIN beside USING (draw) GROUP BY draw\n"
+            f"HAVING count(*) FILTER (told) >= {NEARLY_ALL} * greatest(count(id), 1)",
+        )
+        .add(
+            "weights",
+            "SELECT id, weight, probability FROM asked_rows ANTI JOIN everyone_for_himself USING (draw) UNION ALL\n"
+            "SELECT id, 0.0, NULL FROM beside ANTI JOIN everyone_for_himself USING (draw)",
+        )
+    )
+    engine.create("asked_weights", steps.sql())
     return "asked_weights"
 
 
 def outnumber_others(engine: Engine, weights: str, examples: str) -> bool:
-    """Whether more rows were asked and answered, within the spans of draws, than came to be known otherwise.
+    """Whether more rows were asked and have a truth, within the spans of draws, than came to be known otherwise.
 
     Args:
         weights: What `asked_weights` gave.
@@ -60,44 +108,34 @@ def outnumber_others(engine: Engine, weights: str, examples: str) -> bool:
     return bool(found["more"][0].as_py())
 
 
-def _weight_steps(lake: Lake, examples: str, spec: Spec, as_of: datetime) -> Steps:
+def _answers(lake: Lake, examples: str, spec: Spec, as_of: datetime) -> Steps:
+    """Who of the asked rows has a truth, which draws count, and what each of their rows weighs."""
     return (
         Steps()
         .add("draws", judge_draws(lake, as_of))
         .add(
-            "asked",
-            f"SELECT draw, id, probability, stratum FROM {lake.relation('asked')} WHERE purpose = '{JUDGE}'",
-        )
-        .add(
-            "frame",
-            "SELECT d.draw, d.asked, e.id, a.probability, a.stratum, e.status IN ('known', 'defaulted') AS told,\n"
-            f"  e.status = 'known' AS answered FROM {examples} e\n"
-            "JOIN draws d ON e.received_at <= d.as_of AND e.time < d.until AND (d.since IS NULL OR e.time >= d.since)\n"
-            f"LEFT JOIN asked a ON a.draw = d.draw AND a.id = e.id WHERE {can_be_asked(spec)}",
-        )
-        .add(
-            "partial",
-            "SELECT draw FROM frame GROUP BY draw HAVING count(*) FILTER (probability IS NULL AND told)\n"
-            f"  < {NEARLY_ALL} * greatest(count(*) FILTER (probability IS NULL), 1)",
+            "picked",
+            "SELECT draw, id, a.probability, a.stratum, asked, status = 'known' AS answered\n"
+            f"FROM {lake.relation('asked')} a JOIN draws USING (draw) JOIN {examples} USING (id)\n"
+            f"WHERE a.purpose = '{JUDGE}' AND {can_be_asked(spec)}",
         )
         .add(
             "neighbours",
             f"SELECT *, (row_number() OVER of_draw - 1) * greatest(asked // {NEIGHBOURS}, 1) // asked AS place\n"
-            "FROM frame WHERE probability IS NOT NULL WINDOW of_draw AS (PARTITION BY draw ORDER BY stratum::INT, id)",
+            "FROM picked WINDOW of_draw AS (PARTITION BY draw ORDER BY stratum::INT, id)",
         )
         .add(
             "shares",
-            "SELECT draw, id, probability, answered, avg(answered::INT) OVER (PARTITION BY draw, place) AS share,\n"
-            "  avg(answered::INT) OVER (PARTITION BY draw) AS share_of_draw FROM neighbours",
+            "SELECT draw, id, probability, answered, avg(answered::INT) OVER (PARTITION BY draw, place) AS share FROM neighbours",
         )
         .add(
-            "told_draws",
-            f"SELECT draw FROM shares GROUP BY draw HAVING min(share) > 0 AND min(share_of_draw) >= {ANSWERED}",
+            "counting",
+            "SELECT draw FROM shares GROUP BY draw\n"
+            f"HAVING min(share) > 0 AND sum(1 / probability) FILTER (answered) >= {ANSWERED} * sum(1 / probability)",
         )
         .add(
-            "weights",
-            "SELECT f.id, CASE WHEN s.answered AND t.draw IS NOT NULL THEN 1 / (s.probability * s.share) ELSE 0.0 END AS weight\n"
-            "FROM (FROM frame SEMI JOIN partial USING (draw)) f\n"
-            "LEFT JOIN shares s ON s.draw = f.draw AND s.id = f.id LEFT JOIN told_draws t ON t.draw = f.draw",
+            "asked_rows",
+            "SELECT draw, id, probability, CASE WHEN answered THEN 1 / (probability * share) ELSE 0.0 END AS weight\n"
+            "FROM shares SEMI JOIN counting USING (draw)",
         )
     )

@@ -18,13 +18,16 @@ QUANTILES = (0.1, 0.5, 0.9)
 MOST_VALUES = 20
 
 
-def coverage(engine: Engine, examples: str, as_of: datetime, spec: Spec) -> dict[str, Any]:
+def coverage(engine: Engine, examples: str, by_itself: str, as_of: datetime, spec: Spec) -> dict[str, Any]:
     """Share labelled by age, delays by class and segment, what is open, and what the action hid.
+
+    Args:
+        by_itself: Those whose truth came, and that nobody was asked for.
 
     Returns:
         `as_of`; `predictions` and, of them, the counts `known`, `defaulted`, `open`, `censored`, `expired`;
         `known_share`; `by_age`: list of {from_days, to_days, predictions, known, open, share}; `delays`: by class (one group
-        'all' unless the task has classes) {labels, p10, p50, p90, max} in days, over labels that really came, and
+        'all' unless the task has classes) {labels, p10, p50, p90, max} in days, over labels that came by themselves, and
         `within`: list of {days, share} of them that came so soon. Delays below 0 are labels with a time before their
         prediction's. `delays_by_segment`: of each column of [schema] segments the same by value and class, of the values
         with the most labels. `censored_by_action`: list of {action, predictions}. `reason` says why a figure is None.
@@ -39,9 +42,9 @@ def coverage(engine: Engine, examples: str, as_of: datetime, spec: Spec) -> dict
         **{name: status.get(name, 0) for name in ("known", "defaulted", "open", "censored", "expired")},
         **_share("known_share", status.get("known", 0), total, "There are no predictions."),
         "by_age": _by_age(engine, examples),
-        "delays": _delays(engine, f"{examples} WHERE status = 'known'", group),
+        "delays": _delays(engine, by_itself, group),
         "delays_by_segment": {
-            name: _by_value(engine, examples, FEATURE + name, group) for name in spec.schema.segments
+            name: _by_value(engine, by_itself, FEATURE + name, group) for name in spec.schema.segments
         },
         "censored_by_action": engine.query(
             f"SELECT action, count(*) AS predictions FROM {examples} WHERE status = 'censored' "
@@ -78,17 +81,14 @@ def _by_age(engine: Engine, examples: str) -> list[dict[str, Any]]:
     ]
 
 
-def _by_value(engine: Engine, examples: str, column: str, group: str) -> dict[str, Any]:
+def _by_value(engine: Engine, known: str, column: str, group: str) -> dict[str, Any]:
     """Delays by the column's value, the commonest first; a missing value is 'none'."""
     value = f"coalesce({quoted(column)}::VARCHAR, 'none')"
     values = engine.query(
-        f"SELECT {value} AS value, count(*) AS n FROM {examples} WHERE status = 'known' "
+        f"SELECT {value} AS value, count(*) AS n FROM {known} "
         f"GROUP BY value ORDER BY n DESC, value LIMIT {MOST_VALUES}"
     )["value"].to_pylist()
-    return {
-        one: _delays(engine, f"{examples} WHERE status = 'known' AND {value} = {text_literal(one)}", group)
-        for one in values
-    }
+    return {one: _delays(engine, f"{known} WHERE {value} = {text_literal(one)}", group) for one in values}
 
 
 def _delays(engine: Engine, known: str, group: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from whorl.clock import as_utc
 from whorl.examples.columns import KEY, STATUSES, label_keys
 from whorl.examples.coverage import coverage
+from whorl.examples.late_truth import came_by_itself
 from whorl.examples.other_names import by_one_name
 from whorl.examples.steps import add_label_steps, conflicts, example_steps, in_window
 from whorl.spec import Spec
@@ -32,7 +33,7 @@ class Examples:
 
     def __init__(self, lake: Lake, engine: Engine, spec: Spec, as_of: datetime) -> None:
         self.as_of = as_utc(as_of)
-        self._engine, self._spec = engine, spec
+        self._engine, self._lake, self._spec = engine, lake, spec
         self._predictions = by_one_name(lake, "predictions", "id", self.as_of)
         self._labels = by_one_name(lake, "labels", "prediction_id", self.as_of)
         self._table = f"examples_{next(_numbers)}"
@@ -92,7 +93,8 @@ class Examples:
 
     def coverage(self) -> dict[str, Any]:
         """How much of the truth is known and how late it comes; see `coverage.py`."""
-        return coverage(self._engine, self.name, self.as_of, self._spec)
+        by_itself = came_by_itself(self._lake, self.name, self.as_of)
+        return coverage(self._engine, self.name, by_itself, self.as_of, self._spec)
 
     def unmatched(self, limit: int = 100, offset: int = 0) -> pa.Table:
         """Labels that wait for their prediction, the longest waiting first."""

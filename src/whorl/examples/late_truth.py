@@ -2,19 +2,23 @@
 
 With `[labels] delay = "auto"` delays are modelled when a test shows that they are tied to the truth; with "survival" always,
 with "none" never. Here: that switch, and the delays of known examples in the unit in which they are compared. The maths is
-in `stats/label_delay.py` and `stats/label_delay_tie.py`; what is for whom, in docs/truth.md.
+in `stats/label_delay.py` and `stats/label_delay_tie.py`; what is for whom, in docs/truth.md. Rows whose truth people were asked
+for tell nothing of delays, whenever theirs came.
 """
 
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from whorl.examples.asked import asked_for
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices
 from whorl.stats.label_delay import relative_to_horizon
 from whorl.stats.label_delay_tie import LEAST_GAP, LEVEL, delay_tie
 from whorl.storage.engine import Engine
+from whorl.storage.lake import Lake
 from whorl.storage.sql_types import quoted
 from whorl.storage.tables import FEATURE
 
@@ -28,11 +32,12 @@ class LateTruth(NamedTuple):
     notes: list[str]
 
 
-def late_truth(engine: Engine, examples: str, spec: Spec) -> LateTruth:
+def late_truth(engine: Engine, lake: Lake, examples: str, spec: Spec, as_of: datetime) -> LateTruth:
     """The switch, for the examples of one as-of time.
 
     'auto' leaves it off without a test for a regression, where `[labels] lag` or `default_after` is the declared answer to
-    late truth, and where no prediction is open. Else at most 20,000 known labels, by a hash of their ids, are tested.
+    late truth, and where no prediction is open. Else at most 20,000 labels that came by themselves, by a hash of their ids, are
+    tested.
     """
     labels = spec.labels
     if labels.delay != "auto":
@@ -43,10 +48,17 @@ def late_truth(engine: Engine, examples: str, spec: Spec) -> LateTruth:
         return LateTruth(False, [])
     horizon = f", {quoted(FEATURE + labels.horizon)}" if labels.horizon else ""
     known = engine.query(
-        f"SELECT label, delay_days, age_days{horizon} FROM {examples} WHERE status = 'known' AND label IS NOT NULL "
-        f"ORDER BY hash(id), id LIMIT {MOST_ROWS}"
+        f"SELECT label, delay_days, age_days{horizon} FROM {came_by_itself(lake, examples, as_of)} "
+        f"WHERE label IS NOT NULL ORDER BY hash(id), id LIMIT {MOST_ROWS}"
     )
     return _tested(known, spec)
+
+
+def came_by_itself(lake: Lake, examples: str, as_of: datetime) -> str:
+    """SQL relation of the examples whose delay is known: their truth came, and nobody was asked for it."""
+    return (
+        f"(FROM {examples} WHERE status = 'known' AND id NOT IN (SELECT id FROM ({asked_for(lake, as_of)})))"
+    )
 
 
 def _tested(known: pa.Table, spec: Spec) -> LateTruth:

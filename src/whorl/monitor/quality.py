@@ -1,7 +1,7 @@
 """How good the champion is, a period at a time, and for whom: its logged answers on holdout rows against what turned out true.
 
 Rows are weighed as the gates weigh them, so that truth that comes sooner for one class is not taken for decay. Where people
-were asked for truths, a period goes by those: see `examples/asked.py`. What the model claims is shown beside accuracy as a
+were asked for truths, a period goes by those where they suffice: see `examples/asked.py`. What the model claims is shown beside accuracy as a
 diagnosis, and decides nothing.
 """
 
@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whorl.examples.answering import Answering, answering
-from whorl.examples.asked import asked_weights, can_be_asked
-from whorl.examples.late_truth import late_truth
+from whorl.examples.asked import ANSWERED, NEARLY_ALL, asked_for, asked_weights, can_be_asked, judge_draws
+from whorl.examples.late_truth import came_by_itself, late_truth
 from whorl.examples.said import said_and_true
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.models.spec_metric import spec_metric
@@ -34,6 +34,7 @@ from whorl.stats.few_labels import estimate_accuracy
 from whorl.stats.horvitz_thompson import hajek
 from whorl.stats.interval import interval
 from whorl.stats.metric import Metric
+from whorl.stats.silent_share import with_silent
 from whorl.storage.tables import PROTECTED, TIME
 from whorl.workspace import Workspace
 
@@ -44,7 +45,8 @@ class PeriodQuality(Record, frozen=True, kw_only=True):
     """One period's figure; None where it is undefined or rests on fewer rows than `[monitor] min_rows`.
 
     `method`: by the rows whose truth came, the same weighted because it does not come by chance (why, and how much is left, is
-    in `notes`), or by those that people were asked for; `smoothed`: by those and the periods before. `claimed`: the accuracy that the model's
+    in `notes`), or by those that people were asked for; `waiting` says why not, where they were asked and do not suffice. `smoothed`:
+    by asked rows and the periods before. `claimed`: the accuracy that the model's
     confidence claims for all answered rows, only where accuracy is watched; `contradicted`: it lies outside the interval.
     `always`: the same figure with bounds that hold however often the period is looked at while its truths come in; `plain`: beside
     accuracy by asked rows, what they say without the model's help.
@@ -57,6 +59,7 @@ class PeriodQuality(Record, frozen=True, kw_only=True):
     high: float | None
     method: Literal["labelled", "weighted", "asked"] = "labelled"
     notes: tuple[str, ...] = ()
+    waiting: str = ""
     smoothed: Estimate | None = None
     claimed: float | None = None
     contradicted: bool | None = None
@@ -95,9 +98,9 @@ def quality(ws: Workspace, as_of: datetime) -> list[PeriodQuality]:
             _start(ws.spec, p, as_of),
             metric,
             ws.spec,
-            _Beside(claims.get(p), told.get(p), smoothed.get(p)),
+            _Beside(claims.get(p), told.get(p), smoothed.get(p), judged.waiting.get(p, "")),
         )
-        for p in np.union1d(judged.period, judged.by_asked).tolist()
+        for p in np.union1d(judged.period, list(judged.waiting)).astype(int).tolist()
     ]
 
 
@@ -110,7 +113,7 @@ def quality_by_protected(ws: Workspace, as_of: datetime, since: datetime | None)
         return []
     judged, metric = _judged(ws, as_of), watched_metric(ws)
     if judged.came is not None and judged.came.refusal:
-        return []
+        judged = judged.take(np.isin(judged.period, judged.by_asked))
     if since is not None:
         judged = judged.take(np.asarray(pc.greater_equal(judged.rows["time"], pa.scalar(since, TIME))))
     pairs = list(_slices(judged, ws.spec))
@@ -126,38 +129,47 @@ def quality_by_protected(ws: Workspace, as_of: datetime, since: datetime | None)
 
 class _Beside(NamedTuple):
     """What is known of a period apart from its judged rows: what the model claims, the figure by the chance of answering, and
-    the one that leans on earlier periods; None where there is none.
+    the one that leans on earlier periods; None where there is none. `waiting`: why asked rows do not tell it, where some were.
     """
 
     claimed: float | None
     told: Estimate | None
     smoothed: Estimate | None
+    waiting: str
 
 
 class _Judged(NamedTuple):
     """Mature holdout rows in order of time; the weight and the number of the period of each (n,), and which periods are told
-    by rows that people were asked for: those weigh as many rows as they stand for. `came`: how the truths of the others did.
+    by rows that people were asked for: those weigh as many rows as they stand for. `silent`: of those periods, the share of all
+    rows that silent ones stand for; `waiting`: of other periods that people were asked about, why these do not tell them;
+    `came`: how the truths of the others did.
     """
 
     rows: pa.Table
     weight: Floats
     period: npt.NDArray[np.int64]
-    by_asked: npt.NDArray[np.int64]
+    silent: dict[int, float]
+    waiting: dict[int, str]
     came: Answering | None
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> "_Judged":
-        return _Judged(
-            self.rows.filter(pa.array(chosen)),
-            self.weight[chosen],
-            self.period[chosen],
-            self.by_asked,
-            self.came,
+        return self._replace(
+            rows=self.rows.filter(pa.array(chosen)), weight=self.weight[chosen], period=self.period[chosen]
         )
 
     @property
+    def by_asked(self) -> npt.NDArray[np.int64]:
+        return np.array(sorted(self.silent), dtype=np.int64)
+
+    @property
+    def silent_share(self) -> float:
+        shares = [self.silent.get(int(p), 0.0) for p in self.period]
+        return float(np.average(shares, weights=self.weight)) if shares else 0.0
+
+    @property
     def asked(self) -> bool:
-        """Whether every row is of a period that is told by asked rows."""
-        return bool(len(self.by_asked) and np.isin(self.period, self.by_asked).all())
+        """Whether there are rows, all of periods that are told by asked ones."""
+        return bool(len(self.period) and np.isin(self.period, self.by_asked).all())
 
 
 def _judged(ws: Workspace, as_of: datetime) -> _Judged:
@@ -165,36 +177,56 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
     answered = "score IS NOT NULL" if spec.task != "multiclass" else "scores IS NOT NULL"
     examples, period = ws.examples(as_of).name, f"epoch_us(time) // {_period_us(spec)}"
     asked = asked_weights(ws.engine, ws.lake, examples, spec, as_of)
-    stands_for = "NULL::DOUBLE" if asked is None else f"(SELECT weight FROM {asked} a WHERE a.id = e.id)"
     judged = (
-        f"(SELECT *, {period} AS period, {stands_for} AS stands_for FROM {examples} e) "
+        f"(SELECT e.*, {period} AS period, a.weight AS stands_for, a.probability AS asked_with, r.asked_at,\n"
+        "  asked_at IS NULL OR label_received_at <= asked_at AS by_itself\n"
+        f"FROM {examples} e LEFT JOIN {asked} a USING (id) LEFT JOIN ({asked_for(ws.lake, as_of)}) r USING (id)) "
         f"WHERE split = 'holdout' AND {answered}"
     )
-    by_asked = ws.engine.query(
-        f"SELECT period FROM {judged} AND NOT censored GROUP BY period HAVING 2 * count(stands_for) >= count(*)"
-    )["period"].to_pylist()
-    inside = f"period IN ({', '.join(map(str, by_asked)) or 'NULL'})"
+    silent, waiting = _told_by_asked(ws, judged, as_of)
+    inside = f"period IN ({', '.join(map(str, silent)) or 'NULL'})"
     rows = ws.engine.query(
-        f"SELECT *, {exploration(spec)} AS exploration FROM {judged} AND status IN ('known', 'defaulted') AND "
-        f"CASE WHEN {inside} THEN stands_for > 0 ELSE stands_for IS NULL AND age_days >= {spec.labels.lag.days} END "
-        "ORDER BY time, id"
+        f"SELECT * REPLACE (CASE WHEN {inside} THEN stands_for END AS stands_for), {exploration(spec)} AS exploration\n"
+        f"FROM {judged} AND status IN ('known', 'defaulted') AND CASE WHEN {inside} THEN stands_for > 0\n"
+        f"  ELSE coalesce(stands_for, 0) = 0 AND age_days >= {spec.labels.lag.days} END ORDER BY time, id"
     )
     late = np.ones(len(rows))
-    if late_truth(ws.engine, examples, spec).modelled:
-        late = late_truth_weight(rows, ws.engine.query(f"SELECT * FROM {judged} AND status = 'known'"), spec)
-    # Within a draw's span people were asked instead: that nothing came by itself there says nothing of the others.
-    by_itself = "split = 'holdout'" + ("" if asked is None else f" AND id NOT IN (SELECT id FROM {asked})")
-    came = answering(ws.engine, ws.lake, examples, spec, by_itself, as_of)
+    if late_truth(ws.engine, ws.lake, examples, spec, as_of).modelled:
+        known = ws.engine.query(
+            f"FROM {came_by_itself(ws.lake, examples, as_of)} WHERE split = 'holdout' AND {answered}"
+        )
+        late = late_truth_weight(rows, known, spec)
+    came = answering(ws.engine, ws.lake, examples, spec, "split = 'holdout'", as_of)
     if came is not None:
         late = late * came.weight_of(rows["id"])
     weight = standing_for(rows["stands_for"].to_numpy(), judging_weight(late, rows), rows)
-    return _Judged(
-        rows,
-        weight,
-        np.asarray(rows["period"].to_numpy(), dtype=np.int64),
-        np.array(by_asked, dtype=np.int64),
-        came,
-    )
+    return _Judged(rows, weight, np.asarray(rows["period"].to_numpy(), dtype=np.int64), silent, waiting, came)
+
+
+def _told_by_asked(ws: Workspace, judged: str, as_of: datetime) -> tuple[dict[int, float], dict[int, str]]:
+    """Periods that go by asked rows, with the share that silent ones stand for; and why others with asked rows do not.
+
+    They go by them where draws that count had a chance at half of the rows, and at nearly all that are older than the last
+    draw, and the answers are enough for a figure. Else the rows whose truth came otherwise tell the period.
+    """
+    rows = ws.engine.query(
+        f"WITH last AS (SELECT max(until) AS until FROM ({judge_draws(ws.lake, as_of)}))\n"
+        "SELECT period, count(asked_at) AS asked, count(*) FILTER (asked_at IS NOT NULL AND status = 'known') AS told,\n"
+        "  coalesce(sum(1 / asked_with) FILTER (stands_for = 0) / sum(1 / asked_with), 0) AS silent, avg((label IS NOT NULL)::INT) AS known,\n"
+        f"  2 * count(stands_for) >= count(*) AND count(stands_for) >= {ANSWERED} * count(*) FILTER (time < until)\n"
+        f"  AND count(*) FILTER (stands_for > 0) >= {max(ws.spec.monitor.min_rows, 1)} AS enough\n"
+        f"FROM last, {judged} AND NOT censored GROUP BY period HAVING asked > 0 ORDER BY period"
+    ).to_pylist()
+    told, waiting = {}, {}
+    for row in rows:
+        if row["enough"]:
+            told[row["period"]] = row["silent"]
+        elif row["known"] < NEARLY_ALL:
+            waiting[row["period"]] = (
+                f"People were asked for {row['asked']:,} rows of this period, and {row['told']:,} have a truth: too few, or of too "
+                "small a part of it, to stand for all."
+            )
+    return told, waiting
 
 
 def _claims(ws: Workspace, as_of: datetime) -> dict[int, float]:
@@ -230,7 +262,7 @@ def _start(spec: Spec, number: int, as_of: datetime) -> datetime:
 
 
 def _period(judged: _Judged, start: datetime, metric: Metric, spec: Spec, beside: _Beside) -> PeriodQuality:
-    n, asked = judged.rows.num_rows, judged.asked or not judged.rows.num_rows
+    n, asked = judged.rows.num_rows, judged.asked
     weighted = not asked and judged.came is not None and judged.came.how.weighted
     found = PeriodQuality(
         start=start,
@@ -240,11 +272,14 @@ def _period(judged: _Judged, start: datetime, metric: Metric, spec: Spec, beside
         high=None,
         method="asked" if asked else "weighted" if weighted else "labelled",
         notes=tuple(judged.came.notes) if not asked and judged.came is not None else (),
+        waiting=beside.waiting,
         smoothed=beside.smoothed,
         claimed=beside.claimed,
     )
-    if n < max(spec.monitor.min_rows, 1):
-        return found
+    # Rows that were asked for are the doubted ones: without enough others they tell nothing of a period.
+    enough = n if asked else int(judged.rows["by_itself"].to_numpy().sum())
+    if enough < max(spec.monitor.min_rows, 1):
+        return msgspec.structs.replace(found, rows=enough)
     figure = None if asked else beside.told
     figure = figure or _figure(judged, metric, spec, spec.evaluate.level)
     value, low, high = (None if np.isnan(x) else float(x) for x in (figure.value, figure.low, figure.high))
@@ -263,13 +298,20 @@ def _period(judged: _Judged, start: datetime, metric: Metric, spec: Spec, beside
 def _plain(judged: _Judged, spec: Spec) -> Estimate:
     predicted, truth = said_and_true(judged.rows, spec)
     chance = np.minimum(1 / judged.weight, 1.0)
-    return hajek(hits(truth, predicted), chance, level=spec.evaluate.level)
+    plain = hajek(hits(truth, predicted), chance, level=spec.evaluate.level)
+    return with_silent(plain, judged.silent_share, lowest=0.0, greatest=1.0, level=spec.evaluate.level)
 
 
 def _figure(judged: _Judged, metric: Metric, spec: Spec, level: float) -> Estimate:
     predicted, truth = said_and_true(judged.rows, spec)
     if metric.name == "accuracy" and judged.asked:
-        return estimate_accuracy(hits(truth, predicted), doubt(predicted), 1 / judged.weight, level=level)
+        found = estimate_accuracy(hits(truth, predicted), doubt(predicted), 1 / judged.weight, level=level)
+        return with_silent(found, judged.silent_share, lowest=0.0, greatest=1.0, level=level)
     by = zip(judged.rows["group_id"].to_pylist(), judged.rows["id"].to_pylist(), strict=True)
     groups = np.array([group if group is not None else id for group, id in by], dtype=object)
-    return interval(metric, truth, predicted, judged.weight, level=level, group=groups)
+    found = interval(metric, truth, predicted, judged.weight, level=level, group=groups)
+    if metric.row_values is None:
+        return found
+    return with_silent(
+        found, judged.silent_share, lowest=metric.lowest, greatest=metric.greatest, level=level
+    )

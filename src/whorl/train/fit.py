@@ -51,7 +51,7 @@ def fit(
     """
     spec, began = ws.spec, perf_counter()
     rows = read_rows(dataset.path, spec, dataset.as_of)
-    late = late_truth(ws.engine, ws.examples(dataset.as_of).name, spec)
+    late = late_truth(ws.engine, ws.lake, ws.examples(dataset.as_of).name, spec, dataset.as_of)
     notes = [*check_leaks(ws, dataset, rows), *notes_on(rows, spec), *late.notes]
     if spec.train.trainer == "external":
         return _offer(dataset, cycle_id)
