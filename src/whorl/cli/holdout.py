@@ -93,7 +93,7 @@ def ask(
 ) -> None:
     """Draw rows and keep that they were asked for. Their labels come in as any others, by id."""
     from whorl.evaluate.holdout_ask import withdraw as take_back
-    from whorl.evaluate.holdout_sheet import check_writable
+    from whorl.storage.row_file import check_writable
 
     _one_of(precision, labels)
     if out is not None:
@@ -159,12 +159,13 @@ def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJs
     """The watched metric per [monitor] period, how it was told, and beside it what the model claims."""
     from whorl.monitor.quality import quality as of_periods
     from whorl.monitor.quality import watched_metric
+    from whorl.monitor.undefined import why_undefined
 
     with opened(spec, workspace) as flywheel:
         ws = flywheel.workspace
         found, metric = of_periods(ws, ws.clock.now()), watched_metric(ws).name
         least = ws.spec.monitor.min_rows
-    told = [{"metric": metric, **structs.asdict(one), "reason": _undefined(one, least)} for one in found]
+    told = [{"metric": metric, **structs.asdict(one), "reason": why_undefined(one, least)} for one in found]
     columns: dict[str, Callable[[PeriodQuality], Any]] = {
         "from": lambda one: one.start.date().isoformat(),
         "rows": attrgetter("rows"),
@@ -180,7 +181,7 @@ def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJs
     missing = [one for one in found if one.value is None]
     if missing:
         typer.echo(
-            f"{len(missing)} of {len(found)} periods without a figure; the last: {_undefined(missing[-1], least)}"
+            f"{len(missing)} of {len(found)} periods without a figure; the last: {why_undefined(missing[-1], least)}"
         )
 
 
@@ -194,31 +195,24 @@ def _claimed(period: "PeriodQuality") -> str:
     return shown(period.claimed) + (", contradicted" if period.contradicted else "")
 
 
-def _undefined(period: "PeriodQuality", least: int) -> str | None:
-    """Why a period has no figure; None where it has one."""
-    if period.value is not None:
-        return None
-    if period.rows < least:
-        return period.waiting or f"Judged rows: {period.rows:,}; [monitor] min_rows asks for {least:,}."
-    return (
-        period.notes[0] if period.notes else "The metric is undefined on these rows: they are of one class."
-    )
-
-
 def _with_inputs(
     ws: "Workspace", rows: "pa.Table", as_of: "datetime", with_prediction: bool
 ) -> list[dict[str, Any]]:
     """Rows that were asked for, each with `inputs` by name and `prediction`: None while whoever answers is not to see it."""
-    from whorl.evaluate.holdout_sheet import as_objects, sheet
+    import msgspec
+
+    from whorl.evaluate.holdout_sheet import sheet
 
     handed = sheet(ws, rows["id"].to_pylist(), as_of, with_prediction=with_prediction)
-    by_id = {one["id"]: one for one in as_objects(handed)}
+    by_id = {one["id"]: one for one in handed.to_pylist(maps_as_pydicts="strict")}
     names = [*ws.spec.features, *(["messages"] if "messages" in handed.column_names else [])]
     found = []
     for row in rows.to_pylist():
         told = by_id.get(row["id"], {})
         said = [told[name] for name in ("score", "scores", "output") if told.get(name) is not None]
         row["inputs"] = {name: told.get(name) for name in names}
+        if row["inputs"].get("messages"):
+            row["inputs"]["messages"] = msgspec.json.decode(row["inputs"]["messages"])
         row["prediction"] = said[0] if said else None
         found.append(row)
     return found
@@ -233,11 +227,12 @@ def _in_one_line(inputs: dict[str, Any]) -> str:
 
 
 def _hand_out(flywheel: "Flywheel", ids: list[str], out: Path | None, *, with_prediction: bool) -> None:
-    from whorl.evaluate.holdout_sheet import sheet, write
+    from whorl.evaluate.holdout_sheet import sheet
+    from whorl.storage.row_file import write_rows
 
     if out is not None:
         ws = flywheel.workspace
-        write(sheet(ws, ids, ws.clock.now(), with_prediction=with_prediction), out)
+        write_rows(sheet(ws, ids, ws.clock.now(), with_prediction=with_prediction), out)
 
 
 def _one_of(precision: float | None, labels: int | None) -> None:
@@ -246,14 +241,15 @@ def _one_of(precision: float | None, labels: int | None) -> None:
 
 
 def _show(planned: "HoldoutPlan", out: Path | None, *, as_json: bool) -> None:
+    unknown = "[evaluate] label_cost is not set: the price is not known." if planned.cost is None else None
     facts: dict[str, Any] = {
         name: getattr(planned, name) for name in planned.__struct_fields__ if name != "picked"
     }
     if as_json:
-        print_json(facts)
+        print_json(facts | {"reason": unknown})
         return
     cost = facts.pop("cost")
     print_facts(
         facts
-        | {"cost": None if cost is None else f"{cost:,.2f} USD", "file": None if out is None else str(out)}
+        | {"cost": unknown if cost is None else f"{cost:,.2f} USD", "file": None if out is None else str(out)}
     )

@@ -63,9 +63,10 @@ def plan(
     """The draw of so many labels, or of as many as the precision takes; without both, of `[evaluate] ask`.
 
     Raises:
-        StateError: The task has no classes, nothing may be spent, no row could be asked for.
+        StateError: What is asked for cannot be meant, the task has no classes, nothing may be spent, no row could be asked for.
         TruthError: A logged score is no probability.
     """
+    _check(ws, labels, precision)
     if ws.spec.task not in ("binary", "multiclass"):
         raise StateError(
             f"Accuracy needs classes; the task is '{ws.spec.task}'.", where=f"{ws.name}: holdout"
@@ -74,10 +75,6 @@ def plan(
     rows, frame = _frame(ws, as_of, since)
     level, even = ws.spec.evaluate.level, _even_is_better(frame)
     if labels is None and precision is not None:
-        if not 0 < precision < 1:
-            raise StateError(
-                f"A precision of {precision:g} does not lie between 0 and 1.", where="--precision"
-            )
         labels = labels_for(frame.doubts, precision, frame.curve, frame.error_rate, level=level, even=even)
     budget = ws.spec.evaluate.ask if labels is None else labels
     if budget < 1:
@@ -105,6 +102,22 @@ def plan(
         warning=_warning(picked, ws.spec),
         picked=picked.drop_columns(["label"]),
     )
+
+
+def _check(ws: Workspace, labels: int | None, precision: float | None) -> None:
+    where = f"{ws.name}: holdout"
+    if labels is not None and precision is not None:
+        raise StateError(
+            "A number of labels and a precision were both given.",
+            where=where,
+            hint="Give one: the other follows from it.",
+        )
+    if precision is not None and not 0 < precision < 1:
+        raise StateError(
+            f"A precision of {precision:g} does not lie between 0 and 1.",
+            where=where,
+            hint="It is half the width of the interval: 0.01 is one point up, one point down.",
+        )
 
 
 class _Frame(NamedTuple):
