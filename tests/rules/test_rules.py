@@ -9,7 +9,7 @@ import pytest
 
 from whorl.errors import RuleError
 from whorl.examples.columns import example_schema
-from whorl.examples.rules import FUNCTIONS, WORDS, check_sql
+from whorl.examples.rules import FUNCTIONS, WORDS, check_sql, names_truth
 from whorl.spec import Spec, parse_spec
 from whorl.storage.engine import Engine
 
@@ -247,3 +247,20 @@ def test_every_example_on_the_page_passes() -> None:
     for rule in rules:
         task = regression if "error" in rule else binary if rule.endswith("and label") else spec
         check_sql(rule, task, "condition")
+
+
+@pytest.mark.parametrize(
+    ("rule", "sees"),
+    [
+        ("score < 0.1 and label", True),
+        ("p_true < 0.2", True),
+        ("case when status = 'defaulted' then true else false end", True),
+        ("delay_days > 3", True),
+        ("label_source = 'expert'", True),
+        ("score between 0.4 and 0.7", False),
+        ("age_days > 30 and amount > 5", False),
+        ("output = 'label'", False),
+    ],
+)
+def test_what_names_the_truth_is_known(rule: str, sees: bool) -> None:
+    assert names_truth(rule) is sees

@@ -66,7 +66,7 @@ def find_reasons(
         previous: The previous champion; None when there is none that can be asked.
         ordinary: Feature columns of rows the model was trained on; None switches novelty off.
     """
-    found = [_rule(candidates, position, rule, spec) for position, rule in enumerate(spec.curate.rules)]
+    found = [_rule(candidates, position, rule) for position, rule in enumerate(spec.curate.rules)]
     knobs, ones = spec.curate.reasons, np.ones(candidates.num_rows)
     found.append(Reason("uncertain", _top(_unsure(candidates, spec), knobs.uncertain), ones, False))
     found.append(_wrong(candidates, knobs))
@@ -100,9 +100,9 @@ def feature_columns(spec: Spec) -> list[str]:
     return [FEATURE + name for name, feature in spec.features.items() if feature.type != "text"]
 
 
-def _rule(candidates: pa.Table, position: int, rule: RuleSpec, spec: Spec) -> Reason:
+def _rule(candidates: pa.Table, position: int, rule: RuleSpec) -> Reason:
     rows = candidates[f"rule_{position}"].to_numpy(zero_copy_only=False).astype(np.bool_)
-    sees = any(names_truth(sql, spec) for sql in (rule.when, rule.severity) if isinstance(sql, str))
+    sees = any(names_truth(sql) for sql in (rule.when, rule.severity) if isinstance(sql, str))
     return Reason(rule.name, rows, _column(candidates, f"severity_{position}"), sees)
 
 

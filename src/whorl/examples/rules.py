@@ -136,16 +136,13 @@ def check_sql(expression: str, spec: Spec, kind: Kind) -> str:
     return f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
-def names_truth(expression: str, spec: Spec) -> bool:
+def names_truth(expression: str) -> bool:
     """Whether a rule that `check_sql` allows goes by the truth of a row, so that it treats classes differently.
 
-    >>> from whorl.spec import parse_spec
-    >>> spec = parse_spec('name = "fraud"\\ntask = "binary"\\n[schema.features]\\namount = "float"')
-    >>> names_truth("score < 0.1 and label", spec), names_truth("score between 0.4 and 0.7", spec)
+    >>> names_truth("score < 0.1 and label"), names_truth("score between 0.4 and 0.7")
     (True, False)
     """
-    words = TRUTH_WORDS.difference(spec.features, spec.protected)
-    return any(column.name in words for column in _parsed(expression).find_all(exp.Column))
+    return any(column.name in TRUTH_WORDS for column in _parsed(expression).find_all(exp.Column))
 
 
 def p_true(task: Task) -> str:
