@@ -44,8 +44,17 @@ def test_a_plan_says_how_many_labels_and_what_they_cost_and_asks_nothing(spec: P
     assert facts["precision"] <= 0.05
     assert 20 < facts["labels"] < facts["rows"]
     assert facts["cost"] == 0.25 * facts["labels"]
+    assert facts["reason"] is None
     assert "USD" in run("holdout", "plan", "--precision", "0.05", "--spec", spec).stdout
     assert json.loads(run("holdout", "list", "--spec", spec, "--json").stdout) == []
+
+
+def test_without_a_price_it_is_said_why_there_is_no_cost(spec: Path) -> None:
+    spec.write_text(SPEC.replace("label_cost = 0.25\n", ""), encoding="utf-8")
+    facts = json.loads(run("holdout", "plan", "--labels", "5", "--spec", spec, "--json").stdout)
+    assert facts["cost"] is None
+    assert "label_cost is not set" in facts["reason"]
+    assert "label_cost is not set" in run("holdout", "plan", "--labels", "5", "--spec", spec).stdout
 
 
 def test_what_is_asked_once_waits_is_answered_and_tells_the_quality(spec: Path, tmp_path: Path) -> None:

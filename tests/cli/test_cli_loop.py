@@ -10,7 +10,7 @@ import pytest
 from shop_cli import SPEC, run
 
 from whorl.cli.gate import EXIT_CODES
-from whorl.flywheel import LOCK
+from whorl.flywheel import LOCK, open_flywheel
 from whorl.storage import verdicts
 from whorl.storage.lock import hold
 from whorl.workspace import open_ledger
@@ -77,6 +77,18 @@ def test_status(turned: Path) -> None:
     assert "nobody is needed" in said.output
     (one,) = json.loads(run("status", "--all", "--spec", turned, "--json").stdout)
     assert (one["flywheel"], one["versions"], one["cycle_state"]) == ("shop", 2, "finished")
+
+
+def test_a_champion_that_is_declared_is_named(tmp_path: Path) -> None:
+    spec = tmp_path / "flywheel.toml"
+    spec.write_text(SPEC + '[champion]\nversion = "xgb-2024-11"\n', encoding="utf-8")
+    with open_flywheel(spec):
+        pass
+    text = run("status", "--spec", spec).output
+    facts = json.loads(run("status", "--spec", spec, "--json").stdout)
+    assert "xgb-2024-11, by [champion] version" in text
+    assert (facts["champion"], facts["declared"]) == (None, "xgb-2024-11")
+    assert facts["waiting"] is None, "every key is there"
 
 
 def test_status_says_what_a_first_cycle_without_a_champion_needs(tmp_path: Path, extract: Path) -> None:

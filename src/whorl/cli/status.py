@@ -72,7 +72,9 @@ def _turning(one: "Overview") -> str:
 
 def _champion(one: "Overview", now: "datetime") -> str:
     if one.champion is None or one.champion_since is None:
-        return "none"
+        return (
+            "none" if one.declared is None else f"{one.declared}, by [champion] version; none of Whorl's yet"
+        )
     return f"{one.champion}, for {span(now - one.champion_since)}"
 
 

@@ -16,10 +16,14 @@ from whorl.storage.outbox import undelivered
 
 
 class Overview(Record, frozen=True, kw_only=True):
-    """`needs` says in words what somebody has to do; empty when nobody is needed."""
+    """`needs` says in words what somebody has to do; empty when nobody is needed.
+
+    `champion`: the version that Whorl's pointer names; `declared`: what `[champion] version` says serves while it names none.
+    """
 
     flywheel: str
     champion: str | None
+    declared: str | None
     champion_since: datetime | None
     versions: int
     datasets: int
@@ -62,6 +66,7 @@ def overview(ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
     return Overview(
         flywheel=name,
         champion=pointer.model_id if pointer else None,
+        declared=None if pointer else flywheels.spec_of(ledger, name).champion.version,
         champion_since=pointer.changed_at if pointer else None,
         versions=counts[0],
         datasets=counts[1],
