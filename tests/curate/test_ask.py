@@ -135,3 +135,42 @@ def test_totals_over_asked_rows_weighted_by_their_chance_are_unbiased() -> None:
         drawn = choose(pool, "margin", budget=40, random_share=0.5)
         totals.append(float((truth[drawn.rows] / drawn.probability).sum()))
     assert abs(np.mean(totals) - truth.sum()) < 3 * np.std(totals, ddof=1) / np.sqrt(200)
+
+
+@pytest.mark.parametrize("comes", [1.0, 0.5, 0.0])
+def test_who_was_asked_stands_for_those_whose_truth_nobody_will_know(shop: Open, comes: float) -> None:
+    """Doubted rows are asked for on day 6; of the others, this share comes by itself within eight days. All are counted once."""
+    one = shop(
+        f'[curate]\nask = 400\nrandom_share = 0.5\nbudget = 0\nstrategy = "margin"\nguard = false\n{NO_REASONS}\n'
+    )
+    random, n = np.random.default_rng(0), 2000
+    ids, at, score = [f"r{i:04d}" for i in range(n)], np.sort(random.uniform(0, 6, n)), random.random(n)
+    truth = random.random(n) < np.abs(score - 0.5) * 2
+    one.predicts(ids, at, score=score, amount=score)
+    delay = np.where(random.random(n) < comes, random.uniform(0, 8, n), np.inf)
+    early = at + delay < 6
+    one.learns(["r0000", "r0001"], [True, False], 5.9)
+    one.learns([i for i, e in zip(ids, early, strict=True) if e], truth[early].tolist(), (at + delay)[early])
+    first = one.until(6)
+    one.dataset(first)
+    picked = {row["id"] for row in asked(one)}
+    came = np.array([i in picked for i in ids])
+    one.learns([i for i, c in zip(ids, came, strict=True) if c], truth[came].tolist(), 7.0)
+    late = ~early & ~came & np.isfinite(delay)
+    one.learns([i for i, c in zip(ids, late, strict=True) if c], truth[late].tolist(), (at + delay)[late])
+    made = one.dataset(one.until(20), first)
+    rows = [row for row in pq.read_table(made.path).to_pylist() if row["role"] == "labelled"]
+    weight = np.array([1 / row["probability"] for row in rows])
+    share = np.average([row["label"] for row in rows], weights=weight)
+    plain = np.mean([row["label"] for row in rows])
+    assert len(picked) == 400
+    assert weight.sum() == pytest.approx(n, rel=0.12)
+    assert share == pytest.approx(truth.mean(), abs=0.06)
+    assert comes > 0 or plain < truth.mean() - 0.1, "the check above can fail"
+
+
+def test_a_step_that_runs_again_says_what_was_asked_for(shop: Open) -> None:
+    one = shop(ASK)
+    opened(one, 12)
+    counts = [curate(one.ws, "again", one.until(2) if turn == 0 else one.day(2), []).asked for turn in (0, 1)]
+    assert counts == [10, 10]

@@ -1,8 +1,8 @@
 """Truths asked of people: which rows of those that have none, with what chance, and which of them came back.
 
 Rows of the training split whose truth is open or was hidden by the action are chosen as cases are, by strategy beside a
-random share; never a holdout or golden row, none that is young enough to judge, and none twice. When the truth comes, the row enters the dataset with the
-chance that it was asked with, outside the budget.
+random share; never a holdout or golden row, none that is young enough to judge, and none twice. When the truth comes, the row enters the dataset outside the
+budget, and stands for those whose truth nobody will know.
 """
 
 from datetime import UTC, datetime
@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from whorl.curate.pool import pool_of
 from whorl.curate.strategies.choose import choose
-from whorl.examples.asked import TRAIN
+from whorl.examples.asked import TRAIN, asked_for
 from whorl.stats.arrays import Floats
+from whorl.stats.still_to_come import chance_to_come, stands_for
 from whorl.storage.sql_types import instant_literal, text_literal
 from whorl.storage.tables import FEATURE, lake_schemas
 from whorl.workspace import Workspace
@@ -56,18 +57,36 @@ def ask(ws: Workspace, cycle_id: str, as_of: datetime, *, random_share: float) -
 
 
 def asked_chances(ws: Workspace, rows: pa.Table, as_of: datetime) -> Floats:
-    """The chance (n,) with which each row was asked for before; nan where it was not."""
+    """One over the rows that each asked row (n,) stands for; nan where it was not asked for.
+
+    Who is asked stands for those who were not: as far as their truth never comes. Where it comes by itself they stand for
+    themselves later on, and so does the row that was asked. How likely that was goes by its age when it was asked for.
+    """
     asked = ws.engine.query(
-        f"SELECT id, max(probability) AS probability FROM {ws.lake.relation('asked')} "
-        f"WHERE purpose = '{TRAIN}' AND as_of < {instant_literal(as_of)} GROUP BY id"
+        f"SELECT id, first(probability) AS probability, first(greatest(epoch(a.as_of - e.time) / 86400, 0)) AS age,\n"
+        f"  first(censored) AS hidden FROM {ws.lake.relation('asked')} a JOIN {ws.examples(as_of).name} e USING (id)\n"
+        f"WHERE a.purpose = '{TRAIN}' AND a.as_of < {instant_literal(as_of)} GROUP BY id ORDER BY id"
     )
     place = pc.index_in(
         rows["id"].cast(pa.string()), value_set=asked["id"].cast(pa.string()).combine_chunks()
     )
-    chances: Floats = (
-        asked["probability"].combine_chunks().take(place.combine_chunks()).to_numpy(zero_copy_only=False)
-    )
+    later = _chance_to_come(ws, as_of, asked["age"].to_numpy()) * ~asked["hidden"].to_numpy()
+    weight = stands_for(asked["probability"].to_numpy(), later)
+    chances: Floats = pa.array(1 / weight).take(place.combine_chunks()).to_numpy(zero_copy_only=False)
     return chances
+
+
+def _chance_to_come(ws: Workspace, as_of: datetime, age: Floats) -> Floats:
+    """Chance (m,) that truths open at an age come by themselves, from rows that nobody was asked for."""
+    if not len(age):
+        return age
+    others = ws.engine.query(
+        f"SELECT CASE WHEN label IS NOT NULL THEN greatest(delay_days, 0) END AS delay, greatest(age_days, 0) AS age\n"
+        f"FROM {ws.examples(as_of).name} WHERE split = 'train' AND NOT censored\n"
+        f"AND id NOT IN (SELECT id FROM ({asked_for(ws.lake, as_of)})) ORDER BY hash(id), id LIMIT {MOST_ROWS}"
+    )
+    delay = others["delay"].cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return chance_to_come(delay, others["age"].to_numpy(), age)
 
 
 def waiting(ws: Workspace, as_of: datetime, limit: int | None) -> list[dict[str, Any]]:

@@ -188,8 +188,9 @@ def _considered() -> pa.Schema:
 
 
 def _asked() -> pa.Schema:
-    """Predictions whose truth people were asked for: `purpose` is train or judge; `probability` is the chance that this draw
-    had of asking for the row; the draw chose among rows with `since` <= time < `until`.
+    """Predictions whose truth people were asked for: `purpose` is train or judge, or withdrawn for the rows of a draw that was
+    taken back at `as_of`; `probability` is the chance that this draw had of asking for the row; the draw chose among rows
+    with `since` < received_at <= `until`.
     """
     return pa.schema(
         [
