@@ -4,6 +4,7 @@ in: examples as of T, members of the training dataset; out: rows in the lake's `
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,14 +46,17 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]
     """
     arrivals = ws.arrivals(as_of, earlier)
     rows, first = _candidates(ws, arrivals, as_of), not earlier
-    reasons = [] if first else _reasons(ws, rows, arrivals)
-    guard = guarded_share(ws, as_of, earlier)
-    asked = asked_chances(ws, rows, as_of)
-    chosen = choose_with_asked(ws, rows, reasons, as_of, asked, first=first, random_share=guard.random_share)
-    cases = _cases(ws, rows, chosen, reasons, cycle_id, as_of, first=first)
-    ws.lake.append(
-        "considered", _considered(ws, rows, cycle_id, as_of), app=f"considered/{cycle_id}", version=1
-    )
+    # What is considered does not depend on what is chosen: it is written meanwhile.
+    with ThreadPoolExecutor(1) as beside:
+        kept = beside.submit(_keep_considered, ws, rows, cycle_id, as_of)
+        reasons = [] if first else _reasons(ws, rows, arrivals)
+        guard = guarded_share(ws, as_of, earlier)
+        asked = asked_chances(ws, rows, as_of)
+        chosen = choose_with_asked(
+            ws, rows, reasons, as_of, asked, first=first, random_share=guard.random_share
+        )
+        cases = _cases(ws, rows, chosen, reasons, cycle_id, as_of, first=first)
+        kept.result()
     ws.lake.append("cases", cases, app=f"cases/{cycle_id}", version=1)
     by_reason = {row["values"]: row["counts"] for row in cases["reason"].value_counts().to_pylist()}
     return CaseSet(
@@ -100,11 +104,12 @@ def _candidates(ws: Workspace, arrivals: Arrivals, as_of: datetime) -> pa.Table:
     return ws.engine.query(steps.sql("candidates_with_rules"))
 
 
-def _considered(ws: Workspace, rows: pa.Table, cycle_id: str, as_of: datetime) -> pa.Table:
+def _keep_considered(ws: Workspace, rows: pa.Table, cycle_id: str, as_of: datetime) -> None:
     n = rows.num_rows
-    day = pa.array([as_of.astimezone(UTC).date()] * n, pa.date32())
-    columns = {"cycle_id": pa.array([cycle_id] * n, pa.string()), "day": day, "id": rows["id"]}
-    return pa.table(columns).cast(lake_schemas(ws.spec)["considered"])
+    day = pa.repeat(pa.scalar(as_of.astimezone(UTC).date(), pa.date32()), n)
+    columns = {"cycle_id": pa.repeat(pa.scalar(cycle_id, pa.string()), n), "day": day, "id": rows["id"]}
+    considered = pa.table(columns).cast(lake_schemas(ws.spec)["considered"])
+    ws.lake.append("considered", considered, app=f"considered/{cycle_id}", version=1)
 
 
 def _reasons(ws: Workspace, rows: pa.Table, arrivals: Arrivals) -> list[Reason]:

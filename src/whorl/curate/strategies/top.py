@@ -21,8 +21,19 @@ def ranked(pool: Pool, score: Floats, most: int) -> Indices:
     known = np.flatnonzero(~np.isnan(score))
     if not len(known) or score[known].min() == score[known].max():
         return known[:0]
+    lots = pool.lots("ties")
     if most < len(known):
-        least = np.partition(score[known], -max(most, 1))[-max(most, 1)]
-        known = known[score[known] >= least]
-    order: Indices = known[np.lexsort((pool.lots("ties")[known], -score[known]))]
+        known = _best(known, score[known], lots[known], max(most, 1))
+    order: Indices = known[np.lexsort((lots[known], -score[known]))]
     return order[:most]
+
+
+def _best(rows: Indices, score: Floats, lots: Floats, most: int) -> Indices:
+    """So many rows of highest score; of those that tie for the last places, the ones of lowest lots."""
+    least = np.partition(score, -most)[-most]
+    above, tied = np.flatnonzero(score > least), np.flatnonzero(score == least)
+    places = most - len(above)
+    if places < len(tied):
+        tied = tied[np.argpartition(lots[tied], places - 1)[:places]]
+    best: Indices = rows[np.concatenate([above, tied])]
+    return best
