@@ -144,3 +144,26 @@ def test_late_rows_weigh_for_those_that_are_open(shop: Open) -> None:
 def test_a_horizon_without_modelled_delays_is_refused(shop: Open) -> None:
     with pytest.raises(SpecError, match="delays are modelled"):
         shop('[labels]\ndelay = "none"\nhorizon = "age"')
+
+
+def test_labels_that_people_were_asked_for_tell_nothing_of_delays(shop: Open) -> None:
+    """What comes by itself does so after an hour, whatever it is; doubted rows are asked for, and answered a week later."""
+    one, random = (
+        shop("[curate]\nask = 150\nbudget = 0\nstrategy = 'margin'\nguard = false\n"),
+        np.random.default_rng(0),
+    )
+    score = random.beta(0.15, 1.5, 1500)
+    ids, at = [f"r{i:04d}" for i in range(1500)], np.sort(random.uniform(0, 6, 1500))
+    truth, came = random.random(1500) < score, random.random(1500) < 0.4
+    one.predicts(ids, at, score=score, amount=score)
+    one.learns([i for i, c in zip(ids, came, strict=True) if c], truth[came].tolist(), at[came] + 1 / 24)
+    one.dataset(one.until(7))
+    picked = {row["id"] for row in one.asked(f"SELECT id FROM {one.lake('asked')}")}
+    asked = np.array([i in picked for i in ids])
+    one.learns([i for i, a in zip(ids, asked, strict=True) if a], truth[asked].tolist(), 13.0)
+
+    assert asked.sum() == 150
+    assert not switch(one, 20).modelled
+    delays = one.ws.examples(one.until(21)).coverage()["delays"]
+    assert all(found["max"] == pytest.approx(1 / 24) for found in delays.values())
+    assert sum(found["labels"] for found in delays.values()) == came.sum()
