@@ -62,6 +62,8 @@ def asked_chances(ws: Workspace, rows: pa.Table, as_of: datetime) -> Floats:
     Who is asked stands for those who were not: as far as their truth never comes. Where it comes by itself they stand for
     themselves later on, and so does the row that was asked. How likely that was goes by its age when it was asked for.
     """
+    if not _asked_before(ws, as_of):
+        return np.full(rows.num_rows, np.nan)
     asked = ws.engine.query(
         f"SELECT id, first(probability) AS probability, first(greatest(epoch(a.as_of - e.time) / 86400, 0)) AS age,\n"
         f"  first(censored) AS hidden FROM {ws.lake.relation('asked')} a JOIN {ws.examples(as_of).name} e USING (id)\n"
@@ -74,6 +76,14 @@ def asked_chances(ws: Workspace, rows: pa.Table, as_of: datetime) -> Floats:
     weight = stands_for(asked["probability"].to_numpy(), later)
     chances: Floats = pa.array(1 / weight).take(place.combine_chunks()).to_numpy(zero_copy_only=False)
     return chances
+
+
+def _asked_before(ws: Workspace, as_of: datetime) -> bool:
+    """Whether anybody was asked for a row to train on; only then is the whole join looked at."""
+    found = ws.engine.query(
+        f"SELECT id FROM {ws.lake.relation('asked')} WHERE purpose = '{TRAIN}' AND as_of < {instant_literal(as_of)} LIMIT 1"
+    )
+    return found.num_rows > 0
 
 
 def _chance_to_come(ws: Workspace, as_of: datetime, age: Floats) -> Floats:
