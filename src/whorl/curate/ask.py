@@ -83,7 +83,7 @@ def _asked_before(ws: Workspace, as_of: datetime) -> bool:
     found = ws.engine.query(
         f"SELECT id FROM {ws.lake.relation('asked')} WHERE purpose = '{TRAIN}' AND as_of < {instant_literal(as_of)} LIMIT 1"
     )
-    return found.num_rows > 0
+    return len(found["id"]) > 0
 
 
 def _chance_to_come(ws: Workspace, as_of: datetime, age: Floats) -> Floats:

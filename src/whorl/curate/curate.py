@@ -4,7 +4,6 @@ in: examples as of T, members of the training dataset; out: rows in the lake's `
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from whorl.curate.candidates import candidate_steps
 from whorl.curate.choice import ASKED, Choice, choose_with_asked, primary
 from whorl.curate.guard import guarded_share
 from whorl.curate.pool import readable_model
-from whorl.curate.reasons import Reason, asks_entropy, feature_columns, find_reasons, rule_columns
+from whorl.curate.reasons import Reason, asks_entropy, feature_columns, find_reasons, rule_columns, rule_notes
 from whorl.examples.arrivals import TRAINING, Arrivals
 from whorl.records import CaseSet
 from whorl.stats.arrays import Indices
@@ -46,17 +45,12 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]
     """
     arrivals = ws.arrivals(as_of, earlier)
     rows, first = _candidates(ws, arrivals, as_of), not earlier
-    # What is considered does not depend on what is chosen: it is written meanwhile.
-    with ThreadPoolExecutor(1) as beside:
-        kept = beside.submit(_keep_considered, ws, rows, cycle_id, as_of)
-        reasons = [] if first else _reasons(ws, rows, arrivals)
-        guard = guarded_share(ws, as_of, earlier)
-        asked = asked_chances(ws, rows, as_of)
-        chosen = choose_with_asked(
-            ws, rows, reasons, as_of, asked, first=first, random_share=guard.random_share
-        )
-        cases = _cases(ws, rows, chosen, reasons, cycle_id, as_of, first=first)
-        kept.result()
+    reasons = [] if first else _reasons(ws, rows, arrivals)
+    guard = guarded_share(ws, as_of, earlier)
+    asked = asked_chances(ws, rows, as_of)
+    chosen = choose_with_asked(ws, rows, reasons, as_of, asked, first=first, random_share=guard.random_share)
+    cases = _cases(ws, rows, chosen, reasons, cycle_id, as_of, first=first)
+    _keep_considered(ws, rows, cycle_id, as_of)
     ws.lake.append("cases", cases, app=f"cases/{cycle_id}", version=1)
     by_reason = {row["values"]: row["counts"] for row in cases["reason"].value_counts().to_pylist()}
     return CaseSet(
@@ -67,7 +61,7 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]
         by_reason=dict(sorted(by_reason.items())),
         asked=ask(ws, cycle_id, as_of, random_share=guard.random_share),
         random_share=guard.random_share,
-        notes=[*_notes(arrivals), *guard.notes],
+        notes=[*_notes(arrivals), *([] if first else rule_notes(rows, ws.spec)), *guard.notes],
     )
 
 
