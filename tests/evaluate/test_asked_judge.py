@@ -78,6 +78,20 @@ def test_where_all_truths_came_every_row_judges_as_itself(shop: Open) -> None:
     assert set(rows.weight.tolist()) == {1.0}
 
 
+def test_a_draw_that_is_half_answered_stands_for_nobody(shop: Open) -> None:
+    one = shop("")
+    truth = week(one)
+    planned = plan(one.ws, one.until(6.5), labels=300)
+    record(one.ws, planned)
+    learns(one, truth, planned.picked["id"].to_pylist()[::2])
+    learns(one, truth, [i for i in truth if i not in planned.picked["id"].to_pylist()][::3])
+    rows = judged_rows(one.ws, one.until(7))
+
+    assert "others were asked for it" not in rows.left_out
+    assert len(rows) == 450
+    assert not any("rows that people were asked for stand" in note for note in rows.notes)
+
+
 def test_young_rows_that_were_asked_for_judge_before_the_lag(shop: Open) -> None:
     one = shop('[labels]\nlag = "30d"\n')
     truth = week(one)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from shop import Shop
+from whorl.evaluate.rows import judged_rows
 from whorl.monitor.quality import PeriodQuality, quality
 from whorl.monitor.watch import watch
 from whorl.stats.inclusion import systematic_sample
@@ -64,6 +65,40 @@ def test_where_a_kind_of_row_never_answers_there_is_no_figure_and_a_finding(shop
     assert [(p.value, p.low, p.high) for p in periods] == [(None, None, None)] * 2
     [found] = [f for f in watch(one.ws, one.until(15)) if f.kind == "selective_answers"]
     assert "nothing known stands for them" in found.message
+
+
+def test_answers_that_go_by_the_truth_are_refused_beside_a_week_of_asked_rows_as_gates_do(shop: Open) -> None:
+    """Who was wronged answers. One week's rows were asked at random as well, and all of those have answered."""
+    one, full = shop(WATCH.replace("METRIC", "accuracy")), []
+    schema = lake_schemas(one.ws.spec)["asked"]
+    for number in range(3):
+        random = np.random.default_rng(100 + number)
+        ids, _, truth, hit = week(one, number)
+        came = random.random(N) < np.where(hit, 0.15, 0.6)
+        if number == 1:
+            drawn = random.random(N) < 0.3
+            until = one.until(7 * number + 6.2)
+            row = {"draw": "d", "as_of": until, "day": until.date(), "purpose": "judge", "strategy": "random", "stratum": "0",
+                   "probability": 0.3, "since": one.day(7), "until": until, "time": one.day(7)}  # fmt: skip
+            rows = [row | {"id": i} for i, d in zip(ids, drawn, strict=True) if d]
+            one.ws.lake.append("asked", pa.Table.from_pylist(rows, schema), app="test/draw", version=1)
+            came |= drawn
+        told(one, ids, truth, came, 7 * number + 6.5)
+        full.append(float(hit.mean()))
+    periods = quality(one.ws, one.until(21))
+    assert [(p.method, p.value is None) for p in periods] == [
+        ("weighted", True),
+        ("asked", False),
+        ("weighted", True),
+    ]
+    assert periods[1].low is not None
+    assert periods[1].high is not None
+    assert periods[1].low <= full[1] <= periods[1].high
+    [found] = [f for f in watch(one.ws, one.until(21)) if f.kind == "selective_answers"]
+    assert "goes by the truth itself" in found.message
+    assert "goes by the truth itself" in judged_rows(one.ws, one.until(21)).refusal + " ".join(
+        judged_rows(one.ws, one.until(21)).notes
+    )
 
 
 def asked_weeks(one: Shop, shares: list[float], labels: int = 25) -> tuple[list[PeriodQuality], list[float]]:
