@@ -12,8 +12,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
 from whorl.api.auth import needs
-from whorl.api.failures import SHOWS, failures
-from whorl.monitor.insights.insights import Insights, insights
+from whorl.api.failures import SHOWS, HttpError, failures
+from whorl.errors import StateError
+from whorl.monitor.insights.insights import Insights, begin_of, insights
 from whorl.monitor.quality import PeriodQuality, quality, watched_metric
 from whorl.monitor.undefined import why_undefined
 from whorl.records import Record
@@ -22,9 +23,10 @@ from whorl.workspace import Workspace
 
 T = TypeVar("T")
 Since = Annotated[
-    datetime | None,
+    str | None,
     QueryParameter(
-        description="Where the rows begin that got worse; UTC where it names no zone. Default: where decay was found, else the last period."
+        description="Where the rows begin that got worse; UTC where it names no zone. Default: where decay was found, else the last period.",
+        schema_extra={"format": "date-time"},
     ),
 ]
 
@@ -82,7 +84,10 @@ class Hidden(Record, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class Coverage(Record, frozen=True, kw_only=True, omit_defaults=False):
-    """How much of the truth is known, and how late it comes; `delays` by class, and by segment, its value, and class."""
+    """How much of the truth is known, and how late it comes; `delays` by class, and by segment, its value, and class.
+
+    `corrected`: predictions whose labels said different things; the last received counts.
+    """
 
     as_of: datetime
     predictions: int
@@ -91,6 +96,7 @@ class Coverage(Record, frozen=True, kw_only=True, omit_defaults=False):
     open: int
     censored: int
     expired: int
+    corrected: int
     known_share: float | None
     by_age: list[AgeShown]
     delays: dict[str, Delays]
@@ -124,7 +130,8 @@ class FigureRoutes(Controller):
         why: FromQuery[bool] = False,
         since: Since = None,
     ) -> Insights:
-        return await figures.of(wheel, lambda ws, now: insights(ws, now, why=why, since=since))
+        begin = _begin(since)
+        return await figures.of(wheel, lambda ws, now: insights(ws, now, why=why, since=begin))
 
     @get("/quality", tags=["quality"], responses=failures(409) | SHOWS,
          summary="The watched metric by period, and how it was told")  # fmt: skip
@@ -135,6 +142,13 @@ class FigureRoutes(Controller):
          summary="How much of the truth is known by age, and how late it comes")  # fmt: skip
     async def coverage(self, wheel: NamedDependency[Wheel], figures: NamedDependency[Figures]) -> Coverage:
         return await figures.of(wheel, _coverage)
+
+
+def _begin(since: str | None) -> datetime | None:
+    try:
+        return begin_of(since)
+    except StateError as error:
+        raise HttpError(400, error.message, where="since", hint=error.hint) from error
 
 
 def _quality(ws: Workspace, as_of: datetime) -> QualityShown:

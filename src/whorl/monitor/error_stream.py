@@ -14,6 +14,7 @@ import numpy as np
 
 from whorl.examples.asked import TRAIN, draws_made, in_span
 from whorl.monitor.detectors.detector import alarms, detector_named
+from whorl.monitor.maturity import mature_s
 from whorl.records import Finding
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats
@@ -124,8 +125,6 @@ def _known_rows(ws: Workspace, as_of: datetime, measure: str) -> str:
     """SQL: `value` and `known_us` of the rows that are watched, in order."""
     spec = ws.spec
     moved = next(iter(ws.registry.changes(limit=1)), None)
-    due = spec.labels.default_after
-    wait_s = max(spec.labels.lag.seconds, due.after.seconds if due is not None else 0.0)
     conditions = [
         "status IN ('known', 'defaulted')",
         "isfinite(value)",
@@ -141,7 +140,7 @@ def _known_rows(ws: Workspace, as_of: datetime, measure: str) -> str:
     return (
         f"WITH draws AS ({draws_made(ws.lake, as_of)}),\n"
         f"known AS (SELECT id, time, received_at, split, status, label_received_at, ({measure}) AS value,\n"
-        f"  greatest(label_received_at, time + INTERVAL '{wait_s:.15g}' SECOND) AS known_at\n"
+        f"  greatest(label_received_at, time + INTERVAL '{mature_s(spec):.15g}' SECOND) AS known_at\n"
         f"FROM {ws.examples(as_of).name} WHERE isfinite(score) OR scores IS NOT NULL)\n"
         f"SELECT value, epoch_us(known_at) AS known_us, epoch_us(time) AS time_us FROM known WHERE {' AND '.join(conditions)}\n"
         "ORDER BY known_at, time, id"

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select
 from whorl.monitor.drifted import drifted_features
 from whorl.monitor.error_stream import risen_errors
 from whorl.monitor.label_jumps import label_jumps
+from whorl.monitor.maturity import mature_s
 from whorl.monitor.quality import PeriodQuality, quality, quality_by_protected, watched_metric
 from whorl.records import Finding
 from whorl.stats.estimate import Estimate
@@ -185,7 +186,8 @@ def _data(ws: Workspace, as_of: datetime) -> list[Finding]:
 
 def _one_class(ws: Workspace, as_of: datetime) -> bool:
     row = ws.engine.query(
-        f"SELECT count(DISTINCT label) AS classes, count(*) AS n FROM {ws.examples(as_of).name} WHERE label IS NOT NULL"
+        f"SELECT count(DISTINCT label) AS classes, count(*) AS n FROM {ws.examples(as_of).name} WHERE label IS NOT NULL "
+        f"AND age_days * 86400 >= {mature_s(ws.spec):.15g}"
     ).to_pylist()[0]
     return bool(row["n"] >= ws.spec.monitor.min_rows and row["classes"] == 1)
 

@@ -85,7 +85,7 @@ def insights(
             where=ws.name,
             hint="They are there for binary, multiclass and regression.",
         )
-    begin, champion = _begin(since), ws.registry.champion()
+    begin, champion = begin_of(since), ws.registry.champion()
     rows = champion_rows(ws, as_of)
     rows = rows.take(_recent(rows, ws.spec.evaluate.window.seconds))
     level = ws.spec.evaluate.level
@@ -107,7 +107,8 @@ def insights(
     )
 
 
-def _begin(since: datetime | str | None) -> datetime | None:
+def begin_of(since: datetime | str | None) -> datetime | None:
+    """The time in UTC. Raises StateError when it is none."""
     if since is None:
         return None
     try:

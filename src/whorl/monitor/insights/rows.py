@@ -19,6 +19,7 @@ from whorl.examples.late_truth import came_by_itself, late_truth
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.models.model import load_model
 from whorl.models.spec_metric import spec_metric
+from whorl.monitor.maturity import mature_s
 from whorl.records import ModelVersion
 from whorl.spec import Spec
 from whorl.stats.absolute_error import absolute_errors
@@ -144,7 +145,7 @@ def _table(ws: Workspace, as_of: datetime) -> pa.Table:
         f"HAVING count(*) FILTER ({told}) < {NEARLY_ALL} * count(*))\n"
         f"SELECT e.*, a.weight AS stands_for, {exploration(spec)} AS exploration FROM {examples} e LEFT JOIN {asked} a USING (id)\n"
         f"WHERE split = 'holdout' AND {told} AND CASE WHEN a.weight IS NOT NULL THEN a.weight > 0\n"
-        f"  ELSE age_days >= {spec.labels.lag.days} AND NOT EXISTS (FROM partial WHERE {in_span('d')} AND label_received_at > d.as_of) END\n"
+        f"  ELSE age_days * 86400 >= {mature_s(spec):.15g} AND NOT EXISTS (FROM partial WHERE {in_span('d')} AND label_received_at > d.as_of) END\n"
         "ORDER BY time, id"
     )
 
