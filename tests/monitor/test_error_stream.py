@@ -11,7 +11,7 @@ import pytest
 from shop import Shop
 from whorl.evaluate.holdout_ask import record
 from whorl.evaluate.holdout_plan import plan
-from whorl.monitor.error_stream import error_stream
+from whorl.monitor.error_stream import error_stream, risen_errors
 from whorl.monitor.insights.insights import insights
 from whorl.monitor.watch import watch
 from whorl.records import Finding
@@ -222,7 +222,8 @@ def test_a_score_that_is_no_number_is_left_out(shop: Open) -> None:
 def test_other_detectors_may_watch_and_none_at_all(shop: Open) -> None:
     for detectors, by in (
         ('["page-hinkley"]', "page-hinkley"),
-        ('["e-detector", "adwin"]', "adwin"),
+        ('["e-detector", "adwin"]', "e-detector"),
+        ('["adwin", "e-detector"]', "e-detector"),
         ("[]", None),
     ):
         one = shop(ONLY + f"detectors = {detectors}")
@@ -231,3 +232,16 @@ def test_other_detectors_may_watch_and_none_at_all(shop: Open) -> None:
         assert [said.facts["detector"] for said in risen(watch(one.ws, one.until(13)))] == (
             [by] if by else []
         )
+
+
+def test_one_rise_that_several_see_is_one_finding(shop: Open) -> None:
+    one = shop(ONLY + 'detectors = ["e-detector", "adwin", "page-hinkley"]\ncooldown = "1s"')
+    errs(one, "a", (0, 10), 3_000, 0.05)
+    errs(one, "b", (10, 14), 400, 0.6, seed=1)
+    found = [
+        said for hour in range(10 * 24, 15 * 24, 2) for said in risen(watch(one.ws, one.until(hour / 24)))
+    ]
+    assert [said.facts["detector"] for said in found] == ["e-detector"]
+    [last] = risen_errors(one.ws, one.clock.now())
+    assert last.facts["period"] == found[0].facts["period"]
+    assert last.facts["seen_by"] == ["adwin", "e-detector", "page-hinkley"]

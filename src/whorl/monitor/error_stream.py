@@ -74,23 +74,42 @@ def error_stream(ws: Workspace, as_of: datetime) -> ErrorStream:
 
 
 def risen_errors(ws: Workspace, as_of: datetime) -> list[Finding]:
-    """The last alarm of the detectors that `[monitor]` names, the latest of theirs; nothing when none has raised one."""
+    """The last rise that a detector of `[monitor]` has seen, by the first that saw it; nothing when none has raised an alarm."""
     monitor = ws.spec.monitor
     stream = error_stream(ws, as_of) if monitor.detectors else None
     if stream is None or not len(stream.errors):
         return []
-    last: dict[str, tuple[int, int]] = {}
+    raised = []
     for name in monitor.detectors:
         begun = 0
         for place in alarms(detector_named(name, ws.beside), stream.errors, monitor.false_alarms):
-            last[name], begun = (place, begun), place + 1
-    if not last:
-        return []
-    newest = max(last, key=lambda name: last[name][0])
-    return [_finding(ws, newest, stream, *last[newest])]
+            raised.append(_Alarm(place, begun, name))
+            begun = place + 1
+    return [_finding(ws, seen, stream) for seen in _rises(raised, stream.errors)[-1:]]
 
 
-def _finding(ws: Workspace, detector: str, stream: ErrorStream, place: int, begun: int) -> Finding:
+class _Alarm(NamedTuple):
+    """At which row, since which one the detector had watched, and which it is."""
+
+    place: int
+    begun: int
+    detector: str
+
+
+def _rises(raised: list[_Alarm], errors: Floats) -> list[list[_Alarm]]:
+    """Alarms of one rise together, in order: of those after the first, what they saw had begun by the first."""
+    rises: list[list[_Alarm]] = []
+    for one in sorted(raised):
+        start = one.begun + rise(errors[one.begun : one.place + 1]).start
+        if rises and start <= rises[-1][0].place:
+            rises[-1].append(one)
+        else:
+            rises.append([one])
+    return rises
+
+
+def _finding(ws: Workspace, seen: list[_Alarm], stream: ErrorStream) -> Finding:
+    (place, begun, detector), names = seen[0], sorted({one.detector for one in seen})
     order = begun + np.argsort(stream.time_us[begun : place + 1], kind="stable")
     watched = stream.errors[order]
     found = rise(watched)
@@ -106,11 +125,12 @@ def _finding(ws: Workspace, detector: str, stream: ErrorStream, place: int, begu
     return Finding(
         kind="error_rate_up",
         severity="warning",
-        message=f"The champion's {what} have become more frequent: {rates} ({detector}). See [monitor] detectors.",
+        message=f"The champion's {what} have become more frequent: {rates} ({', '.join(names)}). See [monitor] detectors.",
         value=found.after if found.shown else float(watched.mean()),
         threshold=found.before if found.shown else None,
         facts={
             "detector": detector,
+            "seen_by": names,
             "champion": champion.id if champion else None,
             "period": _day(stream.known_us[place]),
             "since": since,
