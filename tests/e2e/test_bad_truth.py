@@ -15,7 +15,7 @@ from payments import only, payments, spec_text
 from typer.testing import CliRunner, Result
 
 from whorl.cli.app import app
-from whorl.errors import TooFewRows
+from whorl.errors import StateError, TooFewRows
 from whorl.spec import load_spec
 from whorl.storage.ledger.ledger import Ledger
 from whorl.workspace import open_ledger, open_workspace
@@ -31,7 +31,14 @@ READS = (
     ("insights", "--why"),
     ("insights", "--why", "--json"),
     ("cycle", "list", "--json"),
+    ("cycle", "show"),
+    ("cycle", "show", "--json"),
     ("cases", "reasons"),
+    ("dataset", "list", "--json"),
+    ("holdout", "quality"),
+    ("holdout", "quality", "--json"),
+    ("labels", "coverage"),
+    ("labels", "coverage", "--json"),
 )
 
 
@@ -159,6 +166,12 @@ def test_all_scores_equal(bad: Bad) -> None:
     assert found["slices"] == []
     report = bad.turns()
     assert checks(report)["not_worse"]["message"]
+    plan = json.loads(bad.says("holdout", "plan", "--labels", "20", "--json").stdout)
+    assert (plan["labels"], plan["strategy"]) == (20, "doubt")
+    sheet = bad.folder / "sheet.ndjson"
+    assert bad.says("holdout", "ask", "--labels", "20", "--out", sheet).exit_code == 0
+    asked = json.loads(bad.says("holdout", "list", "--json").stdout)
+    assert len({row["probability"] for row in asked}) == 1, "equal scores, equal chances"
 
 
 def test_a_segment_with_three_rows(bad: Bad) -> None:
@@ -186,6 +199,9 @@ def test_a_rule_that_matches_everything_or_nothing(bad: Bad, when: str, hit: boo
     report = bad.turns()
     assert report["state"] in ("finished", "held", "rejected")
     assert (report["cases"]["by_reason"].get("odd", 0) > 0) == hit
+    said = f"Rule 'odd' matches {'all' if hit else 'none'} of {report['cases']['candidates']} candidates"
+    assert any(note.startswith(said) for note in report["cases"]["notes"])
+    assert said in " ".join(bad.says("cycle", "show").output.split())
 
 
 def test_an_empty_budget(bad: Bad) -> None:
@@ -194,6 +210,10 @@ def test_an_empty_budget(bad: Bad) -> None:
     report = bad.turns()
     assert report["state"] == "finished"
     assert report["cases"]["cases"] == report["cases"]["candidates"], "0 is no bound"
+    for verb in ("plan", "ask"):
+        asked = bad.says("holdout", verb)
+        assert isinstance(asked.exception, StateError)
+        assert "A budget of 0 labels asks for nothing. Give --labels or --precision" in str(asked.exception)
 
 
 def test_contradictory_labels_of_the_same_second(bad: Bad) -> None:
@@ -216,3 +236,5 @@ def test_contradictory_labels_of_the_same_second(bad: Bad) -> None:
             row["id"]: row["label"] for row in ws.examples(ws.clock.now()).select("id, label").to_pylist()
         }
     assert [later[row["id"]] for row in again] == labels, "whichever counts, it is the same one each time"
+    told = bad.says("labels", "coverage").output
+    assert "40 predictions have labels that said different things: the last received counts." in told

@@ -68,6 +68,10 @@ def coverage(
     print_list(_delays(found, limit), {name: itemgetter(name) for name in ("of", "class", "labels", "p10", "p50", "p90", "max")},
                as_json=False, empty="")  # fmt: skip
     typer.echo("Delays in days, of labels that came by themselves.")
+    if found["corrected"]:
+        typer.echo(
+            f"{found['corrected']:,} predictions have labels that said different things: the last received counts."
+        )
     for row in found["censored_by_action"]:
         typer.echo(f"hidden by the action '{row['action']}': {row['predictions']:,}")
 

@@ -23,6 +23,8 @@ from whorl.storage.tables import FEATURE
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
+ENOUGH_TO_NOTE = 20
+
 
 class Reason(msgspec.Struct, frozen=True):
     """One reason over the candidates: which rows have it, and how much each matters (at least 0).
@@ -88,6 +90,24 @@ def find_reasons(
         )
         found.append(Reason("novel", _top(surprise, knobs.novel), ones, False))
     return [reason for reason in found if reason.rows.any()]
+
+
+def rule_notes(candidates: pa.Table, spec: Spec) -> list[str]:
+    """Rules that tell nothing apart: they match every candidate, or none. Nothing is said of few candidates."""
+    n = candidates.num_rows
+    if n < ENOUGH_TO_NOTE:
+        return []
+    hits = {
+        rule.name: int(_rule(candidates, position, rule).rows.sum())
+        for position, rule in enumerate(spec.curate.rules)
+    }
+    return [
+        f"Rule '{name}' matches all of {n:,} candidates: it prefers none."
+        if count
+        else f"Rule '{name}' matches none of {n:,} candidates."
+        for name, count in hits.items()
+        if count in (0, n)
+    ]
 
 
 def asks_entropy(spec: Spec) -> bool:

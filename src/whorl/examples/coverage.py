@@ -25,14 +25,17 @@ def coverage(engine: Engine, examples: str, by_itself: str, as_of: datetime, spe
         by_itself: Those whose truth came, and that nobody was asked for.
 
     Returns:
-        `as_of`; `predictions` and, of them, the counts `known`, `defaulted`, `open`, `censored`, `expired`;
+        `as_of`; `predictions` and, of them, the counts `known`, `defaulted`, `open`, `censored`, `expired`; `corrected`:
+        predictions whose labels said different things, of which the last received counts;
         `known_share`; `by_age`: list of {from_days, to_days, predictions, known, open, share}; `delays`: by class (one group
         'all' unless the task has classes) {labels, p10, p50, p90, max} in days, over labels that came by themselves, and
         `within`: list of {days, share} of them that came so soon. Delays below 0 are labels with a time before their
         prediction's. `delays_by_segment`: of each column of [schema] segments the same by value and class, of the values
         with the most labels. `censored_by_action`: list of {action, predictions}. `reason` says why a figure is None.
     """
-    by_status = engine.query(f"SELECT status, count(*) AS n FROM {examples} GROUP BY status").to_pylist()
+    by_status = engine.query(
+        f"SELECT status, count(*) AS n, count(*) FILTER (corrected) AS corrected FROM {examples} GROUP BY status"
+    ).to_pylist()
     status = {row["status"]: row["n"] for row in by_status}
     total = sum(status.values())
     group = "label::VARCHAR" if spec.task in ("binary", "multiclass") else "'all'"
@@ -40,6 +43,7 @@ def coverage(engine: Engine, examples: str, by_itself: str, as_of: datetime, spe
         "as_of": as_of.isoformat(),
         "predictions": total,
         **{name: status.get(name, 0) for name in ("known", "defaulted", "open", "censored", "expired")},
+        "corrected": sum(row["corrected"] for row in by_status),
         **_share("known_share", status.get("known", 0), total, "There are no predictions."),
         "by_age": _by_age(engine, examples),
         "delays": _delays(engine, by_itself, group),
