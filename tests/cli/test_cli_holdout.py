@@ -160,3 +160,12 @@ def test_the_figure_names_its_metric_and_why_it_is_missing(
 def test_a_precision_and_a_number_are_not_given_both(spec: Path) -> None:
     assert run("holdout", "plan", "--precision", "0.01", "--labels", "5", "--spec", spec).exit_code == 2
     assert run("holdout", "ask", "--labels", "0", "--spec", spec).exit_code == 2
+
+
+def test_a_draw_by_mistake_is_taken_back(spec: Path) -> None:
+    assert run("holdout", "ask", "--labels", "4", "--spec", spec).exit_code == 0
+    said = run("holdout", "ask", "--withdraw", "judge-0001", "--spec", spec)
+    assert (said.exit_code, said.stdout.split()) == (0, ["withdrawn", "judge-0001", "labels", "4"])
+    assert json.loads(run("holdout", "list", "--spec", spec, "--json").stdout) == []
+    again = json.loads(run("holdout", "ask", "--labels", "40", "--spec", spec, "--json").stdout)
+    assert (again["draw"], again["labels"]) == ("judge-0002", 40)
