@@ -24,7 +24,8 @@ def arm(level: float | None, labels: int) -> dict[str, Any]:
         "mean_of_periods": {name: found["value"] for name, found in metrics.items()},
         "periods": [
             {"from": first, "to": last, "rows": 100, "metrics": metrics, "labels_used": labels, "rows_trained": 500,
-             "decision": decision, "reason": decision and f"better: {decision} <&>; more rows", "gates": []}
+             "decision": decision, "reason": decision and f"better: {decision} <&>; more rows", "gates": [],
+             "by_findings": [{"at": first, "kind": "error_rate_up"}] if decision == "hold" else []}
             for first, last, decision in zip(days[:-1], days[1:], decisions, strict=True)
         ],
         "initial_labels": 400, "labels_used": labels, "holdout_labels": 50, "rows_trained": 1500, "seconds": 3.2,

@@ -248,6 +248,10 @@ def test_a_finding_starts_a_cycle_between_those_of_the_cadence(knew: Knew) -> No
     following, cadence = report["arms"]["following"], report["arms"]["cadence"]
     assert following["cycles_by_findings"] >= 1
     assert (cadence["cycles"], cadence["cycles_by_findings"]) == (2, 0)
+    told = [one for period in following["periods"] for one in period["by_findings"]]
+    assert len(told) == following["cycles_by_findings"]
+    assert {one["kind"] for one in told} <= set(spec.monitor.start_on)
+    assert any(day(20).isoformat() < one["at"] < day(25).isoformat() for one in told)
     assert sum(period["cycles"] for period in following["periods"]) == following["cycles"]
     assert any(day(20) < now < day(25) for now, _, _ in knew)
     assert {day(10), day(25)} <= {now for now, _, _ in knew}, "what a finding starts comes beside the cadence"
@@ -257,7 +261,7 @@ def test_a_finding_starts_a_cycle_between_those_of_the_cadence(knew: Knew) -> No
 def test_findings_start_no_more_cycles_than_the_spec_allows(tmp_path: Path) -> None:
     none = shop_spec(FOLLOWING + "start_at_most = 0\n", schema=SCHEMA, head=FULL)
     found = played(tmp_path, history(none), none)
-    assert (found.by_findings, [c.as_of for c in found.cycles]) == (0, [day(d) for d in range(10, 40, 10)])
+    assert (found.by_findings, [c.as_of for c in found.cycles]) == ({}, [day(d) for d in range(10, 40, 10)])
 
 
 def test_labels_that_never_come_are_told_and_the_first_model_stays(tmp_path: Path) -> None:
@@ -265,7 +269,7 @@ def test_labels_that_never_come_are_told_and_the_first_model_stays(tmp_path: Pat
     told = history(shop_spec(FOLLOWING, schema=SCHEMA, head=FULL))
     silent = History(told.predictions, told.labels.slice(0, told.labels_before(SPAN.start)), "x")
     found = played(tmp_path, silent, shop_spec(FOLLOWING, schema=SCHEMA, head=FULL))
-    assert found.by_findings == 0
+    assert found.by_findings == {}
     assert found.labels_used == 0
     assert not np.isnan(found.predicted).any()
 

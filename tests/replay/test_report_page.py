@@ -63,7 +63,7 @@ def test_it_stands_by_itself(report: dict[str, Any]) -> None:
 def test_it_says_everything(report: dict[str, Any]) -> None:
     text = read(html_page(report)).text
     for words in ("It is worth it.", "Replay of shop", "0.800 [0.780,", "900 (90.0%)", "cheap <b>", "undefined",
-                  "better: hold <&>", "line 3 of a.csv: <script>", "2026-03-01: a leak", "a1", "b2"):  # fmt: skip
+                  "better: hold <&>", "2026-02-01: error_rate_up", "line 3 of a.csv: <script>", "2026-03-01: a leak", "a1", "b2"):  # fmt: skip
         assert words in text, words
     assert text.index("It is worth it.") < text.index("AUC of each period")
 

@@ -60,7 +60,7 @@ def arm_figures(
         "mean_of_periods": {m.name: _mean(periods, m.name) for m in metrics},
         "periods": periods,
         "cycles": len(played.cycles) + len(played.failures),
-        "cycles_by_findings": played.by_findings,
+        "cycles_by_findings": len(played.by_findings),
         "initial_labels": played.initial_labels,
         "labels_used": played.labels_used,
         "holdout_labels": played.holdout_labels,
@@ -100,6 +100,11 @@ def _period(
         "rows": part.stop - part.start,
         "metrics": {m.name: plain(_estimate(m, played, judged, part, level)) for m in metrics},
         "cycles": len(cycles),
+        "by_findings": [
+            {"at": at.isoformat(), "kind": kind}
+            for at, kind in played.by_findings.items()
+            if first <= at < last
+        ],
         "labels_used": sum(n for as_of, n in played.bought.items() if first <= as_of < last),
         "rows_trained": sum(c.dataset.rows for c in cycles if c.dataset),
         "decision": verdict.decision if verdict else None,

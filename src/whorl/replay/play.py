@@ -25,7 +25,7 @@ from whorl.monitor.watch import watch
 from whorl.release.release import promote
 from whorl.replay.history import History
 from whorl.spec import Duration, Spec
-from whorl.storage import cycles
+from whorl.storage import cycles, findings
 from whorl.storage.tables import FEATURE, TableName
 from whorl.workspace import Workspace, open_workspace
 
@@ -40,13 +40,13 @@ class Played(msgspec.Struct, frozen=True):
 
     Args:
         cycles: Those that did not fail, the first day's among them.
-        by_findings: How many cycles after the first day were started by a finding, failed ones included.
+        by_findings: When cycles after the first day were started by a finding, failed ones included, and by which kind.
         bought: Labels by the as-of time of the cycle that first chose their row; a failed one has bought its own too.
     """
 
     predicted: Floats
     cycles: list[CycleReport]
-    by_findings: int
+    by_findings: dict[datetime, str]
     failures: list[str]
     initial_labels: int
     bought: dict[datetime, int]
@@ -149,7 +149,7 @@ class _Arm:
     def __init__(self, ws: Workspace, history: History, classes: tuple[str, ...], act: Act | None) -> None:
         self.ws, self.history, self.classes, self.act = ws, history, classes, act
         self.cycles: list[CycleReport] = []
-        self.by_findings = 0
+        self.by_findings: dict[datetime, str] = {}
         self.failures: list[str] = []
         self.predicted: list[Floats] = []
         self.appended: dict[TableName, int] = {"predictions": 0, "labels": 0}
@@ -197,7 +197,8 @@ class _Arm:
             watch(self.ws, self.ws.clock.now())
             why = self._why_start()
         if why is not None:
-            self.by_findings += why == "finding"
+            if why == "finding":
+                self.by_findings[self.ws.clock.now()] = self._newest_finding()
             self.turn(why)
 
     def turn(self, trigger: Trigger) -> None:
@@ -207,6 +208,11 @@ class _Arm:
             self.cycles.append(turn(self.ws, cycle_id))
         except WhorlError as error:
             self.failures.append(f"{self.ws.clock.now().date()}: {error}")
+
+    def _newest_finding(self) -> str:
+        """The kind of the last one that may start a cycle."""
+        raised = findings.listed(self.ws.ledger, self.ws.name)
+        return next(o.finding.kind for o in raised if o.finding.kind in self.ws.spec.monitor.start_on)
 
     def _why_start(self) -> Why | None:
         spec, now = self.ws.spec, self.ws.clock.now()

@@ -107,10 +107,13 @@ def _labels(labels: dict[str, Any]) -> Iterator[str]:
 def _decisions(report: Report) -> Iterator[str]:
     rows = [
         (period["from"][:10], f"{period['rows']:,}", _SAYS.get(period["decision"], "no verdict"),
-         period["reason"] or "", f"{period['labels_used']:,}", f"{period['rows_trained']:,}")
+         period["reason"] or "", ", ".join(f"{one['at'][:10]}: {one['kind']}" for one in period["by_findings"]),
+         f"{period['labels_used']:,}", f"{period['rows_trained']:,}")
         for period in report["arms"][report["flywheel"]]["periods"]
     ]  # fmt: skip
-    yield from _table(("from", "rows", "decision", "why", "cases", "rows trained on"), rows)
+    yield from _table(
+        ("from", "rows", "decision", "why", "started by findings", "cases", "rows trained on"), rows
+    )
 
 
 def _failures(report: Report) -> Iterator[str]:
