@@ -58,3 +58,15 @@ def test_what_a_composition_left_out_is_shown(tmp_path: Path) -> None:
     assert "composition" in shown
     assert facts["dataset"]["left"]["composition"] > 0
     assert "left out:" in run("cycle", "show", "--spec", spec).stdout
+
+
+def test_a_cycle_that_failed_says_what_where_and_what_next(tmp_path: Path) -> None:
+    spec = tmp_path / "flywheel.toml"
+    spec.write_text(SPEC, encoding="utf-8")
+    assert run("cycle", "show", "--spec", spec).exit_code != 0, "there is none"
+    with open_flywheel(spec) as flywheel:
+        flywheel.log_predictions(orders().drop_columns(["is_fraud", "label_time"]).slice(0, 50).to_pylist())
+    failed = run("cycle", "run", "--spec", spec)
+    text = run("cycle", "show", "--spec", spec).stdout
+    assert str(failed.exception) in text
+    assert "stopped at" in text

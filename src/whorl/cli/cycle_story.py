@@ -42,7 +42,7 @@ def print_cycle(cycle: "Cycle", steps: list["Step"]) -> None:
             "as of": cycle.as_of,
             "trigger": cycle.trigger,
             "stopped at": cycle.step if cycle.state in ("waiting", "failed") else None,
-            "error": cycle.error["message"] if cycle.error else None,
+            "error": _error(cycle.error) if cycle.error else None,
             "waits for": cycle.waiting_for.hint if cycle.waiting_for else None,
         }
     )
@@ -86,6 +86,12 @@ def _print_steps(steps: list["Step"], results: dict[str, Any]) -> None:
         lines = [*_IN_WORDS.get(step.name, _other)(result), *(f"note: {note}" for note in notes)]
         table.add_row(step.name, escape("\n".join(lines)), f"{step.seconds:.1f} s")
     Console(highlight=False).print(table)
+
+
+def _error(error: dict[str, Any]) -> str:
+    """What, where and what next, as it was said when it happened."""
+    place = f"{error['where']}: " if error.get("where") else ""
+    return f"{place}{error['message']} {error.get('hint') or ''}".rstrip()
 
 
 def _read(step: "Step") -> Any:
