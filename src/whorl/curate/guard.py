@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from whorl.curate.pool import columns
 from whorl.curate.strategies.embedding import Embedding
+from whorl.examples.maturity import mature_s
 from whorl.examples.weights import exploration
 from whorl.records import CaseSet
 from whorl.stats.arrays import Floats, Indices, codes
@@ -219,7 +220,7 @@ def _holdout(ws: Workspace, as_of: datetime) -> pa.Table:
     return ws.engine.query(
         f"SELECT id, label, coalesce(group_id, id) AS unit, {exploration(ws.spec)}::DOUBLE AS exploration{features} "
         f"FROM {ws.examples(as_of).name} WHERE split = 'holdout' AND status IN ('known', 'defaulted') "
-        f"AND age_days >= {ws.spec.labels.lag.days} ORDER BY hash(unit), unit, id LIMIT {MOST_HOLDOUT}"
+        f"AND age_days * 86400 >= {mature_s(ws.spec):.15g} ORDER BY hash(unit), unit, id LIMIT {MOST_HOLDOUT}"
     )
 
 

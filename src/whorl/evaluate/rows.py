@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from whorl.examples.answering import answering
 from whorl.examples.asked import asked_weights, outnumber_others
 from whorl.examples.late_truth import came_by_itself, late_truth
+from whorl.examples.maturity import mature_s
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.records import DatasetVersion
 from whorl.spec import Spec
@@ -70,7 +71,7 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     reasons = [
         ("no truth yet", "status NOT IN ('known', 'defaulted')"),
         ("others were asked for it", f"id IN (SELECT id FROM {asked} WHERE weight = 0)"),
-        ("immature", f"age_days < {spec.labels.lag.days} AND id NOT IN (SELECT id FROM {asked})"),
+        ("immature", f"age_days * 86400 < {mature_s(spec):.15g} AND id NOT IN (SELECT id FROM {asked})"),
         ("golden", f"id IN (SELECT id FROM {members} WHERE role = 'golden')"),
         ("trained on", f"id IN (SELECT id FROM {members} WHERE dataset = 'training' AND role <> 'open')"),
     ]

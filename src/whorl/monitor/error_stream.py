@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from whorl.examples.asked import TRAIN, draws_made, in_span
+from whorl.examples.maturity import mature_s
 from whorl.monitor.detectors.detector import alarms, detector_named
-from whorl.monitor.maturity import mature_s
 from whorl.records import Finding
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from whorl.examples.answering import Answering, answering
 from whorl.examples.asked import ANSWERED, NEARLY_ALL, asked_for, asked_weights, can_be_asked, judge_draws
 from whorl.examples.late_truth import came_by_itself, late_truth
+from whorl.examples.maturity import mature_s
 from whorl.examples.said import said_and_true
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.models.spec_metric import spec_metric
@@ -188,7 +189,7 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
     rows = ws.engine.query(
         f"SELECT * REPLACE (CASE WHEN {inside} THEN stands_for END AS stands_for), {exploration(spec)} AS exploration\n"
         f"FROM {judged} AND status IN ('known', 'defaulted') AND CASE WHEN {inside} THEN stands_for > 0\n"
-        f"  ELSE coalesce(stands_for, 0) = 0 AND age_days >= {spec.labels.lag.days} END ORDER BY time, id"
+        f"  ELSE coalesce(stands_for, 0) = 0 AND age_days * 86400 >= {mature_s(spec):.15g} END ORDER BY time, id"
     )
     late = np.ones(len(rows))
     if late_truth(ws.engine, ws.lake, examples, spec, as_of).modelled:

@@ -10,10 +10,10 @@ from math import isnan
 import msgspec
 from sqlalchemy import Connection, insert, select
 
+from whorl.examples.maturity import mature_s
 from whorl.monitor.drifted import drifted_features
 from whorl.monitor.error_stream import risen_errors
 from whorl.monitor.label_jumps import label_jumps
-from whorl.monitor.maturity import mature_s
 from whorl.monitor.quality import PeriodQuality, quality, quality_by_protected, watched_metric
 from whorl.records import Finding
 from whorl.stats.estimate import Estimate

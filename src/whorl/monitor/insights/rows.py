@@ -16,10 +16,10 @@ import pyarrow as pa
 from whorl.errors import DigestMismatch, ModelError
 from whorl.examples.asked import NEARLY_ALL, asked_weights, can_be_asked, draws_made, in_span
 from whorl.examples.late_truth import came_by_itself, late_truth
+from whorl.examples.maturity import mature_s
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.models.model import load_model
 from whorl.models.spec_metric import spec_metric
-from whorl.monitor.maturity import mature_s
 from whorl.records import ModelVersion
 from whorl.spec import Spec
 from whorl.stats.absolute_error import absolute_errors
