@@ -4,7 +4,7 @@ Classifiers' probabilities and the given labels of four data sets (`cleanlab_lab
 Each way draws 200 rows, reads their labels and estimates the accuracy on all rows, 3,000 times over. The gain is the
 variance of the mean of 200 rows drawn at random, divided by the mean squared error. A baseline is valid where its 95 %
 interval covers in at least 94 % of the repeats. Nothing is set by data set, and a way sees the probabilities and the labels that
-it bought. Ours is `stats/few_labels.py`, as `whorl holdout ask` and the monitor use it.
+it bought. Ours is `stats/sampling/few_labels.py`, as `whorl holdout ask` and the monitor use it.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ import pyarrow.parquet as pq
 from scipy.stats import beta
 
 from report import Figure, data_folder, options, report
-from whorl.stats.active_inference import active_chances, active_mean
-from whorl.stats.claimed_accuracy import claimed_accuracy
-from whorl.stats.doubt import doubt
-from whorl.stats.estimate import Estimate, from_standard_error, normal_quantile
-from whorl.stats.few_labels import asking_chances, draw, estimate_accuracy
-from whorl.stats.prediction_powered import prediction_powered_mean
-from whorl.stats.stratified import neyman_allocation, stratified_mean
-from whorl.stats.wilson import wilson
+from whorl.stats.intervals.estimate import Estimate, from_standard_error, normal_quantile
+from whorl.stats.intervals.wilson import wilson
+from whorl.stats.sampling.active_inference import active_chances, active_mean
+from whorl.stats.sampling.claimed_accuracy import claimed_accuracy
+from whorl.stats.sampling.doubt import doubt
+from whorl.stats.sampling.few_labels import asking_chances, draw, estimate_accuracy
+from whorl.stats.sampling.prediction_powered import prediction_powered_mean
+from whorl.stats.sampling.stratified import neyman_allocation, stratified_mean
 
 BUDGET, REPEATS, QUICK_REPEATS, SEED, STRATA = 200, 3000, 300, 1729, 10
 VALID, REACH = 0.94, {"imdb": 1.4, "20news": 1.5, "cifar10": 2.4, "mnist": 4.0}

@@ -21,14 +21,14 @@ import pandas as pd
 from scipy.stats import binom
 
 from report import Figure, data_folder, options, report
-from whorl.stats.claimed_accuracy import claimed_accuracy, contradicted
-from whorl.stats.doubt import doubt
-from whorl.stats.estimate import Estimate
-from whorl.stats.few_labels import asking_chances, draw, estimate_accuracy
-from whorl.stats.inclusion import systematic_sample
-from whorl.stats.isotonic import fit_isotonic
-from whorl.stats.score_regressors import score_regressors
-from whorl.stats.smoothed_means import PeriodRows, smoothed_means
+from whorl.stats.answering.score_regressors import score_regressors
+from whorl.stats.calibration.isotonic import fit_isotonic
+from whorl.stats.change.smoothed_means import PeriodRows, smoothed_means
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.sampling.claimed_accuracy import claimed_accuracy, contradicted
+from whorl.stats.sampling.doubt import doubt
+from whorl.stats.sampling.few_labels import asking_chances, draw, estimate_accuracy
+from whorl.stats.sampling.inclusion import systematic_sample
 
 Floats = npt.NDArray[np.float64]
 TRAINED, REFERENCE, CHUNK, LABELS = 10_000, 5_000, 500, 25

@@ -6,7 +6,7 @@ of the other; the difference is covered when its interval (both sides' uncertain
 0. *Simulated logs*: days, positions and each action's propensity by day (with the spread around it) are those of the real log;
 click rates of actions are drawn from the gamma posterior of both logs' counts, so the truth is known; 300 logs a direction.
 The other policy's propensities are its shares by action and day, without its clicks. Rows are a sample of what the policy
-learnt from, so weights are averaged within actions (`stats/off_policy.py`). Beside it: plain IPS, mean +/- 1.96 standard
+learnt from, so weights are averaged within actions (`stats/answering/off_policy.py`). Beside it: plain IPS, mean +/- 1.96 standard
 errors, and IPS with the same kind of interval as ours.
 
 Feedback (20 biases, `FEEDBACKS`): a model's accuracy on 3,000 rows of which some answer, with 150 rows asked at random. 14 are
@@ -25,11 +25,11 @@ import pandas as pd
 
 from report import Figure, data_folder, options, report
 from whorl.examples.answering import boosted_chances
-from whorl.stats.estimate import Estimate
-from whorl.stats.logistic_line import sigmoid
-from whorl.stats.off_policy import off_policy_rate
-from whorl.stats.score_regressors import score_regressors
-from whorl.stats.selective_answers import answered_mean, goes_by_truth, selective_answers
+from whorl.stats.answering.off_policy import off_policy_rate
+from whorl.stats.answering.score_regressors import score_regressors
+from whorl.stats.answering.selective_answers import answered_mean, goes_by_truth, selective_answers
+from whorl.stats.calibration.logistic_line import sigmoid
+from whorl.stats.intervals.estimate import Estimate
 
 Floats = npt.NDArray[np.float64]
 ROWS, ASKED = 3000, 150

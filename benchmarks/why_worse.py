@@ -28,8 +28,8 @@ from whorl.curate.curate import curate
 from whorl.datasets.build import build
 from whorl.monitor.insights.why import Why, why_lost, why_worse
 from whorl.spec import parse_spec
-from whorl.stats.conditions import cut
-from whorl.stats.slices import find_slices
+from whorl.stats.slices.conditions import cut
+from whorl.stats.slices.slices import find_slices
 from whorl.storage import dataset_versions
 from whorl.storage.tables import FEATURE, TIME, lake_schemas
 from whorl.train.fit import fit

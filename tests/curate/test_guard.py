@@ -12,9 +12,9 @@ from whorl.curate.guard import LEAST_ROWS, chosen_against_random, due_look, guar
 from whorl.datasets.build import build
 from whorl.records import CaseSet
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.error_budget import level_at
-from whorl.stats.estimate import Estimate, student_quantile
-from whorl.stats.taught_difference import taught_difference
+from whorl.stats.intervals.error_budget import level_at
+from whorl.stats.intervals.estimate import Estimate, student_quantile
+from whorl.stats.learning.taught_difference import taught_difference
 from whorl.storage import cycles
 
 Open = Callable[..., Shop]

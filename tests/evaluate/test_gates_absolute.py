@@ -8,7 +8,7 @@ from trials import answers, check, coin, rows_of, trial
 from shop import shop_spec
 from whorl.evaluate.gates import Trial
 from whorl.records import Check
-from whorl.stats.metric import Metric
+from whorl.stats.metrics.metric import Metric
 
 N = 600
 TRUTH = coin(N)

@@ -7,8 +7,8 @@ import pytest
 from trials import answers, check, checks, coin, trial
 
 from shop import shop_spec
-from whorl.stats.metric import metric_named
-from whorl.stats.paired_difference import paired_difference
+from whorl.stats.intervals.paired_difference import paired_difference
+from whorl.stats.metrics.metric import metric_named
 
 N = 800
 TRUTH = coin(N)

@@ -13,7 +13,7 @@ from whorl.evaluate.gates import Trial, run_gate
 from whorl.evaluate.rows import JudgedRows
 from whorl.records import Check
 from whorl.spec import GateSpec, Spec
-from whorl.stats.metric import metric_named
+from whorl.stats.metrics.metric import metric_named
 
 Floats = npt.NDArray[np.float64]
 

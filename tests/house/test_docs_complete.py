@@ -15,7 +15,7 @@ from whorl.errors import WhorlError
 from whorl.examples.rules import FUNCTIONS, WORDS
 from whorl.spec.knobs import GateCheck
 from whorl.spec.reference import reference_page, sections
-from whorl.stats.metric import METRICS
+from whorl.stats.metrics.metric import METRICS
 
 DOCS = Path(__file__).parents[2] / "docs"
 VERBS = {"GET", "POST", "PUT", "PATCH", "DELETE"}

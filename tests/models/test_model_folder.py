@@ -13,7 +13,7 @@ from whorl.models.digest import folder_digest
 from whorl.models.manifest import read_manifest, write_manifest
 from whorl.models.model import load_model
 from whorl.spec import parse_spec
-from whorl.stats.platt import Platt
+from whorl.stats.calibration.platt import Platt
 
 SPEC = 'name = "toy"\ntask = "binary"\n[schema.features]\namount = "float"\ncolor = "category"\nrepeat = "bool"\n'
 

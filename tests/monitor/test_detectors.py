@@ -11,7 +11,7 @@ from whorl.errors import SpecError
 from whorl.monitor.detectors import river_drift
 from whorl.monitor.detectors.detector import DETECTORS, Detector, alarms, detector_named
 from whorl.stats.arrays import Floats
-from whorl.stats.e_detector import checked, first_alarm
+from whorl.stats.change.e_detector import checked, first_alarm
 
 RATE = 1e-5
 

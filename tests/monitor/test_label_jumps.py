@@ -9,7 +9,7 @@ import pytest
 from shop import Shop
 from whorl.monitor.label_jumps import label_jumps
 from whorl.monitor.watch import watch
-from whorl.stats.count_jump import count_jumps
+from whorl.stats.change.count_jump import count_jumps
 
 Open = Callable[..., Shop]
 SEGMENTS = 'segments = ["place"]'

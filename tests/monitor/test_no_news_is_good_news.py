@@ -19,7 +19,9 @@ WAITS = {
 @pytest.mark.parametrize("waits", WAITS)
 def test_a_healthy_model_raises_nothing(shop: Open, waits: str) -> None:
     """Frauds, 5 %, half of them missed, are reported within days; that a payment was genuine shows after ten."""
-    one = shop(f'[labels]\n{WAITS[waits]}\n[monitor]\nmetric = "accuracy"\ndrift = false\ncooldown = "1h"\nthreshold = 0.9')
+    one = shop(
+        f'[labels]\n{WAITS[waits]}\n[monitor]\nmetric = "accuracy"\ndrift = false\ncooldown = "1h"\nthreshold = 0.9'
+    )
     random = np.random.default_rng(0)
     for week in range(4):
         n = 1_200

@@ -10,7 +10,7 @@ from shop import Shop
 from whorl.evaluate.rows import judged_rows
 from whorl.monitor.quality import PeriodQuality, quality
 from whorl.monitor.watch import watch
-from whorl.stats.inclusion import systematic_sample
+from whorl.stats.sampling.inclusion import systematic_sample
 from whorl.storage.tables import lake_schemas
 
 Open = Callable[..., Shop]

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from whorl.stats.asymptotic_sequence import always_valid
-from whorl.stats.estimate import Estimate
-from whorl.stats.interval import interval
+from whorl.stats.intervals.asymptotic_sequence import always_valid
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.intervals.interval import interval
 
 
 def test_the_true_mean_stays_inside_at_every_look() -> None:

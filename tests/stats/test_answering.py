@@ -7,11 +7,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from whorl.examples.answering import boosted_chances
-from whorl.stats.answering import additive_logistic, who_answers
+from whorl.stats.answering.answering import additive_logistic, who_answers
+from whorl.stats.answering.doubly_robust import doubly_robust
+from whorl.stats.answering.selective_answers import Selective, answered_mean, goes_by_truth, selective_answers
 from whorl.stats.arrays import Floats
-from whorl.stats.doubly_robust import doubly_robust
-from whorl.stats.interval import interval
-from whorl.stats.selective_answers import Selective, answered_mean, goes_by_truth, selective_answers
+from whorl.stats.intervals.interval import interval
 
 N = 2000
 

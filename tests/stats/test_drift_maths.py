@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from whorl.stats.benjamini_hochberg import benjamini_hochberg
-from whorl.stats.rise import rise
-from whorl.stats.two_samples import difference
+from whorl.stats.change.rise import rise
+from whorl.stats.change.two_samples import difference
+from whorl.stats.intervals.benjamini_hochberg import benjamini_hochberg
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from whorl.stats.e_detector import ODDS, STAKES, first_alarm
+from whorl.stats.change.e_detector import ODDS, STAKES, first_alarm
 
 RATE = 1e-3
 

@@ -5,10 +5,11 @@ from math import isnan
 import numpy as np
 import pytest
 
-from whorl.stats.doubt import doubt
-from whorl.stats.error_chance import at_rate, fit_error_curve, views_of_doubt
-from whorl.stats.estimate import student_quantile
-from whorl.stats.few_labels import (
+from whorl.stats.intervals.estimate import student_quantile
+from whorl.stats.intervals.wilson import wilson
+from whorl.stats.sampling.doubt import doubt
+from whorl.stats.sampling.error_chance import at_rate, fit_error_curve, views_of_doubt
+from whorl.stats.sampling.few_labels import (
     FITTED,
     asking_chances,
     draw,
@@ -16,7 +17,6 @@ from whorl.stats.few_labels import (
     expected_reach,
     labels_for,
 )
-from whorl.stats.wilson import wilson
 
 ROWS = 3000
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from whorl.stats.error_budget import alpha_at, level_at
-from whorl.stats.estimate import Estimate
-from whorl.stats.needed_rows import needed_rows
-from whorl.stats.paired_difference import paired_difference
+from whorl.stats.intervals.error_budget import alpha_at, level_at
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.intervals.needed_rows import needed_rows
+from whorl.stats.intervals.paired_difference import paired_difference
 
 RUNS = 4000
 

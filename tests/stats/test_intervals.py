@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from whorl.stats.auc import auc_linear
-from whorl.stats.average_precision import average_precision, average_precision_linear
-from whorl.stats.bootstrap import bootstrap
-from whorl.stats.estimate import Estimate
-from whorl.stats.interval import interval
+from whorl.stats.intervals.bootstrap import bootstrap
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.intervals.interval import interval
+from whorl.stats.intervals.paired_difference import paired_difference
+from whorl.stats.intervals.wilson import wilson
 from whorl.stats.linear import variance
-from whorl.stats.metric import METRICS, Metric
-from whorl.stats.paired_difference import paired_difference
-from whorl.stats.wilson import wilson
+from whorl.stats.metrics.auc import auc_linear
+from whorl.stats.metrics.average_precision import average_precision, average_precision_linear
+from whorl.stats.metrics.metric import METRICS, Metric
 
 REPEATS = 400
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from whorl.stats.label_delay import (
+from whorl.stats.delay.label_delay import (
     OPEN,
     DelayCurves,
     class_shares,

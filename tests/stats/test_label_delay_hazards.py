@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from whorl.stats.label_delay_hazards import at_risk, chances_when_open, delay_steps, step_of
+from whorl.stats.delay.label_delay_hazards import at_risk, chances_when_open, delay_steps, step_of
 
 
 def log(rows: int = 60_000, seed: int = 0) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from whorl.stats.label_delay_tie import LEVEL, delay_tie
+from whorl.stats.delay.label_delay_tie import LEVEL, delay_tie
 
 
 def log(rows: int, seed: int, *, slower: float = 1.0, share: float = 0.3) -> tuple[np.ndarray, ...]:

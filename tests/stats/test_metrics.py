@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from whorl.errors import NotFound
-from whorl.stats.calibration_error import calibration_error, calibration_line
-from whorl.stats.metric import METRICS, metric_named
+from whorl.stats.metrics.calibration_error import calibration_error, calibration_line
+from whorl.stats.metrics.metric import METRICS, metric_named
 
 RANDOM = np.random.default_rng(7)
 

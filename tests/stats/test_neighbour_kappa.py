@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 from sklearn.neighbors import NearestNeighbors
 
-from whorl.stats.neighbour_kappa import neighbour_kappa
+from whorl.stats.learning.neighbour_kappa import neighbour_kappa
 
 
 @pytest.mark.parametrize("n", [5, 60, 1500])

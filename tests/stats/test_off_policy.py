@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import poisson
 
-from whorl.stats.off_policy import off_policy_rate
+from whorl.stats.answering.off_policy import off_policy_rate
 
 
 def test_the_value_is_the_self_normalised_estimate() -> None:

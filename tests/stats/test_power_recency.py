@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from whorl.stats.power_recency import YOUNGEST, power_recency
+from whorl.stats.learning.power_recency import YOUNGEST, power_recency
 
 
 def test_four_times_as_many_younger_rows_halve_a_weight_at_every_scale() -> None:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sklearn.calibration import _sigmoid_calibration
 from sklearn.isotonic import IsotonicRegression
 
-from whorl.stats.calibration import Calibrator, Identity, choose
-from whorl.stats.isotonic import Isotonic, fit_isotonic, pool_adjacent_violators
-from whorl.stats.log_loss import log_loss
-from whorl.stats.logistic_line import logistic_line
-from whorl.stats.platt import Platt, fit_platt, logit
-from whorl.stats.temperature import Temperature, fit_temperature
+from whorl.stats.calibration.calibration import Calibrator, Identity, choose
+from whorl.stats.calibration.isotonic import Isotonic, fit_isotonic, pool_adjacent_violators
+from whorl.stats.calibration.logistic_line import logistic_line
+from whorl.stats.calibration.platt import Platt, fit_platt, logit
+from whorl.stats.calibration.temperature import Temperature, fit_temperature
+from whorl.stats.metrics.log_loss import log_loss
 
 
 def binary(random: Any, n: int) -> tuple[Any, Any]:

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from whorl.stats import novelty
-from whorl.stats.auc import auc
-from whorl.stats.uncertainty import margin
+from whorl.stats.learning import novelty
+from whorl.stats.learning.uncertainty import margin
+from whorl.stats.metrics.auc import auc
 
 
 def test_margin_agrees_with_sorting() -> None:

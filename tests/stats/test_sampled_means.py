@@ -5,14 +5,14 @@ from math import isnan
 import numpy as np
 import pytest
 
-from whorl.stats.active_inference import active_chances, active_mean
-from whorl.stats.asymptotic_sequence import asymptotic_sequence
-from whorl.stats.betting import betting_interval, betting_sequence
-from whorl.stats.claimed_accuracy import claimed_accuracy, contradicted
-from whorl.stats.estimate import Estimate
-from whorl.stats.horvitz_thompson import hajek, horvitz_thompson
-from whorl.stats.prediction_powered import prediction_powered_mean
-from whorl.stats.stratified import neyman_allocation, smoothed_spread, stratified_mean
+from whorl.stats.intervals.asymptotic_sequence import asymptotic_sequence
+from whorl.stats.intervals.betting import betting_interval, betting_sequence
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.sampling.active_inference import active_chances, active_mean
+from whorl.stats.sampling.claimed_accuracy import claimed_accuracy, contradicted
+from whorl.stats.sampling.horvitz_thompson import hajek, horvitz_thompson
+from whorl.stats.sampling.prediction_powered import prediction_powered_mean
+from whorl.stats.sampling.stratified import neyman_allocation, smoothed_spread, stratified_mean
 
 
 def covered(low, high, truth):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
 
-from whorl.stats.hashed_uniform import hashed_uniform, keyed_uniform
-from whorl.stats.inclusion import inclusion_probabilities, systematic_sample
+from whorl.stats.sampling.hashed_uniform import hashed_uniform, keyed_uniform
+from whorl.stats.sampling.inclusion import inclusion_probabilities, systematic_sample
 
 SIZES = arrays.arrays(np.float64, st.integers(0, 40), elements=st.one_of(st.just(0.0), st.floats(1e-6, 1e6)))
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from cleanlab.filter import find_label_issues
 
-from whorl.stats.label_errors import class_thresholds, label_errors
+from whorl.stats.change.shift_parts import shared_weight, shift_parts
+from whorl.stats.learning.label_errors import class_thresholds, label_errors
 from whorl.stats.linear import variance
-from whorl.stats.shift_parts import shared_weight, shift_parts
 
 
 @pytest.mark.parametrize("classes", [2, 5])

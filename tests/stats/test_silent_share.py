@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from whorl.stats.estimate import Estimate
-from whorl.stats.silent_share import with_silent
-from whorl.stats.wilson import wilson
+from whorl.stats.answering.silent_share import with_silent
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.intervals.wilson import wilson
 
 
 @pytest.mark.parametrize("who", ["right", "wrong", "by chance"])

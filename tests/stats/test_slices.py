@@ -5,10 +5,10 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from whorl.stats.conditions import Column, Condition, cut, holds
-from whorl.stats.holm import holm
-from whorl.stats.slice_search import worst_slices
-from whorl.stats.slices import find_slices
+from whorl.stats.intervals.holm import holm
+from whorl.stats.slices.conditions import Column, Condition, cut, holds
+from whorl.stats.slices.slice_search import worst_slices
+from whorl.stats.slices.slices import find_slices
 
 
 def columns(random: np.random.Generator, n: int) -> list[Column]:

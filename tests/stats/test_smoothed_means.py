@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from whorl.stats import smoothed_means as module
+from whorl.stats.answering.score_regressors import score_regressors
 from whorl.stats.arrays import Floats
-from whorl.stats.inclusion import systematic_sample
-from whorl.stats.score_regressors import score_regressors
-from whorl.stats.smoothed_means import PeriodRows, smoothed_means
+from whorl.stats.change import smoothed_means as module
+from whorl.stats.change.smoothed_means import PeriodRows, smoothed_means
+from whorl.stats.sampling.inclusion import systematic_sample
 
 LABELS, ROWS = 25, 500
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import CensoredData, ecdf
 
-from whorl.stats.still_to_come import chance_to_come, stands_for
+from whorl.stats.delay.still_to_come import chance_to_come, stands_for
 
 
 def rows(seed: int, n: int, comes: float) -> tuple[np.ndarray, np.ndarray]:

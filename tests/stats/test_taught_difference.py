@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.estimate import student_quantile
-from whorl.stats.taught_difference import taught_difference
+from whorl.stats.intervals.estimate import student_quantile
+from whorl.stats.learning.taught_difference import taught_difference
 
 ROWS, HOLDOUT = 60, 2000
 Losses = Callable[[Indices], Floats]

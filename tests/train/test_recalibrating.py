@@ -10,7 +10,7 @@ import pytest
 
 from whorl.models.model import load_model
 from whorl.records import ModelVersion
-from whorl.stats.calibration import Identity
+from whorl.stats.calibration.calibration import Identity
 from whorl.train.calibrate import recalibration
 from whorl.train.fit import fit
 from whorl.train.rows import TrainingRows

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from whorl.monitor.insights.insights import Insights
     from whorl.monitor.insights.why import Why
-    from whorl.stats.estimate import Estimate
+    from whorl.stats.intervals.estimate import Estimate
 
 
 def insights(

@@ -16,7 +16,7 @@ from whorl.curate.pool import pool_of
 from whorl.curate.strategies.choose import choose
 from whorl.examples.asked import TRAIN, asked_for
 from whorl.stats.arrays import Floats
-from whorl.stats.still_to_come import chance_to_come, stands_for
+from whorl.stats.delay.still_to_come import chance_to_come, stands_for
 from whorl.storage.sql_types import instant_literal, text_literal
 from whorl.storage.tables import FEATURE, lake_schemas
 from whorl.workspace import Workspace

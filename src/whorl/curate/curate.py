@@ -21,7 +21,7 @@ from whorl.curate.reasons import Reason, asks_entropy, feature_columns, find_rea
 from whorl.examples.arrivals import TRAINING, Arrivals
 from whorl.records import CaseSet
 from whorl.stats.arrays import Indices
-from whorl.stats.hashed_uniform import hashed_uniform
+from whorl.stats.sampling.hashed_uniform import hashed_uniform
 from whorl.storage import dataset_versions
 from whorl.storage.steps import Steps
 from whorl.storage.tables import FEATURE, lake_schemas

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from whorl.stats.hashed_uniform import Keys, uniform_of
-from whorl.stats.inclusion import inclusion_probabilities, systematic_sample
+from whorl.stats.sampling.hashed_uniform import Keys, uniform_of
+from whorl.stats.sampling.inclusion import inclusion_probabilities, systematic_sample
 
 Floats = npt.NDArray[np.float64]
 

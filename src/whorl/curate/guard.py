@@ -2,9 +2,9 @@
 
 A cheap learner is fitted twice: on the first dataset with so many chosen rows, and with equally many of the random share;
 both are asked about the holdout. When the paired difference lies below 0 with its whole interval, in which the luck of the
-rows that were drawn has its part (`stats/taught_difference.py`), the part that is not random is halved, down to an eighth:
+rows that were drawn has its part (`stats/learning/taught_difference.py`), the part that is not random is halved, down to an eighth:
 enough to see it win again, which doubles it. A look is taken each time that there are twice as many rows to compare, and
-all looks of a flywheel's life share one error budget (`stats/error_budget.py`). The share in force is kept in the cycle's
+all looks of a flywheel's life share one error budget (`stats/intervals/error_budget.py`). The share in force is kept in the cycle's
 `CaseSet`, from which the next cycle goes on.
 """
 
@@ -26,10 +26,10 @@ from whorl.examples.maturity import mature_s
 from whorl.examples.weights import exploration
 from whorl.records import CaseSet
 from whorl.stats.arrays import Floats, Indices, codes
-from whorl.stats.error_budget import level_at
-from whorl.stats.estimate import Estimate
-from whorl.stats.hashed_uniform import hashed_uniform
-from whorl.stats.taught_difference import taught_difference
+from whorl.stats.intervals.error_budget import level_at
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.learning.taught_difference import taught_difference
+from whorl.stats.sampling.hashed_uniform import hashed_uniform
 from whorl.storage import dataset_versions
 from whorl.storage.tables import FEATURE
 from whorl.workspace import Workspace

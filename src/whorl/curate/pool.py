@@ -18,7 +18,7 @@ from whorl.models.model import Model, load_model
 from whorl.records import ModelVersion
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.hashed_uniform import hashed_uniform, keyed_uniform
+from whorl.stats.sampling.hashed_uniform import hashed_uniform, keyed_uniform
 from whorl.storage import dataset_versions
 from whorl.storage.tables import FEATURE
 from whorl.workspace import Workspace

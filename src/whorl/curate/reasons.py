@@ -16,8 +16,8 @@ from whorl.examples.rules import check_sql, names_truth
 from whorl.models.model import Model
 from whorl.spec import Spec
 from whorl.spec.knobs import ReasonsSpec, RuleSpec
-from whorl.stats.novelty import fit, score
-from whorl.stats.uncertainty import margin
+from whorl.stats.learning.novelty import fit, score
+from whorl.stats.learning.uncertainty import margin
 from whorl.storage.tables import FEATURE
 
 Bools = npt.NDArray[np.bool_]

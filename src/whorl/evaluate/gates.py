@@ -14,12 +14,12 @@ from whorl.evaluate.rows import JudgedRows
 from whorl.evaluate.sides import missing
 from whorl.records import Check, Decision
 from whorl.spec import GateSpec, Spec
-from whorl.stats.error_budget import alpha_at, level_at
-from whorl.stats.estimate import Estimate
-from whorl.stats.interval import interval
-from whorl.stats.metric import METRICS, Metric
-from whorl.stats.needed_rows import needed_rows
-from whorl.stats.paired_difference import paired_difference
+from whorl.stats.intervals.error_budget import alpha_at, level_at
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.intervals.interval import interval
+from whorl.stats.intervals.needed_rows import needed_rows
+from whorl.stats.intervals.paired_difference import paired_difference
+from whorl.stats.metrics.metric import METRICS, Metric
 from whorl.storage.tables import FEATURE
 
 Floats = npt.NDArray[np.float64]

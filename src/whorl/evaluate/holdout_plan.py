@@ -2,7 +2,7 @@
 
 Rows are those that were received since the last draw: each has one chance, however late it was sent. How many it takes is told from labels that are known already; without
 any, from what the model claims, which is then not believed below 5 % errors. Where known labels show that asking by doubt
-would lose against asking evenly, the draw is even, and says so. The method is in `stats/few_labels.py`; what
+would lose against asking evenly, the draw is even, and says so. The method is in `stats/sampling/few_labels.py`; what
 becomes of the labels in `monitor/quality.py`.
 """
 
@@ -17,14 +17,14 @@ from whorl.errors import StateError, TruthError
 from whorl.examples.asked import JUDGE, WITHDRAWN, can_be_asked
 from whorl.examples.said import said_and_true
 from whorl.spec import Spec
-from whorl.stats.accuracy import hits
 from whorl.stats.arrays import Floats
-from whorl.stats.claimed_accuracy import claimed_accuracy
-from whorl.stats.doubt import doubt
-from whorl.stats.error_chance import ErrorCurve, fit_error_curve, views_of_doubt
-from whorl.stats.few_labels import asking_chances, draw, expected_reach, labels_for
-from whorl.stats.hashed_uniform import hashed_uniform
-from whorl.stats.logistic_line import sigmoid
+from whorl.stats.calibration.logistic_line import sigmoid
+from whorl.stats.metrics.accuracy import hits
+from whorl.stats.sampling.claimed_accuracy import claimed_accuracy
+from whorl.stats.sampling.doubt import doubt
+from whorl.stats.sampling.error_chance import ErrorCurve, fit_error_curve, views_of_doubt
+from whorl.stats.sampling.few_labels import asking_chances, draw, expected_reach, labels_for
+from whorl.stats.sampling.hashed_uniform import hashed_uniform
 from whorl.storage.sql_types import instant_literal
 from whorl.workspace import Workspace
 

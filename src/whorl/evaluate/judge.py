@@ -22,9 +22,9 @@ from whorl.models.named_function import own_function
 from whorl.models.spec_metric import spec_metric
 from whorl.records import Check, Decision, ModelVersion, Verdict
 from whorl.spec import GateSpec
-from whorl.stats.estimate import Estimate
-from whorl.stats.interval import interval
-from whorl.stats.metric import metrics_for
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.intervals.interval import interval
+from whorl.stats.metrics.metric import metrics_for
 from whorl.storage import dataset_versions, verdicts
 from whorl.storage.registry import ELSEWHERE
 from whorl.workspace import Workspace

@@ -4,7 +4,7 @@ It applies to rows that are old enough: older than `[labels] lag`, and than the 
 ones are not silent, but waiting. Their action did not hide the truth. And it applies only where silence is neither taken for news (`default_after`) nor modelled as late truth (`late_truth.py`): a row is never weighted for both.
 Rows of draws that count (`asked.py`) are left out of the model; they show whether answering goes by the truth itself. Those
 of other draws are rows like any others.
-The maths is in `stats/selective_answers.py`; what it is for, in docs/who-answers.md.
+The maths is in `stats/answering/selective_answers.py`; what it is for, in docs/who-answers.md.
 """
 
 from datetime import datetime
@@ -19,10 +19,8 @@ from whorl.examples.asked import asked_rows
 from whorl.examples.late_truth import late_truth
 from whorl.examples.said import said_and_true
 from whorl.spec import Spec
-from whorl.stats.accuracy import hits
-from whorl.stats.arrays import Floats
-from whorl.stats.score_regressors import number_regressors, score_regressors
-from whorl.stats.selective_answers import (
+from whorl.stats.answering.score_regressors import number_regressors, score_regressors
+from whorl.stats.answering.selective_answers import (
     GOES_BY_TRUTH,
     LEAST_EFFECTIVE,
     MOST_SELDOM,
@@ -31,6 +29,8 @@ from whorl.stats.selective_answers import (
     goes_by_truth,
     selective_answers,
 )
+from whorl.stats.arrays import Floats
+from whorl.stats.metrics.accuracy import hits
 from whorl.storage.engine import Engine
 from whorl.storage.lake import Lake
 from whorl.storage.tables import FEATURE

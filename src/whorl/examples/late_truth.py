@@ -2,7 +2,7 @@
 
 With `[labels] delay = "auto"` delays are modelled when a test shows that they are tied to the truth; with "survival" always,
 with "none" never. Here: that switch, and the delays of known examples in the unit in which they are compared. The maths is
-in `stats/label_delay.py` and `stats/label_delay_tie.py`; what is for whom, in docs/truth.md. Rows whose truth people were asked
+in `stats/delay/label_delay.py` and `stats/delay/label_delay_tie.py`; what is for whom, in docs/truth.md. Rows whose truth people were asked
 for tell nothing of delays, whenever theirs came.
 """
 
@@ -15,8 +15,8 @@ import pyarrow as pa
 from whorl.examples.asked import asked_for
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.label_delay import relative_to_horizon
-from whorl.stats.label_delay_tie import LEAST_GAP, LEVEL, delay_tie
+from whorl.stats.delay.label_delay import relative_to_horizon
+from whorl.stats.delay.label_delay_tie import LEAST_GAP, LEVEL, delay_tie
 from whorl.storage.engine import Engine
 from whorl.storage.lake import Lake
 from whorl.storage.sql_types import quoted

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from whorl.examples.late_truth import label_codes, numbers, relative_days
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats
-from whorl.stats.label_delay import DelayCurves, inverse_known_weights
+from whorl.stats.delay.label_delay import DelayCurves, inverse_known_weights
 
 # One row may stand for at most this many: a larger weight buys no accuracy, only variance.
 MAX_WEIGHT = 100.0

@@ -12,7 +12,7 @@ import msgspec
 from whorl.errors import ModelError, did_you_mean
 from whorl.records import Task
 from whorl.spec.knobs import FeatureType, Spec
-from whorl.stats.calibration import Calibrator, Identity
+from whorl.stats.calibration.calibration import Calibrator, Identity
 
 FILE = "model.json"
 Format = Literal["lightgbm", "linear-text", "mlflow", "custom"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from whorl.models.named_function import own_function
 from whorl.spec import Spec
-from whorl.stats.metric import Metric, metric_named
+from whorl.stats.metrics.metric import Metric, metric_named
 
 
 def spec_metric(spec: Spec, name: str, beside: Path | None) -> Metric:

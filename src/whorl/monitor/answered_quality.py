@@ -11,9 +11,9 @@ import pyarrow as pa
 from whorl.examples.answering import Answering
 from whorl.examples.said import said_and_true
 from whorl.spec import Spec
-from whorl.stats.estimate import Estimate
-from whorl.stats.metric import Metric
-from whorl.stats.selective_answers import answered_mean
+from whorl.stats.answering.selective_answers import answered_mean
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.metrics.metric import Metric
 
 
 def answered_figures(came: Answering, metric: Metric, spec: Spec, period_us: int) -> dict[int, Estimate]:

@@ -1,7 +1,7 @@
 """Which features are distributed otherwise than before? A diagnosis: it says where to look, and by itself starts nothing.
 
 One query counts every feature's levels on both sides: categories by value, numbers in bins between quantiles of the
-reference, missing as a level of its own. What is said of the counts is in `stats/two_samples.py`. With many rows the smallest
+reference, missing as a level of its own. What is said of the counts is in `stats/change/two_samples.py`. With many rows the smallest
 difference is significant, so that a feature has drifted only if it is both: significant, with the share of false discoveries
 among all features held, and large, in the share of rows that lie elsewhere.
 """
@@ -13,8 +13,8 @@ import numpy as np
 
 from whorl.records import Record
 from whorl.spec.knobs import FeatureType
-from whorl.stats.benjamini_hochberg import benjamini_hochberg
-from whorl.stats.two_samples import difference
+from whorl.stats.change.two_samples import difference
+from whorl.stats.intervals.benjamini_hochberg import benjamini_hochberg
 from whorl.storage.engine import Engine
 from whorl.storage.sql_types import quoted, text_literal
 from whorl.storage.steps import Steps

@@ -4,7 +4,7 @@ Computed from the rows each time, so that it is the same wherever and however of
 truth is known and it is as old as `[labels] lag` and `default_after` ask: before, one class may be known sooner than the
 other. Of a span in which people were asked, rows whose truth was not known by then do not come in, asked or not: whose truth
 comes then goes by what the model said. The detectors are in `detectors/`. Since when there are more is told in the order in which
-the rows were answered: truth of old rows that comes late says something of then (`stats/rise.py`).
+the rows were answered: truth of old rows that comes late says something of then (`stats/change/rise.py`).
 """
 
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from whorl.monitor.detectors.detector import alarms, detector_named
 from whorl.records import Finding
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats
-from whorl.stats.rise import rise
+from whorl.stats.change.rise import rise
 from whorl.storage.sql_types import instant_literal
 from whorl.workspace import Workspace
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from whorl.records import Finding
-from whorl.stats.count_jump import count_jumps
-from whorl.stats.holm import holm
+from whorl.stats.change.count_jump import count_jumps
+from whorl.stats.intervals.holm import holm
 from whorl.storage.sql_types import instant_literal, quoted
 from whorl.storage.tables import FEATURE
 from whorl.workspace import Workspace

@@ -26,16 +26,16 @@ from whorl.monitor.answered_quality import answered_figures
 from whorl.monitor.smoothed_quality import smoothed_quality
 from whorl.records import Record
 from whorl.spec import Spec
-from whorl.stats.accuracy import hits
-from whorl.stats.asymptotic_sequence import always_valid
-from whorl.stats.claimed_accuracy import contradicted
-from whorl.stats.doubt import doubt
-from whorl.stats.estimate import Estimate
-from whorl.stats.few_labels import estimate_accuracy
-from whorl.stats.horvitz_thompson import hajek
-from whorl.stats.interval import interval
-from whorl.stats.metric import Metric
-from whorl.stats.silent_share import with_silent
+from whorl.stats.answering.silent_share import with_silent
+from whorl.stats.intervals.asymptotic_sequence import always_valid
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.intervals.interval import interval
+from whorl.stats.metrics.accuracy import hits
+from whorl.stats.metrics.metric import Metric
+from whorl.stats.sampling.claimed_accuracy import contradicted
+from whorl.stats.sampling.doubt import doubt
+from whorl.stats.sampling.few_labels import estimate_accuracy
+from whorl.stats.sampling.horvitz_thompson import hajek
 from whorl.storage.tables import PROTECTED, TIME
 from whorl.workspace import Workspace
 

@@ -1,7 +1,7 @@
 """Quality of periods that few labels were bought for: their own labels, and what earlier periods make of the scores.
 
 An estimate of its own beside the plain one, and never instead of it: it leans on the past, so it is later to see a sudden
-change than a figure that does not, and nearer to the truth on average. The maths is in `stats/smoothed_means.py`.
+change than a figure that does not, and nearer to the truth on average. The maths is in `stats/change/smoothed_means.py`.
 """
 
 from datetime import datetime
@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 
 from whorl.examples.asked import can_be_asked
 from whorl.examples.said import said_and_true
+from whorl.stats.answering.score_regressors import number_regressors, score_regressors
 from whorl.stats.arrays import Floats
-from whorl.stats.estimate import Estimate
-from whorl.stats.metric import Metric
-from whorl.stats.score_regressors import number_regressors, score_regressors
-from whorl.stats.smoothed_means import PeriodRows, smoothed_means
+from whorl.stats.change.smoothed_means import PeriodRows, smoothed_means
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.metrics.metric import Metric
 from whorl.workspace import Workspace
 
 # A period that nobody asked about is a reference for those that follow where so many of its rows have their truth.

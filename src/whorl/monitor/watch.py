@@ -16,7 +16,7 @@ from whorl.monitor.error_stream import risen_errors
 from whorl.monitor.label_jumps import label_jumps
 from whorl.monitor.quality import PeriodQuality, quality, quality_by_protected, watched_metric
 from whorl.records import Finding
-from whorl.stats.estimate import Estimate
+from whorl.stats.intervals.estimate import Estimate
 from whorl.storage.ledger.tables import findings as table
 from whorl.storage.outbox import Outbox
 from whorl.workspace import Workspace

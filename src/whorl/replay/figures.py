@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from whorl.records import Task
 from whorl.replay.play import Played, Span
-from whorl.stats.estimate import Estimate
-from whorl.stats.interval import interval
-from whorl.stats.metric import METRICS, Metric
-from whorl.stats.paired_difference import paired_difference
+from whorl.stats.intervals.estimate import Estimate
+from whorl.stats.intervals.interval import interval
+from whorl.stats.intervals.paired_difference import paired_difference
+from whorl.stats.metrics.metric import METRICS, Metric
 
 Floats = npt.NDArray[np.float64]
 REPORTED: dict[Task, tuple[str, ...]] = {

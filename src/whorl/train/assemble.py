@@ -16,7 +16,7 @@ from whorl.models.manifest import Manifest, read_manifest, write_manifest
 from whorl.models.mlmodel import write_mlmodel
 from whorl.models.model import Model, load_model
 from whorl.spec import Spec
-from whorl.stats.calibration import Calibrator, Identity
+from whorl.stats.calibration.calibration import Calibrator, Identity
 
 _TRIED_ROWS = 100
 

@@ -1,7 +1,7 @@
 """Recalibrate a fit's probabilities on rows that a twin of it has not seen; nothing changes unless it helps, and lasts.
 
 The twin is trained as the model is (with what its searches found), on the older part of the rows less a third drawn at
-random. On that third the choice is made (`stats/calibration.py`): the same weeks, so that it corrects the learner and not
+random. On that third the choice is made (`stats/calibration/calibration.py`): the same weeks, so that it corrects the learner and not
 the times. Then it has to lower log loss on the younger rows. Rows of the same weeks are often near copies of each other,
 and call for more confidence than the future bears out; the younger rows alone call for what the model, which has seen
 them, already knows. Each of the two by itself did harm (docs/experiments.md).
@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from whorl.models.model import Model
 from whorl.stats.arrays import Floats
-from whorl.stats.calibration import MINIMUM_ROWS, Calibrator, Identity, choose
+from whorl.stats.calibration.calibration import MINIMUM_ROWS, Calibrator, Identity, choose
 from whorl.stats.linear import mean_linear, variance
-from whorl.stats.log_loss import log_losses
+from whorl.stats.metrics.log_loss import log_losses
 from whorl.train.rows import TrainingRows
 
 YOUNGER, CHOSEN_ON = 0.25, 1 / 3

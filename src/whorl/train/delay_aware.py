@@ -3,7 +3,7 @@
 An open row is there once for each class that it may still turn out to be, weighted by the chance of that. LightGBM tells
 it from the row's features and age (`trainers/lightgbm_late.py`). For every other trainer it is what its own model says of
 the row, fitted, asked, and fitted again, times the share of that class that is still open at that age. The maths is in
-`stats/label_delay.py`; what was tried, in docs/experiments.md.
+`stats/delay/label_delay.py`; what was tried, in docs/experiments.md.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from whorl.models.columns import numbers
 from whorl.models.model import Model
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats
-from whorl.stats.label_delay import (
+from whorl.stats.delay.label_delay import (
     OPEN,
     DelayCurves,
     class_shares,

@@ -18,7 +18,7 @@ from whorl.examples.late_truth import late_truth
 from whorl.models.digest import folder_digest
 from whorl.models.model import Model
 from whorl.records import DatasetVersion, ModelVersion, Waiting
-from whorl.stats.calibration import Calibrator, Identity
+from whorl.stats.calibration.calibration import Calibrator, Identity
 from whorl.train.assemble import describe, seal, tried
 from whorl.train.calibrate import recalibration
 from whorl.train.delay_aware import Learnable, learnable

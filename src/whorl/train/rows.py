@@ -17,8 +17,8 @@ from whorl.errors import TooFewRows
 from whorl.records import Task
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.label_delay import DelayCurves
-from whorl.stats.power_recency import power_recency
+from whorl.stats.delay.label_delay import DelayCurves
+from whorl.stats.learning.power_recency import power_recency
 
 MINIMUM_ROWS = 20
 _DAY_S = 86400.0

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from whorl.records import Task
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.auc import auc
+from whorl.stats.metrics.auc import auc
 
 LEAST_PER_CLASS = 20
 _MOST_NUMBER_LEVELS = 50

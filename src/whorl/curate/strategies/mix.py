@@ -2,7 +2,7 @@
 
 Doubt is worth a label where the label teaches something about other rows. Where classes are noise, the most undecided rows
 are the noisiest, and a representative sample teaches more. What was bought already tells which: the classes of labelled
-rows agree with those of their nearest labelled neighbours beyond chance, or they do not (`stats/neighbour_kappa.py`).
+rows agree with those of their nearest labelled neighbours beyond chance, or they do not (`stats/learning/neighbour_kappa.py`).
 
 Undecided rows lie together, and the second of two alike teaches little: of several times as many as can be asked for,
 clusters are made, and each gives its most undecided one.
@@ -20,7 +20,7 @@ from whorl.curate.strategies.representative import representative
 from whorl.curate.strategies.top import ranked
 from whorl.curate.strategies.uncertain import unsure
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.neighbour_kappa import neighbour_kappa
+from whorl.stats.learning.neighbour_kappa import neighbour_kappa
 
 # So many times the budget are undecided enough to be looked at.
 SHORTLIST = 3

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.hashed_uniform import Keys, uniform_of
+from whorl.stats.sampling.hashed_uniform import Keys, uniform_of
 
 
 @dataclass(frozen=True)

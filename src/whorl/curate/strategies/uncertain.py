@@ -7,8 +7,8 @@ import numpy as np
 
 from whorl.curate.strategies.pool import Pool
 from whorl.curate.strategies.top import top
-from whorl.stats import uncertainty
 from whorl.stats.arrays import Floats
+from whorl.stats.learning import uncertainty
 
 
 def margin(pool: Pool, budget: int) -> Floats:

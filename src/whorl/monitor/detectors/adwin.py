@@ -7,7 +7,7 @@ Source: Bifet & Gavalda (2007), SIAM SDM, 443-448.
 import numpy.typing as npt
 
 from whorl.monitor.detectors.river_drift import river_drift
-from whorl.stats.e_detector import checked
+from whorl.stats.change.e_detector import checked
 
 
 def first_alarm(errors: npt.ArrayLike, rate: float) -> int | None:  # noqa: ARG001

@@ -35,7 +35,7 @@ class Detector(Protocol):
 
 WHERE = "monitor.detectors"
 DETECTORS: dict[str, str] = {
-    "e-detector": "whorl.stats.e_detector:first_alarm",
+    "e-detector": "whorl.stats.change.e_detector:first_alarm",
     "adwin": "whorl.monitor.detectors.adwin:first_alarm",
     "page-hinkley": "whorl.monitor.detectors.page_hinkley:first_alarm",
 }
@@ -59,7 +59,7 @@ def alarms(detector: Detector, errors: Floats, rate: float) -> Iterator[int]:
     Raises:
         SpecError: An answer is no place of a row.
 
-    >>> from whorl.stats.e_detector import first_alarm
+    >>> from whorl.stats.change.e_detector import first_alarm
     >>> list(alarms(first_alarm, [0, 0, 0, 1] * 250 + [0, 1] * 500 + [1, 1, 1, 0] * 250, 1e-5))
     [1075, 2081]
     """

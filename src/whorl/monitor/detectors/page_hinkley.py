@@ -7,7 +7,7 @@ Source: Page (1954), Biometrika 41:100-115; Hinkley (1971), Biometrika 58:509-52
 import numpy.typing as npt
 
 from whorl.monitor.detectors.river_drift import river_drift
-from whorl.stats.e_detector import checked
+from whorl.stats.change.e_detector import checked
 
 
 def first_alarm(errors: npt.ArrayLike, rate: float) -> int | None:  # noqa: ARG001

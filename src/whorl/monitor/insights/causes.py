@@ -16,12 +16,12 @@ from whorl.monitor.insights.probe import Grid, cross_fitted, grid_of
 from whorl.monitor.insights.rows import InsightRows, Mask, columns_of
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices, codes
-from whorl.stats.auc import auc_linear
-from whorl.stats.conditions import Column, holds
-from whorl.stats.label_errors import class_thresholds, label_errors
+from whorl.stats.change.shift_parts import Part, shared_weight, shift_parts
+from whorl.stats.learning.label_errors import class_thresholds, label_errors
 from whorl.stats.linear import variance
-from whorl.stats.shift_parts import Part, shared_weight, shift_parts
-from whorl.stats.slices import Slice, find_slices
+from whorl.stats.metrics.auc import auc_linear
+from whorl.stats.slices.conditions import Column, holds
+from whorl.stats.slices.slices import Slice, find_slices
 
 Kind = Literal["new_class", "label_definition", "noisy_labels", "shifted_features", "segment", "new_data"]
 LEAST_SLICE_ROWS = 30

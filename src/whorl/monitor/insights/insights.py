@@ -14,10 +14,10 @@ from whorl.monitor.insights.rows import LEAST_LEVEL_ROWS, InsightRows, Mask, cha
 from whorl.monitor.insights.why import Why, why_lost, why_worse
 from whorl.records import Record
 from whorl.stats.arrays import codes
-from whorl.stats.conditions import holds
-from whorl.stats.estimate import Estimate, from_standard_error, student_quantile
+from whorl.stats.intervals.estimate import Estimate, from_standard_error, student_quantile
 from whorl.stats.linear import mean_linear, variance
-from whorl.stats.slices import Slice, find_slices
+from whorl.stats.slices.conditions import holds
+from whorl.stats.slices.slices import Slice, find_slices
 from whorl.storage import findings, verdicts
 from whorl.workspace import Workspace
 

@@ -31,11 +31,11 @@ from whorl.monitor.insights.rows import InsightRows, Mask, champion_rows, column
 from whorl.records import ModelVersion
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices, codes
-from whorl.stats.auc import auc_linear
-from whorl.stats.brier import brier_losses
-from whorl.stats.conditions import holds
-from whorl.stats.shift_parts import Part
-from whorl.stats.slices import find_slices
+from whorl.stats.change.shift_parts import Part
+from whorl.stats.metrics.auc import auc_linear
+from whorl.stats.metrics.brier import brier_losses
+from whorl.stats.slices.conditions import holds
+from whorl.stats.slices.slices import find_slices
 from whorl.storage import dataset_versions
 from whorl.workspace import Workspace
 

@@ -14,7 +14,7 @@ from whorl.models.columns import codes as places
 from whorl.models.columns import column, numbers, texts
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.conditions import Mask
+from whorl.stats.slices.conditions import Mask
 from whorl.storage.tables import FEATURE
 
 FOLDS = 5

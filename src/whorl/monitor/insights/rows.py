@@ -22,10 +22,10 @@ from whorl.models.model import load_model
 from whorl.models.spec_metric import spec_metric
 from whorl.records import ModelVersion
 from whorl.spec import Spec
-from whorl.stats.absolute_error import absolute_errors
 from whorl.stats.arrays import Floats
-from whorl.stats.brier import brier_losses
-from whorl.stats.conditions import Column, cut
+from whorl.stats.metrics.absolute_error import absolute_errors
+from whorl.stats.metrics.brier import brier_losses
+from whorl.stats.slices.conditions import Column, cut
 from whorl.storage.registry import ELSEWHERE
 from whorl.storage.tables import FEATURE, PROTECTED
 from whorl.workspace import Workspace

@@ -15,8 +15,8 @@ from whorl.monitor.insights.causes import Kind, Tested, compare, p_above, tested
 from whorl.monitor.insights.lost import judged, tested_losses
 from whorl.monitor.insights.rows import InsightRows, Mask, champion_rows
 from whorl.records import ModelVersion, Record
-from whorl.stats.estimate import Estimate, from_standard_error, normal_quantile
-from whorl.stats.holm import holm
+from whorl.stats.intervals.estimate import Estimate, from_standard_error, normal_quantile
+from whorl.stats.intervals.holm import holm
 from whorl.stats.linear import variance
 from whorl.workspace import Workspace
 

@@ -3,7 +3,7 @@
 One gives the hazard (does the label of a row that is open come in this step?), the other the class of a label that comes in
 it. So the delay may depend on class and features alike. Both start from the rates of each step, whatever the features, and
 leave them as far as rows bear out. What comes out is the estimate only; the model is then fitted on soft rows by
-`lightgbm.py`, as always. The maths is in `stats/label_delay_hazards.py`.
+`lightgbm.py`, as always. The maths is in `stats/delay/label_delay_hazards.py`.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,8 @@ import lightgbm
 import numpy as np
 
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.label_delay import OPEN
-from whorl.stats.label_delay_hazards import at_risk, chances_when_open, delay_steps, step_of
+from whorl.stats.delay.label_delay import OPEN
+from whorl.stats.delay.label_delay_hazards import at_risk, chances_when_open, delay_steps, step_of
 from whorl.train.rows import LateRows, mean_one
 from whorl.train.trainer import FitSettings
 from whorl.train.trainers.lightgbm import Grid, grid_of, params_for, refusals

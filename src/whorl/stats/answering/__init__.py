@@ -1,0 +1,1 @@
+"""Figures where it is not known by design whose truth comes."""

@@ -1,0 +1,1 @@
+"""Scores made to mean what they say."""

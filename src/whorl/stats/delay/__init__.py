@@ -1,0 +1,1 @@
+"""Truth that comes late, and not for every class alike."""

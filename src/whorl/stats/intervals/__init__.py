@@ -1,0 +1,1 @@
+"""How sure a figure is: estimates, intervals, sequences, corrections for looking at many things."""

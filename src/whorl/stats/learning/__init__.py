@@ -1,0 +1,1 @@
+"""What teaches a model: doubt, novelty, noise in labels, the weight of rows."""

@@ -1,0 +1,1 @@
+"""What is measured of a model: one metric a file, and the table that names them."""

@@ -1,0 +1,1 @@
+"""Rows drawn with known chances, and what they say of all rows."""

@@ -1,0 +1,1 @@
+"""Conditions on columns, and where errors gather."""
