@@ -21,7 +21,7 @@ import subprocess
 import sys
 from math import isfinite, isnan
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -93,10 +93,10 @@ def bought(task: Task, arm: str, seeds: range, full: float) -> list[Curve]:
 
 
 def told(name: str, counts: list[float], target: float | None = None) -> list[Figure]:
-    """The median of counts, and its interval; an interval of five counts has no ends at this level."""
-    interval = quantile_test(counts).confidence_interval(0.95)
-    ends = zip(("low", "high"), interval, strict=True)
-    known = [Figure(f"{name}, {end}", float(value)) for end, value in ends if not isnan(value)]
+    """The median of counts, its interval, and the mean; of five counts an interval has no ends at this level."""
+    low, high = quantile_test(counts).confidence_interval(0.95)
+    beside = {"low": float(low), "high": float(high), "mean": fmean(counts)}
+    known = [] if isnan(low) else [Figure(f"{name}, {what}", value) for what, value in beside.items()]
     return [Figure(name, median(counts), target=target), *known]
 
 
