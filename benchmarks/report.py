@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 
 
@@ -49,14 +50,22 @@ def report(claim: str, figures: Sequence[Figure], out: Path | None) -> None:
         holds = {None: "", True: "yes", False: "NO"}[figure.holds]
         print(f"{figure.name:<46} {figure.ours:>10.4g} {other:>10} {target:>10}  {holds}")
     if out is not None:
-        rows = [asdict(f) | {"ratio": f.ratio, "holds": f.holds} for f in figures]
+        rows = [_finite(asdict(f) | {"ratio": f.ratio, "holds": f.holds}) for f in figures]
         machine = {
             "cpu": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
             "python": platform.python_version(),
         }
         document = {"claim": claim, "command": " ".join(sys.argv), "machine": machine, "figures": rows}
-        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _finite(row: dict[str, object]) -> dict[str, object]:
+    """What was not reached, or is not defined, is null in JSON."""
+    return {
+        name: None if isinstance(value, float) and not isfinite(value) else value
+        for name, value in row.items()
+    }
 
 
 def data_folder(name: str) -> Path:
