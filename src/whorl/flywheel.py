@@ -25,7 +25,7 @@ from whorl.client.track import Id, tracked
 from whorl.clock import Clock
 from whorl.cycle import CycleReport, start, turn
 from whorl.errors import NotFound, RecordError, StateError, StorageError
-from whorl.evaluate.holdout_ask import record
+from whorl.evaluate.holdout_ask import record, withdraw
 from whorl.evaluate.holdout_plan import HoldoutPlan, plan
 from whorl.models.model import Model, load_model
 from whorl.monitor.insights.insights import Insights, insights
@@ -227,6 +227,15 @@ class Flywheel:
             planned = self.plan_holdout(labels=labels, precision=precision)
             record(self.workspace, planned)
         return planned
+
+    def withdraw_holdout(self, draw: str) -> int:
+        """Take the last draw of `ask_holdout` back, so that its rows can be drawn from again; how many rows it had asked for.
+
+        Raises:
+            StateError: It is not the last draw.
+            WorkspaceHeld: Another process is asking.
+        """
+        return withdraw(self.workspace, draw)
 
     def status(self) -> Overview:
         """What turns, what is stuck and why, who is needed."""

@@ -41,6 +41,7 @@ consent = "ok"
 # A server's cycles and champions are the matter of those who run it: by its routes, or `whorl` beside it.
 OF_WHO_RUNS_IT = {
     "run_cycle", "approve", "reject", "submit", "cancel", "promote", "rollback", "status", "plan_holdout", "ask_holdout",
+    "withdraw_holdout",
     "insights",
 }  # fmt: skip
 OF_WHO_IS_FAR = {"log_call"}

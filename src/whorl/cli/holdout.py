@@ -92,7 +92,6 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Draw rows and keep that they were asked for. Their labels come in as any others, by id."""
-    from whorl.evaluate.holdout_ask import withdraw as take_back
     from whorl.storage.row_file import check_writable
 
     _one_of(precision, labels)
@@ -101,8 +100,8 @@ def ask(
         check_writable(out)
     with opened(spec, workspace) as flywheel:
         if withdraw is not None:
-            print_facts({"withdrawn": withdraw, "labels": take_back(flywheel.workspace, withdraw)})
-            return
+            told = {"withdrawn": withdraw, "labels": flywheel.withdraw_holdout(withdraw)}
+            return print_json(told) if as_json else print_facts(told)
         planned = flywheel.ask_holdout(labels=labels, precision=precision)
         _hand_out(flywheel, planned.picked["id"].to_pylist(), out, with_prediction=with_prediction)
     _show(planned, out, as_json=as_json)
