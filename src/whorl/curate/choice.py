@@ -115,8 +115,9 @@ def _by_reason(
     """Chances (n,) by the reasons that see the truth, and by the others; each stratum of either has the same share."""
     seeing = [one for one in reasons if one.sees_truth]
     blind = [one for one in reasons if not one.sees_truth]
-    of_seeing, of_blind = (_strata(rows, some, ws.spec.schema.segments) for some in (seeing, blind))
-    held = [len(np.unique(strata[strata >= 0])) for strata in (of_seeing, of_blind)]
+    segment = _segment_of(rows, ws.spec.schema.segments)
+    of_seeing, of_blind = (_strata(primary(some, rows.num_rows), segment) for some in (seeing, blind))
+    held = [np.count_nonzero(np.bincount(strata[strata >= 0])) for strata in (of_seeing, of_blind)]
     share = held[0] / max(sum(held), 1)
     by_truth = reason_chances(of_seeing, _size(rows, seeing, as_of, ws), budget * share)
     return by_truth, reason_chances(of_blind, blind_size, budget - float(by_truth.sum()))
@@ -139,9 +140,11 @@ def _size(rows: pa.Table, reasons: list[Reason], as_of: datetime, ws: Workspace)
     """Severity times recency (n,); 0 where no reason holds."""
     size = np.zeros(rows.num_rows)
     for reason in reasons:
-        mean = float(reason.severity[reason.rows].mean())
+        held = np.flatnonzero(reason.rows)
+        severity = reason.severity[held]
+        mean = float(severity.mean())
         # Severities of different reasons have different units: each counts relative to its own mean.
-        size = np.where(reason.rows, np.maximum(size, reason.severity / mean if mean > 0 else 1.0), size)
+        size[held] = np.maximum(size[held], severity / mean if mean > 0 else 1.0)
     half_life = ws.spec.curate.half_life
     if half_life is not None:
         age_s = as_of.timestamp() - rows["time"].cast(pa.int64()).to_numpy() / 1e6
@@ -149,11 +152,15 @@ def _size(rows: pa.Table, reasons: list[Reason], as_of: datetime, ws: Workspace)
     return size
 
 
-def _strata(rows: pa.Table, reasons: list[Reason], segments: list[str]) -> Indices:
-    """A number (n,) for each first reason that holds and first segment's value; -1 where no reason holds."""
-    first = primary(reasons, rows.num_rows)
+def _segment_of(rows: pa.Table, segments: list[str]) -> Indices:
+    """A number (n,) for each value of the first segment; 0 for all where none is declared."""
     if not segments:
-        return first
+        return np.zeros(rows.num_rows, dtype=np.intp)
     values = rows[FEATURE + segments[0]].combine_chunks().dictionary_encode()
-    segment = values.indices.fill_null(len(values.dictionary)).to_numpy().astype(np.intp)
-    return np.where(first < 0, -1, first * (len(values.dictionary) + 1) + segment)
+    number: Indices = values.indices.fill_null(len(values.dictionary)).to_numpy().astype(np.intp)
+    return number
+
+
+def _strata(reason: Indices, segment: Indices) -> Indices:
+    """A number (n,) for each reason and segment that meet in a row; -1 where no reason holds."""
+    return np.where(reason < 0, -1, reason * (segment.max(initial=0) + 1) + segment)
