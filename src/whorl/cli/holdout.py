@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from msgspec import structs
 
 from whorl.cli.terminal import (
     DEFAULT_SPEC,
@@ -156,6 +155,8 @@ def list_(
 @app.command("quality")
 def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False) -> None:
     """The watched metric per [monitor] period, how it was told, and beside it what the model claims."""
+    from msgspec.structs import asdict
+
     from whorl.monitor.quality import quality as of_periods
     from whorl.monitor.quality import watched_metric
     from whorl.monitor.undefined import why_undefined
@@ -164,7 +165,7 @@ def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJs
         ws = flywheel.workspace
         found, metric = of_periods(ws, ws.clock.now()), watched_metric(ws).name
         least = ws.spec.monitor.min_rows
-    told = [{"metric": metric, **structs.asdict(one), "reason": why_undefined(one, least)} for one in found]
+    told = [{"metric": metric, **asdict(one), "reason": why_undefined(one, least)} for one in found]
     columns: dict[str, Callable[[PeriodQuality], Any]] = {
         "from": lambda one: one.start.date().isoformat(),
         "rows": attrgetter("rows"),
