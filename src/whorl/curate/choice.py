@@ -17,14 +17,11 @@ from whorl.curate.draw import Draw, draw, reason_chances
 from whorl.curate.pool import pool_of
 from whorl.curate.reasons import Reason
 from whorl.curate.strategies.strategy import strategy_chances
-from whorl.examples.weights import MAX_WEIGHT
 from whorl.stats.arrays import Floats, Indices
 from whorl.storage.tables import FEATURE
 from whorl.workspace import Workspace
 
 ASKED = "asked"
-# Of a budget, at most, for rows at random beside reasons that see the truth.
-MOST_STANDING = 0.5
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -80,7 +77,6 @@ def choose_cases(
     budget = (curate.initial if first else curate.budget) or None
     wanted, blind, picks = np.zeros(rows.num_rows), np.zeros(rows.num_rows), np.zeros(rows.num_rows)
     if not first and curate.strategy != "random":
-        random_share = max(random_share, _standing_share(rows.num_rows, reasons, budget))
         to_spend = rows.num_rows if budget is None else min(round(budget * (1 - random_share)), rows.num_rows)
         blind_reasons = [one for one in reasons if not one.sees_truth]
         size = _size(rows, blind_reasons, as_of, ws)
@@ -100,13 +96,6 @@ def primary(reasons: list[Reason], n: int) -> Indices:
     for position in reversed(range(len(reasons))):
         found[reasons[position].rows] = position
     return found
-
-
-def _standing_share(n: int, reasons: list[Reason], budget: int | None) -> float:
-    """The random share that is needed where reasons see the truth: its rows stand for all, and none for more than `MAX_WEIGHT`."""
-    if not budget or not any(one.sees_truth for one in reasons):
-        return 0.0
-    return min(n / MAX_WEIGHT / budget, MOST_STANDING)
 
 
 def _by_reason(

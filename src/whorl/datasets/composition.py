@@ -17,16 +17,14 @@ MOST_NOTES, MOST_VALUES = 5, 20
 
 
 def selection_weight(spec: Spec) -> str:
-    """SQL over members(version, member_role, probability, blind, saw_truth): what a row weighs because others were not chosen.
+    """SQL over members(version, member_role, probability, blind): what a row weighs because others were not chosen.
 
     What the draws that saw its truth added to its chance is weighed out, or they would bend the shares of the classes; what
     the others gave it, by 1 / blind to the power of `[train] selection_weight`. Scaled so that the rows of a cycle stand for
     as many rows in all as 1 / probability says.
     """
     same = "(PARTITION BY version, CASE member_role WHEN 'random' THEN 'case' ELSE member_role END)"
-    declared = spec.train.selection_weight
-    power = "saw_truth::INTEGER" if declared is None else f"{declared}"
-    weight = f"(blind / probability * pow(1 / blind, {power}))"
+    weight = f"(blind / probability * pow(1 / blind, {spec.train.selection_weight}))"
     # Whole numbers add up to the same sum in any order, so that a version is rebuilt to the last digit.
     every, shown = (f"sum(({one} * 1e9)::HUGEINT) OVER {same}" for one in ("1 / probability", weight))
     return f"{weight} * ({every} / {shown})"

@@ -41,8 +41,7 @@ def dataset_steps(
         )
         .add(
             "member_examples",
-            f"SELECT e.*, m.version, m.role AS member_role, m.reason, m.probability, m.blind, {exploration(spec)} AS exploration, "
-            "bool_or(m.blind < m.probability) OVER (PARTITION BY m.version) AS saw_truth "
+            f"SELECT e.*, m.version, m.role AS member_role, m.reason, m.probability, m.blind, {exploration(spec)} AS exploration "
             f"FROM version_members m ANTI JOIN became_holdout b ON b.id = m.id JOIN {examples} e ON e.id = m.id "
             "WHERE e.status IN ('known', 'defaulted') AND m.role <> 'open' OR e.status = 'open' AND m.role = 'open'",
         )

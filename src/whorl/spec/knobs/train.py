@@ -50,12 +50,12 @@ class TrainSpec(Knobs, frozen=True, kw_only=True):
         Duration | None, knob("A row this much older weighs half in the fit; none: all alike.", "time")
     ] = None
     selection_weight: Annotated[
-        Share | None,
+        Share,
         knob(
-            "How far a row weighs for those that were not chosen: 1 is one over its chance, 0 lets all rows of a cycle weigh alike. None: 1 in cycles where rules or reasons saw the truth, else 0.",
+            "How far a row weighs for those that were not chosen: 1 is one over its chance, 0 lets all rows of a cycle weigh alike. What rules and reasons saw of the truth is weighed out all the same.",
             "power",
         ),
-    ] = None
+    ] = 0.0
     composition: Annotated[
         CompositionSpec | None,
         knob("Thin the labelled rows to given shares; those that stay weigh for those that leave."),
