@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from deltalake import DeltaTable
 
 from shop import Shop
 from whorl.curate.curate import curate
@@ -52,6 +53,14 @@ def test_rows_that_mislead_lose_half_of_their_part_and_the_cycle_says_so(shop: O
     assert "taught less than random ones" in found.notes[0]
     assert "75% of the budget is random now" in found.notes[0]
     assert curate(one.ws, "third", one.day(5), [cycle]) == found, "the same again"
+
+
+def test_cases_of_a_time_when_the_policy_was_the_strategy_for_all_are_told_apart(shop: Open) -> None:
+    one = shop(MISLED.format(more=""))
+    cycle = turned(one, upside_down=True)
+    cases = DeltaTable(str(one.ws.root / "lake" / "shop" / "cases"))
+    cases.update({"policy": "'mix'"})
+    assert guarded_share(one.ws, one.until(5), [cycle]).random_share == 0.75
 
 
 def test_rows_that_teach_keep_their_part(shop: Open) -> None:

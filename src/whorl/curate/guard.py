@@ -193,7 +193,7 @@ def _kinds(ws: Workspace) -> str:
     """SQL: id, cycle, and how each case came: by choice, by chance, or before or beside both."""
     return (
         f"SELECT id, cycle_id, as_of, CASE WHEN reason IN ('initial', 'asked') THEN '{BASE}' "
-        f"WHEN policy = 'random' THEN '{RANDOM}' ELSE '{CHOSEN}' END AS kind FROM {ws.lake.relation('cases')}"
+        f"WHEN policy = 'random' OR reason = 'random' THEN '{RANDOM}' ELSE '{CHOSEN}' END AS kind FROM {ws.lake.relation('cases')}"
     )
 
 
