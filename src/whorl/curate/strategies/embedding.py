@@ -85,13 +85,21 @@ class Reduction:
 
 
 def _scale(column: npt.NDArray[Any]) -> tuple[float, float]:
+    """Mean and standard deviation of what is known, at most as large as the largest value of it."""
     known = column[np.isfinite(column)].astype(np.float64)
-    return (float(known.mean()), float(known.std()) or 1.0) if len(known) else (0.0, 1.0)
+    if not len(known):
+        return 0.0, 1.0
+    # By a power of two, which rounds nothing: sums and squares of values near 1e308 overflow.
+    _, power = np.frexp(np.abs(known).max())
+    small = np.ldexp(known, -power)
+    return float(np.ldexp(small.mean(), power)), float(np.ldexp(small.std(), power)) or 1.0
 
 
 def _standardised(column: npt.NDArray[Any], mean: float, spread: float) -> Floats:
     """In standard deviations, three at most: one wild value is no place of its own."""
-    placed = np.clip((column.astype(np.float64) - mean) / spread, -3, 3)
+    with np.errstate(over="ignore"):
+        # In halves: the difference of two values near 1e308 overflows.
+        placed = np.clip((column.astype(np.float64) / 2 - mean / 2) / spread * 2, -3, 3)
     return np.where(np.isfinite(column), placed, 0.0)
 
 
