@@ -85,10 +85,15 @@ class Workspace:
     def examples(self, as_of: datetime) -> Examples:
         """The examples as of a time; the last one asked for is kept, so that the steps of a cycle share it."""
         if self._examples is None or self._examples.as_of != as_of:
-            if self._examples is not None:
-                self._examples.close()
+            self.drop_examples()
             self._examples = Examples(self.lake, self.engine, self.spec, as_of)
         return self._examples
+
+    def drop_examples(self) -> None:
+        """Let go of the examples that were asked for last."""
+        if self._examples is not None:
+            self._examples.close()
+        self._examples = None
 
     def arrivals(self, as_of: datetime, cycles: Sequence[str]) -> Arrivals:
         """What may become candidates as of a time, after these cycles have taken theirs; the last one asked for is kept."""

@@ -107,6 +107,19 @@ def test_several_may_ask_at_once(client: TestClient[Litestar]) -> None:
     assert together == alone * 2
 
 
+def test_no_joined_rows_are_kept_after_a_figure(tmp_path: Path) -> None:
+    spec = tmp_path / "flywheel.toml"
+    spec.write_text(SPEC, encoding="utf-8")
+    with (
+        Service([spec], tmp_path / "ws") as service,
+        TestClient(make_app(service), base_url="http://127.0.0.1") as client,
+    ):
+        for route in ("insights", "quality", "labels/coverage"):
+            client.get(f"{SHOP}/{route}")
+            tables = service.wheels["shop"].ws.engine.query("SELECT table_name FROM duckdb_tables()")
+            assert not [one for one in tables["table_name"].to_pylist() if one.startswith("examples_")], route
+
+
 def test_what_cannot_be_told_is_refused_in_the_one_shape(tmp_path: Path) -> None:
     spec = tmp_path / "flywheel.toml"
     spec.write_text('name = "shop"\ntask = "generation"\n[train]\ntrainer = "external"\n', encoding="utf-8")

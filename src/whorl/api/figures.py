@@ -114,7 +114,15 @@ class Figures:
     async def of(self, wheel: Wheel, compute: Callable[[Workspace, datetime], T]) -> T:
         """What `compute` finds as of now, in a thread of its own."""
         async with self._one[wheel.name]:
-            return await anyio.to_thread.run_sync(compute, wheel.ws, wheel.ws.clock.now())
+            return await anyio.to_thread.run_sync(_computed, compute, wheel.ws)
+
+
+def _computed(compute: Callable[[Workspace, datetime], T], ws: Workspace) -> T:
+    try:
+        return compute(ws, ws.clock.now())
+    finally:
+        # The next one is asked for as of another time: nobody needs the joined rows again.
+        ws.drop_examples()
 
 
 class FigureRoutes(Controller):
