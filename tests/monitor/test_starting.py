@@ -1,6 +1,7 @@
 """When a cycle starts by itself: the cadence, findings, and how many of them may."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -80,6 +81,33 @@ def test_the_ledger_says_what_was_found_and_what_findings_started(tmp_path, cloc
             assert (found_at(conn, off), started_by_findings(conn, off, clock.now())) == (None, ())
 
 
-def _raise(ws: Workspace, kind: str, at: datetime) -> None:
+def test_a_finding_about_a_champion_that_was_replaced_since_starts_none(
+    tmp_path: Path, clock: SimulatedClock
+) -> None:
+    with open_workspace(spec_of(), tmp_path, clock=clock, mirror=False) as ws:
+        first, second = (ws.registry.register(None, trainer="external").id for _ in range(2))
+
+        def starting() -> datetime | None:
+            with ws.ledger.read() as conn:
+                return found_at(conn, ws.spec)
+
+        _raise(ws, "error_rate_up", NOON, champion=None)
+        assert starting() == NOON, "there is no champion, as when it was found"
+        ws.registry.point("champion", first, by="me", reason="")
+        assert starting() is None
+        _raise(ws, "error_rate_up", NOON + HOUR, champion=first)
+        assert starting() == NOON + HOUR
+        ws.registry.point("champion", second, by="me", reason="")
+        assert starting() is None
+        _raise(ws, "error_rate_up", NOON + 2 * HOUR, champion=second)
+        assert starting() == NOON + 2 * HOUR
+        ws.registry.point("champion", first, by="me", reason="rolled back")
+        assert starting() == NOON + HOUR, "what was found of it still holds"
+
+
+def _raise(ws: Workspace, kind: str, at: datetime, champion: str | None = None) -> None:
+    body = {"facts": {"champion": champion}}
     with ws.ledger.write() as conn:
-        conn.execute(insert(findings).values(flywheel=ws.name, kind=kind, severity="warning", at=at, body={}))
+        conn.execute(
+            insert(findings).values(flywheel=ws.name, kind=kind, severity="warning", at=at, body=body)
+        )

@@ -44,7 +44,7 @@ def test_inbox_pointer_webhook_and_decay_are_seen(ws: Workspace, clock: Simulate
     ws.inbox.accept(ws.name, [Part("labels", b"x", 7)], clock.now())
     version = register(0.5)
     ws.registry.point("champion", version.id, by="me", reason="")
-    finding = Finding(kind="decay", severity="warning", message="worse")
+    finding = Finding(kind="decay", severity="warning", message="worse", facts={"champion": version.id})
     with ws.ledger.write() as conn:
         Outbox(ws.ledger).put(conn, ws.name, "http://127.0.0.1:9/", {})
         row = {"flywheel": ws.name, "kind": "decay", "severity": "warning", "at": clock.now()}

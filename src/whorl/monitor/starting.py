@@ -1,7 +1,7 @@
 """Should a cycle start by itself now, and why? One answer, for the server and for replay.
 
-A finding starts one when its kind is named in `[monitor] start_on`, when it was raised after the last cycle had begun, which
-knows nothing of what came since, and when findings have not started too many already; what must wait starts one later. Such cycles come beside the cadence and
+A finding starts one when its kind is named in `[monitor] start_on`, when it is about the champion of now, when it was raised
+after the last cycle had begun, which knows nothing of what came since, and when findings have not started too many already; what must wait starts one later. Such cycles come beside the cadence and
 put it off for none: one that began at the first signs of a change has seen little of it, and what it trained may be no better.
 Who looks, and who starts, is in `serve/` and `replay/`.
 """
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from whorl.spec import Spec
-from whorl.storage.ledger.tables import cycles, findings
+from whorl.storage.ledger.tables import cycles, findings, pointers
 
 Why = Literal["cadence", "finding"]
 
@@ -65,10 +65,19 @@ def paced_from(conn: Connection, spec: Spec) -> datetime | None:
 
 
 def found_at(conn: Connection, spec: Spec) -> datetime | None:
-    """When the newest finding that may start a cycle was raised; None where findings start none."""
+    """When the newest finding that may start a cycle was raised; None where findings start none.
+
+    One about another champion than that of now, which has been replaced since, starts none.
+    """
     if not spec.monitor.start_cycle:
         return None
-    starting = (findings.c.flywheel == spec.name) & findings.c.kind.in_(spec.monitor.start_on)
+    of_now = (pointers.c.flywheel == spec.name) & (pointers.c.alias == "champion")
+    champion = sa.select(pointers.c.model_id).where(of_now).scalar_subquery()
+    starting = (
+        (findings.c.flywheel == spec.name)
+        & findings.c.kind.in_(spec.monitor.start_on)
+        & findings.c.body["facts", "champion"].as_string().is_not_distinct_from(champion)
+    )
     return conn.execute(sa.select(sa.func.max(findings.c.at)).where(starting)).scalar()
 
 
