@@ -33,7 +33,7 @@ from whorl.records import (
 )
 from whorl.release.release import confirm, release
 from whorl.spec import Duration
-from whorl.storage import cycles
+from whorl.storage import cycles, flywheels
 from whorl.train.external import adopt
 from whorl.train.fit import fit
 from whorl.workspace import Workspace
@@ -121,8 +121,8 @@ class _Turn:
         self.error: dict[str, Any] | None = None
 
     def check_spec(self) -> None:
-        """A cycle ends under the spec it began with: half of it by another one would be neither's."""
-        if self.cycle.spec_hash != self.ws.spec_hash:
+        """A cycle ends under the spec it began with: half of it by another one would be neither's. It goes on after an upgrade."""
+        if not flywheels.is_still(self.ws.ledger, self.ws.spec, self.cycle.spec_hash):
             raise StateError(
                 "The spec was changed while this cycle was under way.",
                 where=self.cycle.id,

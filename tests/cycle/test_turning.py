@@ -4,11 +4,16 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
-from shop import Shop
+from shop import FEATURES, Shop
 from whorl.cycle import CycleReport, start, turn
 from whorl.errors import StateError, TooFewRows, TrainingFailed, WhorlError
+from whorl.spec import parse_spec
 from whorl.storage import cycles
+from whorl.storage.ledger.tables import cycles as cycle_rows
+from whorl.storage.ledger.tables import specs
+from whorl.workspace import open_workspace
 
 Open = Callable[..., Shop]
 TINY = "[train]\nparams = { trees = 20 }\ncalibrate = false\n"
@@ -216,3 +221,30 @@ def test_a_declared_golden_set_is_made_on_the_way(shop: Open) -> None:
     assert report.verdict is not None
     assert report.verdict.decision == "promote"
     assert "10 holdout rows left out: golden." in report.verdict.notes
+
+
+def test_one_that_waits_goes_on_after_an_upgrade_with_further_knobs_and_other_defaults(shop: Open) -> None:
+    one = opened(shop, "approval")
+    report = begun(one)
+    with one.ws.ledger.write() as conn:
+        body = conn.execute(sa.select(specs.c.body)).scalar_one()
+        del body["monitor"], body["curate"]["guard"]
+        body["cadence"] = {"every": "3d"}
+        conn.execute(sa.update(specs).values(hash="of-an-older-whorl", body=body))
+        conn.execute(sa.update(cycle_rows).values(spec_hash="of-an-older-whorl"))
+    decide(one, report, "approve")
+    assert turn(one.ws, report.id).state == "finished"
+    assert champion(one) == "shop/1"
+
+
+def test_one_whose_spec_was_changed_is_given_up(shop: Open) -> None:
+    one = opened(shop, "approval")
+    report = begun(one)
+    decide(one, report, "approve")
+    text = f'name = "shop"\ntask = "binary"\nautomation = "full"\n[schema.features]\n{FEATURES}\n{TINY}{OPEN_GATE}'
+    with (
+        open_workspace(parse_spec(text), one.ws.root, clock=one.clock, mirror=False) as ws,
+        pytest.raises(StateError, match="The spec was changed"),
+    ):
+        turn(ws, report.id)
+    assert (cycles.get(one.ws.ledger, "shop", report.id).state, champion(one)) == ("failed", None)

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from whorl.clock import SimulatedClock
 from whorl.errors import NotFound, StateError, StorageError
@@ -64,3 +65,43 @@ def test_a_recorded_spec_that_does_not_fit_this_version_is_told(ledger: Ledger) 
         conn.execute(specs.update().values(body={"name": "fraud", "task": "binary", "gone": 1}))
     with pytest.raises(StorageError, match="does not fit"):
         flywheels.spec_of(ledger, "fraud")
+
+
+@pytest.mark.parametrize(
+    ("then", "still"),
+    [
+        ({}, True),
+        ({"without": "monitor"}, True),
+        ({"without": "monitor", "written": None}, True),
+        ({"budget": 12}, True),
+        ({"budget": 12, "written": None}, False),
+        ({"gone": 1}, True),
+        ({"gone": 1, "written": None}, False),
+    ],
+)
+def test_a_spec_is_still_that_of_before_an_upgrade(
+    ledger: Ledger, then: dict[str, object], still: bool
+) -> None:
+    """As an older Whorl recorded it: without a section, with another default, with a knob that is gone; or not yet what was written."""
+    spec = parse_spec('name = "fraud"\ntask = "binary"\n[labels]\nlag = "14d"')
+    flywheels.register(ledger, spec)
+    with ledger.write() as conn:
+        row = conn.execute(sa.select(specs)).one()
+        body = {key: value for key, value in row.body.items() if key != then.get("without")}
+        body |= {key: value for key, value in then.items() if key == "gone"}
+        body["curate"] |= {key: value for key, value in then.items() if key == "budget"}
+        conn.execute(specs.update().values(hash="old", body=body, written=then.get("written", row.written)))
+    assert flywheels.is_still(ledger, spec, "old") is still
+    assert not flywheels.is_still(ledger, _spec(11), "old"), "that was written by somebody"
+    assert not flywheels.is_still(ledger, spec, "unknown")
+
+
+def test_what_was_a_default_and_is_written_now_is_told_from_a_change(ledger: Ledger) -> None:
+    """The defaults move under a spec that then says the old value; leaving it out afterwards is a change."""
+    spec = _spec(10)
+    flywheels.register(ledger, spec)
+    with ledger.write() as conn:
+        conn.execute(specs.update().values(written="as with 10 for a default"))
+    flywheels.register(ledger, spec)
+    assert len(flywheels.spec_versions(ledger, "fraud")) == 2
+    assert not flywheels.is_still(ledger, _spec(11), spec_hash(spec))

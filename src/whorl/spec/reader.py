@@ -15,6 +15,7 @@ from whorl.errors import SpecError
 from whorl.spec.checks import contradictions
 from whorl.spec.duration import Duration
 from whorl.spec.knobs import Spec
+from whorl.spec.knobs.knob import Knobs
 from whorl.spec.problems import Problem, problems, read
 from whorl.spec.toml_lines import line_of
 
@@ -63,8 +64,28 @@ def spec_to_json(spec: Spec) -> str:
 
 
 def spec_hash(spec: Spec) -> str:
-    """sha256 of the canonical JSON."""
+    """sha256 of the canonical JSON: what the spec comes to, defaults included."""
     return hashlib.sha256(spec_to_json(spec).encode()).hexdigest()
+
+
+def written_hash(spec: Knobs) -> str:
+    """sha256 of what differs from the defaults: a Whorl with a further knob, or another default, gives the same."""
+    text = msgspec.json.encode(_written(spec), enc_hook=_encode, order="sorted")
+    return hashlib.sha256(text).hexdigest()
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Knobs):
+        fields = msgspec.structs.fields(value)
+        told = {field.name: getattr(value, field.name) for field in fields}
+        return {f.name: _written(told[f.name]) for f in fields if told[f.name] != _default(f)}
+    if isinstance(value, dict):
+        return {key: _written(one) for key, one in value.items()}
+    return [_written(one) for one in value] if isinstance(value, list) else value
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _encode(value: Any) -> Any:

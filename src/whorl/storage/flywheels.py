@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from whorl.errors import NotFound, StateError, StorageError, did_you_mean
 from whorl.records import Record
-from whorl.spec import Spec, spec_from_dict, spec_hash, spec_to_json
+from whorl.spec import Spec, spec_from_dict, spec_hash, spec_to_json, written_hash
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import flywheels, specs
 from whorl.storage.ledger.upsert import insert_or_keep
@@ -36,7 +36,7 @@ def register(ledger: Ledger, spec: Spec, *, holdout_key: str | None = None) -> s
     Raises:
         StateError: Another key is given than the flywheel has.
     """
-    now, digest = ledger.clock.now(), spec_hash(spec)
+    now, digest, written = ledger.clock.now(), spec_hash(spec), written_hash(spec)
     with ledger.write() as conn:
         key = holdout_key or secrets.token_hex(32)
         insert_or_keep(conn, flywheels, {"name": spec.name, "holdout_key": key, "created_at": now})
@@ -49,11 +49,17 @@ def register(ledger: Ledger, spec: Spec, *, holdout_key: str | None = None) -> s
                 hint="Leave the key out; a new holdout needs a flywheel of another name.",
             )
         last = _last_version(conn, spec.name)
-        if last is None or last.hash != digest:
+        if last is None or (last.hash, last.written) != (digest, written):
             version = 1 if last is None else last.version + 1
             body = msgspec.json.decode(spec_to_json(spec))
-            row = {"flywheel": spec.name, "version": version, "hash": digest, "body": body, "created_at": now}
-            conn.execute(specs.insert().values(row))
+            row = {
+                "flywheel": spec.name,
+                "version": version,
+                "hash": digest,
+                "written": written,
+                "body": body,
+            }
+            conn.execute(specs.insert().values(**row, created_at=now))
     return kept
 
 
@@ -77,6 +83,24 @@ def spec_of(ledger: Ledger, name: str, spec_hash: str | None = None) -> Spec:
             where=ledger.place,
             hint="Open the flywheel with its flywheel.toml, brought up to date.",
         ) from error
+
+
+def is_still(ledger: Ledger, spec: Spec, begun_with: str) -> bool:
+    """Whether a spec is that of a hash, but for knobs and defaults that an upgrade of Whorl has brought since."""
+    if spec_hash(spec) == begun_with:
+        return True
+    then = sa.select(specs.c.written, specs.c.body).where(
+        specs.c.flywheel == spec.name, specs.c.hash == begun_with
+    )
+    with ledger.read() as conn:
+        row = conn.execute(then.order_by(specs.c.version.desc()).limit(1)).one_or_none()
+    if row is None or row.written == written_hash(spec):
+        return row is not None
+    try:
+        # What was a default then may be written now, and the other way round.
+        return spec_from_dict(row.body) == spec
+    except msgspec.ValidationError:
+        return False
 
 
 def newest_hash(ledger: Ledger, name: str) -> str | None:
@@ -106,6 +130,6 @@ def unknown(ledger: Ledger, name: str) -> NotFound:
     return NotFound(f"There is no flywheel {name!r}.", where=ledger.place, hint=hint)
 
 
-def _last_version(conn: Connection, name: str) -> sa.Row[Any, Any] | None:
-    newest = sa.select(specs.c.version, specs.c.hash).where(specs.c.flywheel == name)
+def _last_version(conn: Connection, name: str) -> sa.Row[Any, Any, Any] | None:
+    newest = sa.select(specs.c.version, specs.c.hash, specs.c.written).where(specs.c.flywheel == name)
     return conn.execute(newest.order_by(specs.c.version.desc()).limit(1)).one_or_none()

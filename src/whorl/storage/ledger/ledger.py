@@ -25,7 +25,7 @@ from whorl.storage.ledger import faults
 from whorl.storage.ledger.column_types import set_root
 from whorl.storage.ledger.tables import meta
 
-HEAD = "0005"
+HEAD = "0006"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x77686F726C
 _BUSY_S = 30.0

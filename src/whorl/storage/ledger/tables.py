@@ -59,6 +59,7 @@ specs = Table(
     _key("flywheel", Text, ForeignKey("flywheels.name")),
     _key("version", Integer),
     _must("hash"),
+    _may("written"),
     _must("body", Json),
     _must("created_at", Instant),
 )
