@@ -14,12 +14,12 @@ Open = Callable[..., Shop]
 ROWS = 1200
 
 
-def week(one: Shop) -> dict[str, bool]:
+def week(one: Shop, rows: int = ROWS) -> dict[str, bool]:
     """A week of holdout rows with calibrated scores, and what is true of each."""
     random = np.random.default_rng(3)
-    ids, chance = [f"r{i:04d}" for i in range(ROWS)], random.beta(0.4, 0.4, ROWS)
-    one.predicts(ids, np.sort(random.uniform(0, 6, ROWS)), split="holdout", score=chance)
-    return dict(zip(ids, (random.random(ROWS) < chance).tolist(), strict=True))
+    ids, chance = [f"r{i:04d}" for i in range(rows)], random.beta(0.4, 0.4, rows)
+    one.predicts(ids, np.sort(random.uniform(0, 6, rows)), split="holdout", score=chance)
+    return dict(zip(ids, (random.random(rows) < chance).tolist(), strict=True))
 
 
 def asks(one: Shop, truth: dict[str, bool], labels: int) -> list[str]:
@@ -30,9 +30,9 @@ def asks(one: Shop, truth: dict[str, bool], labels: int) -> list[str]:
     return ids
 
 
-def learns(one: Shop, truth: dict[str, bool], ids: list[str]) -> None:
+def learns(one: Shop, truth: dict[str, bool], ids: list[str], at: float = 6.6) -> None:
     for value in (True, False):
-        one.learns([i for i in ids if truth[i] is value], value, 6.6)
+        one.learns([i for i in ids if truth[i] is value], value, at)
 
 
 def accuracy(rows: JudgedRows) -> float:
@@ -78,18 +78,43 @@ def test_where_all_truths_came_every_row_judges_as_itself(shop: Open) -> None:
     assert set(rows.weight.tolist()) == {1.0}
 
 
-def test_a_draw_that_is_half_answered_stands_for_nobody(shop: Open) -> None:
+def test_a_draw_that_is_half_answered_judges_nobody_and_the_others_stand_for_those_it_picked(
+    shop: Open,
+) -> None:
     one = shop("")
     truth = week(one)
     planned = plan(one.ws, one.until(6.5), labels=300)
     record(one.ws, planned)
-    learns(one, truth, planned.picked["id"].to_pylist()[::2])
-    learns(one, truth, [i for i in truth if i not in planned.picked["id"].to_pylist()][::3])
+    picked = planned.picked["id"].to_pylist()
+    learns(one, truth, picked[::2])
+    learns(one, truth, [i for i in truth if i not in picked][::3])
     rows = judged_rows(one.ws, one.until(7))
 
     assert "others were asked for it" not in rows.left_out
-    assert len(rows) == 450
+    assert rows.left_out["people were asked for it"] == 150
+    assert len(rows) == 300
+    assert 3 * rows.weight.sum() == pytest.approx(ROWS, rel=0.03)
     assert not any("rows that people were asked for stand" in note for note in rows.notes)
+
+
+def test_what_came_by_itself_says_the_same_beside_a_draw_as_without_one(shop: Open) -> None:
+    """Asked rows do not outnumber the others: at weight 1 they would make the model look worse by 0.02, left out better by as much."""
+    one, random = shop(""), np.random.default_rng(5)
+    truth = week(one, rows=12_000)
+    came = [i for i in truth if random.random() < 0.4]
+    learns(one, truth, came, 6.4)
+    alone = accuracy(judged_rows(one.ws, one.until(6.45)))
+    asked = asks(one, truth, 3000)
+    beside = judged_rows(one.ws, one.until(7))
+    hit = {
+        row["id"]: (row["score"] >= 0.5) == truth[row["id"]]
+        for row in one.asked(f"SELECT id, score FROM {one.lake('predictions')}")
+    }
+
+    assert set(beside.table["id"].to_pylist()) == set(came) - set(asked)
+    assert accuracy(beside) == pytest.approx(alone, abs=0.008)
+    assert np.mean([hit[i] for i in {*came, *asked}]) < alone - 0.012
+    assert np.mean([hit[i] for i in set(came) - set(asked)]) > alone + 0.012
 
 
 def test_young_rows_that_were_asked_for_judge_before_the_lag(shop: Open) -> None:

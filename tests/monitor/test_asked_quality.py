@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from shop import Shop
-from whorl.evaluate.holdout_ask import record
+from whorl.evaluate.holdout_ask import record, withdraw
 from whorl.evaluate.holdout_plan import plan
 from whorl.monitor.quality import quality
+from whorl.monitor.watch import watch
 
 Open = Callable[..., Shop]
 WATCH = '[monitor]\nperiod = "7d"\nmetric = "accuracy"\nmin_rows = 30\ndetectors = []\ndrift = false\n'
@@ -139,19 +140,85 @@ def test_while_many_are_silent_the_answers_of_the_others_are_no_figure(shop: Ope
 
 
 def test_truths_that_come_by_themselves_are_no_answers_to_a_question(shop: Open) -> None:
-    """Who was wronged complains. Nobody has answered the draw: figures are those of a shop that never asked."""
-    told = []
+    """Who was wronged complains. Nobody has answered the draw: figures are those of a shop that never asked, of fewer rows."""
+    told, asked = [], set[str]()
     for asks in (True, False):
         one = shop(WATCH)
         week, random = Week(one), np.random.default_rng(1)
         if asks:
             week.asks(200, answers=0.0)
+            asked = set(planned_ids(one))
         right = {i: (score >= 0.5) == week.truth[i] for i, score in scores(one, week.ids)}
-        week.learns([i for i in week.ids if random.random() < (0.5 if right[i] else 0.9)], 6.95)
+        came = [i for i in week.ids if random.random() < (0.5 if right[i] else 0.9)]
+        week.learns(came, 6.95)
         told.append(only(one))
-    assert (told[0].method, told[0].rows, told[0].value) == (told[1].method, told[1].rows, told[1].value)
+    assert told[0].method == told[1].method
+    assert told[0].rows == told[1].rows - len(asked & set(came))
+    assert told[0].value == pytest.approx(told[1].value, abs=0.02)
     assert "people were asked" in told[0].waiting.lower()
     assert told[1].waiting == ""
+
+
+@pytest.mark.parametrize("case", ["a draw of the first 40 %", "a draw that was withdrawn"])
+def test_where_a_draw_does_not_suffice_figures_are_those_of_whoever_was_not_asked(
+    shop: Open, case: str
+) -> None:
+    """Without the asked rows, the hard ones, the model would look better; with all that were answered, worse."""
+    one, random = shop(WATCH), np.random.default_rng(4)
+    week = Week(one, n=5000)
+    came = [i for i in week.ids if random.random() < 0.4]
+    half = [i for i, at in zip(week.ids, week.at, strict=True) if at < 2.8]
+    week.learns([i for i in came if i in set(half)], 2.85)
+    if case.endswith("withdrawn"):
+        week.learns([i for i in came if i not in set(half)], 6.7)
+        asked = week.asks(1200)
+        withdraw(one.ws, "judge-0001")
+    else:
+        planned = plan(one.ws, one.until(2.9), labels=700)
+        record(one.ws, planned)
+        asked = planned.picked["id"].to_pylist()
+        week.learns(asked, 2.95)
+        week.learns([i for i in came if i not in set(half)], 6.7)
+    period = only(one)
+    hit = {i: (score >= 0.5) == week.truth[i] for i, score in scores(one, week.ids)}
+
+    assert period.method == "labelled"
+    assert period.rows == len(set(came) - set(asked))
+    assert period.value == pytest.approx(np.mean([hit[i] for i in came]), abs=0.006)
+    assert np.mean([hit[i] for i in {*came, *asked}]) < period.value - 0.008
+    assert np.mean([hit[i] for i in set(came) - set(asked)]) > period.value + 0.008
+
+
+def test_weeks_of_which_every_row_is_asked_for_are_no_decay_while_nothing_changes(shop: Open) -> None:
+    one, random = shop(WATCH + "threshold = 0.75\ndecay = 0.02\n"), np.random.default_rng(0)
+    n, found = 150, []
+    for week in range(4):
+        ids, at = [f"w{week}-{i}" for i in range(n)], 7 * week + np.sort(random.uniform(0.01, 6.5, n))
+        one.predicts(ids, at, split="holdout", score=np.where(random.random(n) < 0.5, 0.2, 0.8))
+        record(one.ws, plan(one.ws, one.until(7 * week + 6.8), labels=1000))
+        said = dict(scores(one, ids))
+        right = dict(zip(ids, random.random(n) < 0.8, strict=True))
+        one.learns(ids, [bool((said[i] >= 0.5) == right[i]) for i in ids], 7 * week + 6.9)
+        found += watch(one.ws, one.until(7 * week + 6.95))
+    periods = quality(one.ws, one.until(28))
+
+    assert [finding.kind for finding in found] == []
+    assert np.ptp([period.value for period in periods]) > 0.03
+    assert [period.high - period.low > 0.1 for period in periods] == [True] * 4
+    assert sum(bool(period.contradicted) for period in periods) <= 1
+
+
+def test_a_metric_that_silent_rows_may_move_anywhere_waits_for_the_last_of_them(shop: Open) -> None:
+    one = shop(WATCH.replace('"accuracy"', '"auc"'))
+    week = Week(one)
+    answered = week.asks(300, answers=0.98)
+    waits = only(one)
+    week.learns(sorted(set(planned_ids(one)) - set(answered)), 7.1)
+    whole = only(one, 7.2)
+
+    assert (waits.method == "asked", waits.value) == (False, None)
+    assert "how far they may move 'auc' is not known" in waits.waiting
+    assert (whole.method, whole.rows, whole.waiting) == ("asked", 300, "")
 
 
 def test_too_few_asked_rows_in_a_period_leave_it_to_the_others(shop: Open) -> None:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whorl.examples.answering import answering
-from whorl.examples.asked import asked_weights, outnumber_others
-from whorl.examples.late_truth import came_by_itself, late_truth
+from whorl.examples.asked import asked_weights, beside_asked, outnumber_others
+from whorl.examples.late_truth import came_by_itself, late_truth, numbers
 from whorl.examples.maturity import mature_s
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.records import DatasetVersion
@@ -67,10 +67,15 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     """
     spec, examples, members = ws.spec, ws.examples(as_of), ws.lake.relation("members")
     came = answering(ws.engine, ws.lake, examples.name, spec, _judging(spec, as_of), as_of)
-    asked = _asked(ws, as_of, refused=came is not None and bool(came.refusal))
+    beside = beside_asked(ws.engine, ws.lake, examples.name, spec, as_of)
+    asked = _asked(ws, beside, as_of, refused=came is not None and bool(came.refusal))
     reasons = [
         ("no truth yet", "status NOT IN ('known', 'defaulted')"),
         ("others were asked for it", f"id IN (SELECT id FROM {asked} WHERE weight = 0)"),
+        (
+            "people were asked for it",
+            f"id IN (SELECT id FROM {beside} WHERE stands_for = 0) AND id NOT IN (SELECT id FROM {asked})",
+        ),
         ("immature", f"age_days * 86400 < {mature_s(spec):.15g} AND id NOT IN (SELECT id FROM {asked})"),
         ("golden", f"id IN (SELECT id FROM {members} WHERE role = 'golden')"),
         ("trained on", f"id IN (SELECT id FROM {members} WHERE dataset = 'training' AND role <> 'open')"),
@@ -90,13 +95,14 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     )
     rows = _with_truth(
         ws.engine.query(
-            f"SELECT h.*, {exploration(spec)} AS exploration, a.weight AS stands_for FROM holdout_rows h "
-            f"LEFT JOIN {asked} a USING (id) WHERE left_out IS NULL ORDER BY time, id"
+            f"SELECT h.*, {exploration(spec)} AS exploration, a.weight AS stands_for, coalesce(b.stands_for, 1) AS beside "
+            f"FROM holdout_rows h LEFT JOIN {asked} a USING (id) LEFT JOIN {beside} b USING (id) WHERE left_out IS NULL ORDER BY time, id"
         ),
         spec,
     )
     late, notes = _late_truth(ws, rows, as_of)
     stands_for = rows.table["stands_for"].to_numpy()
+    late = late * numbers(rows.table["beside"])
     by_asked = bool(np.isfinite(stands_for).any())
     if by_asked:
         stand = (
@@ -114,11 +120,11 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     )
 
 
-def _asked(ws: Workspace, as_of: datetime, *, refused: bool) -> str:
+def _asked(ws: Workspace, beside: str, as_of: datetime, *, refused: bool) -> str:
     """Table of the rows that people were asked for and of those they stand for; empty where labels that came otherwise judge."""
     examples = ws.examples(as_of).name
     weights = asked_weights(ws.engine, ws.lake, examples, ws.spec, as_of)
-    if refused or outnumber_others(ws.engine, weights, examples):
+    if refused or outnumber_others(ws.engine, weights, beside, examples):
         return weights
     ws.engine.create("nobody_asked", "SELECT NULL::VARCHAR AS id, NULL::DOUBLE AS weight WHERE false")
     return "nobody_asked"

@@ -2,8 +2,8 @@
 
 It applies to rows that are old enough: older than `[labels] lag`, and than the youngest whose truth came; younger
 ones are not silent, but waiting. Their action did not hide the truth. And it applies only where silence is neither taken for news (`default_after`) nor modelled as late truth (`late_truth.py`): a row is never weighted for both.
-Rows of draws that count (`asked.py`) are left out of the model; they show whether answering goes by the truth itself. Those
-of other draws are rows like any others.
+Rows that were picked by a draw (`asked.py`) are left out of the model, and the others stand for them; those of draws that count
+show whether answering goes by the truth itself.
 The maths is in `stats/answering/selective_answers.py`; what it is for, in docs/who-answers.md.
 """
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whorl.examples.asked import asked_rows
+from whorl.examples.asked import asked_rows, beside_asked
 from whorl.examples.late_truth import late_truth
 from whorl.examples.said import said_and_true
 from whorl.spec import Spec
@@ -48,6 +48,7 @@ class Answering(NamedTuple):
     Args:
         rows: Examples with `asked`: one over the chance of having been asked, null where no draw that counts did.
         answered: (n,) by itself.
+        stands_for: (n,) how many rows each stands for because others of a draw were left out; 0 for those.
         known: (n, k) regressors: how sure the logged answer is, which class it is.
         how: The chances, and whether they are needed.
         notes: What a verdict says of it; empty where answers come by chance.
@@ -56,6 +57,7 @@ class Answering(NamedTuple):
 
     rows: pa.Table
     answered: npt.NDArray[np.bool_]
+    stands_for: Floats
     known: Floats
     how: Selective
     notes: list[str]
@@ -88,9 +90,11 @@ def answering(
         return None
     said = "scores" if spec.task == "multiclass" else "score"
     asked = f"SELECT id, 1 / probability AS asked FROM ({asked_rows(lake, examples, spec, as_of)})"
+    beside = beside_asked(engine, lake, examples, spec, as_of)
     came = f"SELECT quantile_cont(age_days, {_YOUNGEST}) FROM {examples} WHERE {judging} AND status = 'known'"
     rows = engine.query(
-        f"SELECT e.*, a.asked FROM (SELECT * FROM {examples} WHERE {judging}) e LEFT JOIN ({asked}) a USING (id)\n"
+        f"SELECT e.*, a.asked, coalesce(b.stands_for, 1) AS stands_for FROM (SELECT * FROM {examples} WHERE {judging}) e\n"
+        f"LEFT JOIN ({asked}) a USING (id) LEFT JOIN {beside} b USING (id)\n"
         f"WHERE {said} IS NOT NULL AND NOT censored AND age_days >= greatest({spec.labels.lag.days}, ({came})) "
         "AND status IN ('known', 'open', 'expired') ORDER BY time, id"
     )
@@ -115,9 +119,12 @@ def boosted_chances(columns: Floats, answered: Floats, others: Floats) -> Floats
 def _found(rows: pa.Table, spec: Spec) -> Answering:
     said, truth = said_and_true(rows, spec)
     asked = rows["asked"].cast(pa.float64()).to_numpy(zero_copy_only=False)
-    answered = np.isnan(asked) & ~np.isnan(truth)
+    stands_for = rows["stands_for"].to_numpy()
+    by_itself = np.isnan(asked) & (stands_for > 0)
+    truth = np.where(np.isnan(asked) & ~by_itself, np.nan, truth)
+    answered = by_itself & ~np.isnan(truth)
     known = number_regressors(said, said) if spec.task == "regression" else score_regressors(said)
-    how = _chances(rows, answered, np.isnan(asked), known, spec)
+    how = _chances(rows, answered, by_itself, known, spec)
     value = (
         np.abs(said - truth)
         if spec.task == "regression"
@@ -127,7 +134,7 @@ def _found(rows: pa.Table, spec: Spec) -> Answering:
     p_truth = goes_by_truth(told, answered, how, known, np.nan_to_num(asked, nan=1.0))
     refusal = _refusal(how, p_truth, int(answered.sum()), int((~np.isnan(asked) & ~np.isnan(truth)).sum()))
     notes = [refusal] if refusal else [_note(how, answered, len(rows))] if how.weighted else []
-    return Answering(rows, answered, known, how, notes, refusal)
+    return Answering(rows, answered, stands_for, known, how, notes, refusal)
 
 
 def _chances(

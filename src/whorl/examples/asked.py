@@ -15,10 +15,11 @@ from whorl.storage.sql_types import instant_literal
 from whorl.storage.steps import Steps
 
 JUDGE, TRAIN, WITHDRAWN = "judge", "train", "withdrawn"
-# Where so many rows beside the picked ones have their truth too, everyone stands for himself.
+# Where so many rows of a span have their truth, everyone stands for himself.
 NEARLY_ALL = 0.95
 # A draw counts once rows that stand for this share of its span have their truth. The silent ones can move a share by no more
 # than the rest of it; and some of every so many neighbours in doubt have to be known.
+# Rows beside the picked ones stand for them unless nine of ten neighbours, of more than the rest of the span, were picked.
 ANSWERED = 0.9
 NEIGHBOURS = 10
 
@@ -69,21 +70,16 @@ def asked_weights(engine: Engine, lake: Lake, examples: str, spec: Spec, as_of: 
     """The engine's table of how many rows each row within the span of a draw that counts stands for.
 
     out: `id`; `weight`: one over the chance of having been asked and having a truth, 0 for the others; `probability` of
-    having been asked, NULL of rows that were not. Draws are left out when nearly all rows beside the picked ones have their
-    truth too. Who was asked and is silent is stood for by neighbours in doubt.
+    having been asked, NULL of rows that were not. Draws are left out when nearly all rows of their span have their
+    truth. Who was asked and is silent is stood for by neighbours in doubt.
     """
     steps = (
         _answers(lake, examples, spec, as_of)
+        .add("everyone_for_himself", _nearly_all_told(examples, spec))
         .add(
             "beside",
-            f"SELECT d.draw, id, status IN ('known', 'defaulted') AS told FROM {examples}\n"
-            f"JOIN (FROM draws SEMI JOIN counting USING (draw)) d ON {in_span('d')}\n"
+            f"SELECT d.draw, id FROM {examples} JOIN (FROM draws SEMI JOIN counting USING (draw)) d ON {in_span('d')}\n"
             f"WHERE {can_be_asked(spec)} AND id NOT IN (SELECT id FROM asked_rows)",
-        )
-        .add(
-            "everyone_for_himself",
-            "SELECT draw FROM counting LEFT JOIN beside USING (draw) GROUP BY draw\n"
-            f"HAVING count(*) FILTER (told) >= {NEARLY_ALL} * greatest(count(id), 1)",
         )
         .add(
             "weights",
@@ -95,17 +91,80 @@ def asked_weights(engine: Engine, lake: Lake, examples: str, spec: Spec, as_of: 
     return "asked_weights"
 
 
-def outnumber_others(engine: Engine, weights: str, examples: str) -> bool:
-    """Whether more rows were asked and have a truth, within the spans of draws, than came to be known otherwise.
+def outnumber_others(engine: Engine, weights: str, left_to: str, examples: str) -> bool:
+    """Whether more rows were asked and have a truth, within the spans of draws, than there are others that could judge instead.
 
     Args:
         weights: What `asked_weights` gave.
+        left_to: What `beside_asked` gave.
     """
     found = engine.query(
-        f"SELECT count(*) FILTER (weight > 0) > count(*) FILTER (weight = 0 AND status = 'known') AS more\n"
-        f"FROM {weights} JOIN {examples} USING (id)"
+        f"SELECT count(*) FILTER (weight > 0) > count(*) FILTER (weight = 0 AND status = 'known' AND stands_for > 0) AS more\n"
+        f"FROM {weights} JOIN {examples} USING (id) JOIN {left_to} USING (id)"
     )
     return bool(found["more"][0].as_py())
+
+
+def beside_asked(engine: Engine, lake: Lake, examples: str, spec: Spec, as_of: datetime) -> str:
+    """The engine's table of the rows in the span of any draw ever made: how many each `stands_for` where draws do not judge.
+
+    out: `id`; `stands_for`: 0 for who was picked, else the rows among its neighbours in doubt by those that were not picked. 0 for
+    all where too many were picked for that. Spans of which nearly all rows have their truth are left out: everyone for himself.
+    """
+    steps = (
+        Steps()
+        .add("draws", draws_made(lake, as_of))
+        .add("everyone_for_himself", _nearly_all_told(examples, spec))
+        .add(
+            "inside",
+            f"SELECT d.draw, e.id, {_doubt(spec)} AS doubt, a.id IS NOT NULL AS picked\n"
+            f"FROM {examples} e JOIN (FROM draws ANTI JOIN everyone_for_himself USING (draw)) d ON {in_span('d')}\n"
+            f"LEFT JOIN {lake.relation('asked')} a ON a.draw = d.draw AND a.id = e.id AND a.purpose = '{JUDGE}'\n"
+            f"WHERE {can_be_asked(spec)}",
+        )
+        .add(
+            "counted",
+            "SELECT *, count(*) FILTER (NOT picked) OVER (PARTITION BY draw ORDER BY doubt, id) AS so_far,\n"
+            "  count(*) FILTER (NOT picked) OVER (PARTITION BY draw) AS others FROM inside",
+        )
+        .add(
+            "neighbours",
+            f"SELECT *, greatest(so_far - 1, 0) * greatest(others // {NEIGHBOURS}, 1) // greatest(others, 1) AS place FROM counted",
+        )
+        .add(
+            "stood_for",
+            "SELECT *, count(*) OVER here / count(*) FILTER (NOT picked) OVER here AS rows FROM neighbours\n"
+            "WINDOW here AS (PARTITION BY draw, place)",
+        )
+        .add(
+            "taken",
+            "SELECT draw FROM stood_for GROUP BY draw HAVING count(*) FILTER (NOT picked) = 0\n"
+            f"OR count(*) FILTER (rows > {NEIGHBOURS}) > {1 - ANSWERED:g} * count(*)",
+        )
+        .add(
+            "beside_asked",
+            "SELECT id, product(CASE WHEN picked OR draw IN (FROM taken) THEN 0.0 ELSE rows END) AS stands_for\n"
+            "FROM stood_for GROUP BY id",
+        )
+    )
+    engine.create("beside_asked", steps.sql())
+    return "beside_asked"
+
+
+def _doubt(spec: Spec) -> str:
+    """SQL over examples: what `stats/sampling/doubt.py` is, which chances go by."""
+    if spec.task != "multiclass":
+        return "least(score, 1 - score)"
+    likely = "list_reverse_sort(map_values(scores))"
+    return f"{likely}[2] / ({likely}[1] + {likely}[2])"
+
+
+def _nearly_all_told(examples: str, spec: Spec) -> str:
+    """SQL over the step `draws`: those of whose span nearly all rows have their truth."""
+    return (
+        f"SELECT d.draw FROM draws d JOIN {examples} ON {in_span('d')} WHERE {can_be_asked(spec)} GROUP BY d.draw\n"
+        f"HAVING count(*) FILTER (status IN ('known', 'defaulted')) >= {NEARLY_ALL} * count(*)"
+    )
 
 
 def _answers(lake: Lake, examples: str, spec: Spec, as_of: datetime) -> Steps:

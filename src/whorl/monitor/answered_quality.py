@@ -29,13 +29,14 @@ def answered_figures(came: Answering, metric: Metric, spec: Spec, period_us: int
     share = (metric.lowest, metric.greatest) == (0, 1)
     value = np.full(len(truth), np.nan)
     value[came.answered] = metric.row_values(truth[came.answered], said[came.answered])
+    chance = came.how.chance / np.where(came.answered, came.stands_for, 1.0)
     found: dict[int, Estimate] = {}
     for number in np.unique(period[came.answered]):
         rows = period == number
         found[int(number)], _ = answered_mean(
             value[rows],
             came.known[rows],
-            came.how._replace(chance=came.how.chance[rows]),
+            came.how._replace(chance=chance[rows]),
             level=spec.evaluate.level,
             share=share,
         )

@@ -16,7 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whorl.examples.answering import Answering, answering
-from whorl.examples.asked import ANSWERED, NEARLY_ALL, asked_for, asked_weights, can_be_asked, judge_draws
+from whorl.examples.asked import (
+    ANSWERED,
+    NEARLY_ALL,
+    asked_for,
+    asked_weights,
+    beside_asked,
+    can_be_asked,
+    judge_draws,
+)
 from whorl.examples.late_truth import came_by_itself, late_truth
 from whorl.examples.maturity import mature_s
 from whorl.examples.said import said_and_true
@@ -178,10 +186,11 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
     answered = "score IS NOT NULL" if spec.task != "multiclass" else "scores IS NOT NULL"
     examples, period = ws.examples(as_of).name, f"epoch_us(time) // {_period_us(spec)}"
     asked = asked_weights(ws.engine, ws.lake, examples, spec, as_of)
+    beside = beside_asked(ws.engine, ws.lake, examples, spec, as_of)
     judged = (
         f"(SELECT e.*, {period} AS period, a.weight AS stands_for, a.probability AS asked_with, r.asked_at,\n"
-        "  asked_at IS NULL OR label_received_at <= asked_at AS by_itself\n"
-        f"FROM {examples} e LEFT JOIN {asked} a USING (id) LEFT JOIN ({asked_for(ws.lake, as_of)}) r USING (id)) "
+        f"  coalesce(b.stands_for, 1) AS beside FROM {examples} e LEFT JOIN {asked} a USING (id) LEFT JOIN {beside} b USING (id)\n"
+        f"LEFT JOIN ({asked_for(ws.lake, as_of)}) r USING (id)) "
         f"WHERE split = 'holdout' AND {answered}"
     )
     silent, waiting = _told_by_asked(ws, judged, as_of)
@@ -189,7 +198,7 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
     rows = ws.engine.query(
         f"SELECT * REPLACE (CASE WHEN {inside} THEN stands_for END AS stands_for), {exploration(spec)} AS exploration\n"
         f"FROM {judged} AND status IN ('known', 'defaulted') AND CASE WHEN {inside} THEN stands_for > 0\n"
-        f"  ELSE coalesce(stands_for, 0) = 0 AND age_days * 86400 >= {mature_s(spec):.15g} END ORDER BY time, id"
+        f"  ELSE beside > 0 AND age_days * 86400 >= {mature_s(spec):.15g} END ORDER BY time, id"
     )
     late = np.ones(len(rows))
     if late_truth(ws.engine, ws.lake, examples, spec, as_of).modelled:
@@ -200,6 +209,7 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
     came = answering(ws.engine, ws.lake, examples, spec, "split = 'holdout'", as_of)
     if came is not None:
         late = late * came.weight_of(rows["id"])
+    late = late * rows["beside"].to_numpy()
     weight = standing_for(rows["stands_for"].to_numpy(), judging_weight(late, rows), rows)
     return _Judged(rows, weight, np.asarray(rows["period"].to_numpy(), dtype=np.int64), silent, waiting, came)
 
@@ -208,8 +218,11 @@ def _told_by_asked(ws: Workspace, judged: str, as_of: datetime) -> tuple[dict[in
     """Periods that go by asked rows, with the share that silent ones stand for; and why others with asked rows do not.
 
     They go by them where draws that count had a chance at half of the rows, and at nearly all that are older than the last
-    draw, and the answers are enough for a figure. Else the rows whose truth came otherwise tell the period.
+    draw, and the answers are enough for a figure. Nobody may be silent where the metric is no mean of bounded rows: how far
+    silent ones move it is not known. Else the rows that nobody was asked for tell the period.
     """
+    metric = watched_metric(ws)
+    bounded = metric.row_values is not None and np.isfinite([metric.lowest, metric.greatest]).all()
     rows = ws.engine.query(
         f"WITH last AS (SELECT max(until) AS until FROM ({judge_draws(ws.lake, as_of)}))\n"
         "SELECT period, count(asked_at) AS asked, count(*) FILTER (asked_at IS NOT NULL AND status = 'known') AS told,\n"
@@ -220,8 +233,13 @@ def _told_by_asked(ws: Workspace, judged: str, as_of: datetime) -> tuple[dict[in
     ).to_pylist()
     told, waiting = {}, {}
     for row in rows:
-        if row["enough"]:
+        if row["enough"] and (bounded or not row["silent"]):
             told[row["period"]] = row["silent"]
+        elif row["enough"]:
+            waiting[row["period"]] = (
+                f"Rows asked for that stand for {row['silent']:.1%} of this period have no truth, and how far they may move '{metric.name}' is not "
+                "known: it goes by asked rows once all have one. Metrics that are means of bounded rows (accuracy, brier) are told before."
+            )
         elif row["known"] < NEARLY_ALL:
             waiting[row["period"]] = (
                 f"People were asked for {row['asked']:,} rows of this period, and {row['told']:,} have a truth: too few, or of too "
@@ -277,10 +295,8 @@ def _period(judged: _Judged, start: datetime, metric: Metric, spec: Spec, beside
         smoothed=beside.smoothed,
         claimed=beside.claimed,
     )
-    # Rows that were asked for are the doubted ones: without enough others they tell nothing of a period.
-    enough = n if asked else int(judged.rows["by_itself"].to_numpy().sum())
-    if enough < max(spec.monitor.min_rows, 1):
-        return msgspec.structs.replace(found, rows=enough)
+    if n < max(spec.monitor.min_rows, 1):
+        return found
     figure = None if asked else beside.told
     figure = figure or _figure(judged, metric, spec, spec.evaluate.level)
     value, low, high = (None if np.isnan(x) else float(x) for x in (figure.value, figure.low, figure.high))

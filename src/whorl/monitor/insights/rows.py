@@ -1,8 +1,7 @@
 """Holdout rows whose truth is known, with what the champion says of them and what each loses: what insights look at.
 
 A champion of ours answers anew; one from elsewhere is taken at its logged answers. Rows that people were asked for stand for all
-of their draw's span. While a draw does not count (`examples/asked.py`), its span tells only what was known before: the rest came, or
-did not, because the asked rows were doubted.
+of their draw's span. While a draw does not count, those that nobody was asked for do (`examples/asked.py`).
 """
 
 from datetime import datetime
@@ -14,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from whorl.errors import DigestMismatch, ModelError
-from whorl.examples.asked import NEARLY_ALL, asked_weights, can_be_asked, draws_made, in_span
+from whorl.examples.asked import asked_weights, beside_asked
 from whorl.examples.late_truth import came_by_itself, late_truth
 from whorl.examples.maturity import mature_s
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
@@ -138,15 +137,12 @@ def values_of(column: pa.ChunkedArray) -> npt.NDArray[Any]:
 def _table(ws: Workspace, as_of: datetime) -> pa.Table:
     examples, spec = ws.examples(as_of).name, ws.spec
     asked = asked_weights(ws.engine, ws.lake, examples, spec, as_of)
-    told = "status IN ('known', 'defaulted')"
+    beside = beside_asked(ws.engine, ws.lake, examples, spec, as_of)
     return ws.engine.query(
-        f"WITH draws AS ({draws_made(ws.lake, as_of)}), partial AS (SELECT any_value(d) AS d FROM draws d\n"
-        f"JOIN {examples} ON {in_span('d')} WHERE {can_be_asked(spec)} GROUP BY d.draw\n"
-        f"HAVING count(*) FILTER ({told}) < {NEARLY_ALL} * count(*))\n"
-        f"SELECT e.*, a.weight AS stands_for, {exploration(spec)} AS exploration FROM {examples} e LEFT JOIN {asked} a USING (id)\n"
-        f"WHERE split = 'holdout' AND {told} AND CASE WHEN a.weight IS NOT NULL THEN a.weight > 0\n"
-        f"  ELSE age_days * 86400 >= {mature_s(spec):.15g} AND NOT EXISTS (FROM partial WHERE {in_span('d')} AND label_received_at > d.as_of) END\n"
-        "ORDER BY time, id"
+        f"SELECT e.*, a.weight AS stands_for, coalesce(b.stands_for, 1) AS beside, {exploration(spec)} AS exploration\n"
+        f"FROM {examples} e LEFT JOIN {asked} a USING (id) LEFT JOIN {beside} b USING (id)\n"
+        f"WHERE split = 'holdout' AND status IN ('known', 'defaulted') AND CASE WHEN a.weight IS NOT NULL THEN a.weight > 0\n"
+        f"  ELSE age_days * 86400 >= {mature_s(spec):.15g} AND beside > 0 END ORDER BY time, id"
     )
 
 
@@ -156,6 +152,7 @@ def _weight(ws: Workspace, table: pa.Table, as_of: datetime) -> Floats:
     if late_truth(ws.engine, ws.lake, examples, ws.spec, as_of).modelled:
         known = ws.engine.query(f"FROM {came_by_itself(ws.lake, examples, as_of)} WHERE split = 'holdout'")
         late = late_truth_weight(table, known, ws.spec)
+    late = late * table["beside"].to_numpy()
     return standing_for(table["stands_for"].to_numpy(), judging_weight(late, table), table)
 
 

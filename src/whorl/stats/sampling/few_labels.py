@@ -7,8 +7,9 @@ order of their doubt, and two picks fall into each stretch of it.
 
 The estimate. The weighted mean of the answers (Hajek). Its interval is a score interval, as Wilson's is: an error rate is
 in it if an estimate as far off as ours would not surprise under that rate. How errors lie over doubt under that rate is
-fitted (`error_chance.py`), so that confident rows among which no error was seen are not taken for free of errors. With
-equal chances and doubts it is Wilson's interval.
+fitted (`error_chance.py`), so that confident rows among which no error was seen are not taken for free of errors. It is an
+interval for rows like these, not for these very ones: all rows are taken for a draw from those there could have been, however many
+of them were asked for. With equal chances or doubts it is Wilson's interval, a census included.
 
 Source: Neyman (1934), JRSS 97:558-625, for chances in proportion to spread; Isaki & Fuller (1982), JASA 77:89-96, for the
 anticipated variance; Wilson (1927), JASA 22:209-212.
@@ -93,7 +94,7 @@ def draw(chance: npt.ArrayLike, doubt: npt.ArrayLike, random: npt.ArrayLike, see
 def estimate_accuracy(
     hit: npt.ArrayLike, doubt: npt.ArrayLike, probability: npt.ArrayLike, *, level: float = 0.95
 ) -> Estimate:
-    """Accuracy over all rows that had a chance to be asked for, from those whose truth came.
+    """Accuracy on rows like those that had a chance to be asked for, from those whose truth came.
 
     Args:
         hit: (n,) 1 where the answer was right, else 0.
@@ -102,8 +103,7 @@ def estimate_accuracy(
         level: Confidence of the interval, in (0, 1).
 
     Returns:
-        All nan without rows; bounds nan from a single row that had not to be picked. Where every chance was 1, the exact
-        share, and bounds equal to it.
+        All nan without rows; bounds nan from a single row.
 
     Raises:
         ValueError: Lengths differ, a hit is neither 0 nor 1, a doubt or a probability out of range.
@@ -117,8 +117,6 @@ def estimate_accuracy(
     if not n:
         return Estimate(nan, nan, nan, 0)
     rate = weighted_mean(sample.error, sample.weight)
-    if (sample.weight == 1).all():
-        return Estimate(1 - rate, 1 - rate, 1 - rate, n)
     # What fitting the curve takes away from the spread of the answers around it.
     quantile = student_quantile(level, n) * sqrt(n / (n - FITTED) if n > 2 * FITTED else 2)
     if np.isnan(quantile):
@@ -142,11 +140,11 @@ def expected_reach(
 
     >>> curve = fit_error_curve(np.zeros(0), np.zeros((0, 2)))
     >>> doubts = np.linspace(0, 0.5, 1000)
-    >>> round(expected_reach(doubts, 100, curve, 0.1), 3), expected_reach(doubts, 1000, curve, 0.1)
-    (0.044, 0.0)
+    >>> round(expected_reach(doubts, 100, curve, 0.1), 3), round(expected_reach(doubts, 1000, curve, 0.1), 3)
+    (0.048, 0.019)
     """
     d = _checked(doubt)
-    return _reach(_variances(d, curve, rate), asking_chances(d, budget, even=even), level)
+    return _reach(_variances(d, curve, rate), rate, asking_chances(d, budget, even=even), level)
 
 
 def labels_for(
@@ -165,7 +163,7 @@ def labels_for(
 
     >>> curve = fit_error_curve(np.zeros(0), np.zeros((0, 2)))
     >>> labels_for(np.linspace(0, 0.5, 1000), 0.05, curve, 0.1)
-    82
+    93
     """
     d = _checked(doubt)
     if not reach > 0:
@@ -176,7 +174,7 @@ def labels_for(
     shares = _shares(d, even)
     while high - low > 1:
         middle = ceil((low + high) / 2)
-        if _reach(variances, inclusion_probabilities(shares, middle), level) <= reach:
+        if _reach(variances, rate, inclusion_probabilities(shares, middle), level) <= reach:
             high = middle
         else:
             low = middle
@@ -226,8 +224,9 @@ def _variances(doubts: Floats, curve: ErrorCurve, rate: float) -> Floats:
     return error * (1 - error)
 
 
-def _reach(variances: Floats, chance: Floats, level: float) -> float:
-    variance = float(np.sum(variances * (1 / chance - 1))) / len(chance) ** 2
+def _reach(variances: Floats, rate: float, chance: Floats, level: float) -> float:
+    asked = float(np.sum(variances * (1 / chance - 1))) / len(chance) ** 2
+    variance = asked + rate * (1 - rate) / len(chance)
     return normal_quantile(level) * sqrt(max(variance, 0.0))
 
 
@@ -235,18 +234,27 @@ def _score_interval(sample: _Sample, rate: float, quantile: float) -> tuple[floa
     """The least and the greatest error rate under which ours lies within quantile x standard error."""
     logit = fit_error_curve(sample.error, sample.view).logit(sample.view)
     share = sample.weight / sample.weight.sum()
-    spread = share * (sample.weight - 1) / sample.weight.sum()
-    low, high = (_where_it_meets(logit, share, spread, rate, sign * quantile) for sign in (-1, 1))
+    rows = float(sample.weight.sum())
+    low, high = (
+        _where_it_meets(logit, share, sample.weight, rows, rate, sign * quantile) for sign in (-1, 1)
+    )
     return low, high
 
 
-def _where_it_meets(logit: Floats, share: Floats, spread: Floats, rate: float, reach: float) -> float:
-    """The rate at which ours is `reach` standard errors below (negative: above), by bisection on the curve's level."""
+def _where_it_meets(
+    logit: Floats, share: Floats, weight: Floats, rows: float, rate: float, reach: float
+) -> float:
+    """The rate at which ours is `reach` standard errors below (negative: above), by bisection on the curve's level.
+
+    The variance is that of the answers of those asked, and of all rows as a draw from those there could have been.
+    """
     middle = -float(np.dot(share, logit))
     low, high = middle - FURTHEST_LOGIT, middle + FURTHEST_LOGIT
+    asked = share * (weight - 1) / rows
     for _ in range(60):
         shift = (low + high) / 2
         chance = sigmoid(logit + shift)
-        ahead = float(np.dot(share, chance)) - reach * sqrt(float(np.dot(spread, chance * (1 - chance))))
-        low, high = (shift, high) if ahead < rate else (low, shift)
+        expected = float(np.dot(share, chance))
+        variance = float(np.dot(asked, chance * (1 - chance))) + expected * (1 - expected) / rows
+        low, high = (shift, high) if expected - reach * sqrt(variance) < rate else (low, shift)
     return float(np.dot(share, sigmoid(logit + (low + high) / 2)))
