@@ -5,7 +5,7 @@ from math import isnan
 import numpy as np
 import pytest
 
-from whorl.stats.intervals.estimate import student_quantile
+from whorl.stats.intervals.estimate import Estimate, student_quantile
 from whorl.stats.intervals.wilson import wilson
 from whorl.stats.sampling.doubt import doubt
 from whorl.stats.sampling.error_chance import at_rate, fit_error_curve, views_of_doubt
@@ -148,9 +148,10 @@ def test_a_census_has_wilsons_interval_whatever_the_doubts():
     n = 200
     hits = np.r_[np.ones(160), np.zeros(40)]
     for doubts in (np.full(n, 0.2), np.linspace(0.5, 0, n), np.linspace(0, 0.5, n)):
-        found = estimate_accuracy(hits, doubts, np.ones(n))
+        found = estimate_accuracy(hits, doubts, np.ones(n), like_these=True)
         low, high = wilson(160, n, z=student_quantile(0.95, n) * np.sqrt(n / (n - FITTED)))
         assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+        assert estimate_accuracy(hits, doubts, np.ones(n)) == Estimate(0.8, 0.8, 0.8, n)
 
 
 def test_however_many_of_a_week_were_asked_its_interval_covers_what_the_weeks_come_from():
@@ -161,7 +162,9 @@ def test_however_many_of_a_week_were_asked_its_interval_covers_what_the_weeks_co
         for budget in inside:
             chances = asking_chances(doubts, budget)
             drawn = draw(chances, doubts, random.random(150), "seed")
-            found = estimate_accuracy(hits[drawn.picked], doubts[drawn.picked], drawn.probability)
+            found = estimate_accuracy(
+                hits[drawn.picked], doubts[drawn.picked], drawn.probability, like_these=True
+            )
             inside[budget] += found.low <= 1 - 0.25 / 2 <= found.high
     assert min(inside.values()) >= 0.92 * 300
 

@@ -322,7 +322,9 @@ def _plain(judged: _Judged, spec: Spec) -> Estimate:
 def _figure(judged: _Judged, metric: Metric, spec: Spec, level: float) -> Estimate:
     predicted, truth = said_and_true(judged.rows, spec)
     if metric.name == "accuracy" and judged.asked:
-        found = estimate_accuracy(hits(truth, predicted), doubt(predicted), 1 / judged.weight, level=level)
+        found = estimate_accuracy(
+            hits(truth, predicted), doubt(predicted), 1 / judged.weight, level=level, like_these=True
+        )
         return with_silent(found, judged.silent_share, lowest=0.0, greatest=1.0, level=level)
     by = zip(judged.rows["group_id"].to_pylist(), judged.rows["id"].to_pylist(), strict=True)
     groups = np.array([group if group is not None else id for group, id in by], dtype=object)

@@ -7,9 +7,9 @@ order of their doubt, and two picks fall into each stretch of it.
 
 The estimate. The weighted mean of the answers (Hajek). Its interval is a score interval, as Wilson's is: an error rate is
 in it if an estimate as far off as ours would not surprise under that rate. How errors lie over doubt under that rate is
-fitted (`error_chance.py`), so that confident rows among which no error was seen are not taken for free of errors. It is an
-interval for rows like these, not for these very ones: all rows are taken for a draw from those there could have been, however many
-of them were asked for. With equal chances or doubts it is Wilson's interval, a census included.
+fitted (`error_chance.py`), so that confident rows among which no error was seen are not taken for free of errors. With
+equal chances and doubts it is Wilson's interval. What compares weeks needs one for rows like these, not for these very ones
+(`like_these`): all rows are taken for a draw from those there could have been, however many of them were asked for.
 
 Source: Neyman (1934), JRSS 97:558-625, for chances in proportion to spread; Isaki & Fuller (1982), JASA 77:89-96, for the
 anticipated variance; Wilson (1927), JASA 22:209-212.
@@ -92,18 +92,25 @@ def draw(chance: npt.ArrayLike, doubt: npt.ArrayLike, random: npt.ArrayLike, see
 
 
 def estimate_accuracy(
-    hit: npt.ArrayLike, doubt: npt.ArrayLike, probability: npt.ArrayLike, *, level: float = 0.95
+    hit: npt.ArrayLike,
+    doubt: npt.ArrayLike,
+    probability: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+    like_these: bool = False,
 ) -> Estimate:
-    """Accuracy on rows like those that had a chance to be asked for, from those whose truth came.
+    """Accuracy over all rows that had a chance to be asked for, from those whose truth came.
 
     Args:
         hit: (n,) 1 where the answer was right, else 0.
         doubt: (n,) from `doubt`.
         probability: (n,) in (0, 1]: the chance with which each was asked for, times that of an answer.
         level: Confidence of the interval, in (0, 1).
+        like_these: Bounds of the accuracy on any rows like these, not on these very ones: a census then has Wilson's interval.
 
     Returns:
-        All nan without rows; bounds nan from a single row.
+        All nan without rows; bounds nan from a single row. Of these very rows, where every chance was 1, the exact share, and bounds
+        equal to it.
 
     Raises:
         ValueError: Lengths differ, a hit is neither 0 nor 1, a doubt or a probability out of range.
@@ -117,11 +124,13 @@ def estimate_accuracy(
     if not n:
         return Estimate(nan, nan, nan, 0)
     rate = weighted_mean(sample.error, sample.weight)
+    if not like_these and (sample.weight == 1).all():
+        return Estimate(1 - rate, 1 - rate, 1 - rate, n)
     # What fitting the curve takes away from the spread of the answers around it.
     quantile = student_quantile(level, n) * sqrt(n / (n - FITTED) if n > 2 * FITTED else 2)
     if np.isnan(quantile):
         return Estimate(1 - rate, nan, nan, n)
-    low, high = _score_interval(sample, rate, quantile)
+    low, high = _score_interval(sample, rate, quantile, like_these)
     return Estimate(1 - rate, max(0.0, min(1 - high, 1 - rate)), min(1.0, max(1 - low, 1 - rate)), n)
 
 
@@ -230,31 +239,29 @@ def _reach(variances: Floats, rate: float, chance: Floats, level: float) -> floa
     return normal_quantile(level) * sqrt(max(variance, 0.0))
 
 
-def _score_interval(sample: _Sample, rate: float, quantile: float) -> tuple[float, float]:
+def _score_interval(sample: _Sample, rate: float, quantile: float, like_these: bool) -> tuple[float, float]:
     """The least and the greatest error rate under which ours lies within quantile x standard error."""
     logit = fit_error_curve(sample.error, sample.view).logit(sample.view)
     share = sample.weight / sample.weight.sum()
     rows = float(sample.weight.sum())
-    low, high = (
-        _where_it_meets(logit, share, sample.weight, rows, rate, sign * quantile) for sign in (-1, 1)
-    )
+    asked, all_rows = share * (sample.weight - 1) / rows, like_these / rows
+    low, high = (_where_it_meets(logit, share, asked, all_rows, rate, sign * quantile) for sign in (-1, 1))
     return low, high
 
 
 def _where_it_meets(
-    logit: Floats, share: Floats, weight: Floats, rows: float, rate: float, reach: float
+    logit: Floats, share: Floats, asked: Floats, all_rows: float, rate: float, reach: float
 ) -> float:
     """The rate at which ours is `reach` standard errors below (negative: above), by bisection on the curve's level.
 
-    The variance is that of the answers of those asked, and of all rows as a draw from those there could have been.
+    The variance is that of the answers of those asked, and `all_rows` times that of any row's.
     """
     middle = -float(np.dot(share, logit))
     low, high = middle - FURTHEST_LOGIT, middle + FURTHEST_LOGIT
-    asked = share * (weight - 1) / rows
     for _ in range(60):
         shift = (low + high) / 2
         chance = sigmoid(logit + shift)
         expected = float(np.dot(share, chance))
-        variance = float(np.dot(asked, chance * (1 - chance))) + expected * (1 - expected) / rows
+        variance = float(np.dot(asked, chance * (1 - chance))) + expected * (1 - expected) * all_rows
         low, high = (shift, high) if expected - reach * sqrt(variance) < rate else (low, shift)
     return float(np.dot(share, sigmoid(logit + (low + high) / 2)))
