@@ -37,16 +37,23 @@ def spec(tmp_path: Path) -> Path:
 
 
 def test_a_plan_says_how_many_labels_and_what_they_cost_and_asks_nothing(spec: Path) -> None:
-    said = run("holdout", "plan", "--precision", "0.05", "--spec", spec, "--json")
+    said = run("holdout", "plan", "--precision", "0.08", "--spec", spec, "--json")
     assert said.exit_code == 0, said.output
     facts = json.loads(said.stdout)
 
-    assert facts["precision"] <= 0.05
+    assert facts["precision"] <= 0.08
     assert 20 < facts["labels"] < facts["rows"]
     assert facts["cost"] == 0.25 * facts["labels"]
     assert facts["reason"] is None
-    assert "USD" in run("holdout", "plan", "--precision", "0.05", "--spec", spec).stdout
+    assert "USD" in run("holdout", "plan", "--precision", "0.08", "--spec", spec).stdout
     assert json.loads(run("holdout", "list", "--spec", spec, "--json").stdout) == []
+
+
+def test_a_precision_out_of_reach_is_said(spec: Path) -> None:
+    facts = json.loads(run("holdout", "plan", "--precision", "0.01", "--spec", spec, "--json").stdout)
+    assert facts["labels"] == facts["rows"]
+    assert "A precision of 0.01 is out of reach: all " in facts["warning"]
+    assert "is out of reach" in run("holdout", "plan", "--precision", "0.01", "--spec", spec).output
 
 
 def test_without_a_price_it_is_said_why_there_is_no_cost(spec: Path) -> None:

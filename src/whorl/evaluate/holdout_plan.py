@@ -38,7 +38,7 @@ class HoldoutPlan(msgspec.Struct, frozen=True, kw_only=True):
     `strategy`: doubt, or random where doubt has been found to say nothing.
     `precision`: half the width that its interval is expected to have; `basis`: whether that goes by labels that are known
     or by what the model claims; `labelled`: rows to ask for whose truth has come already; `cost` in USD of the
-    others, None without `[evaluate] label_cost`; `warning`: periods of the monitor for which the labels are too few; `picked`: columns
+    others, None without `[evaluate] label_cost`; `warning`: a precision out of reach, periods of the monitor for which the labels are too few; `picked`: columns
     id, time, probability, stratum, and what was answered.
     """
 
@@ -86,6 +86,8 @@ def plan(
     chances = asking_chances(frame.doubts, budget, even=even)
     picked = _picked(ws, rows, frame.doubts, chances, name)
     labelled = picked.num_rows - picked["label"].null_count
+    reach = expected_reach(frame.doubts, budget, frame.curve, frame.error_rate, level=level, even=even)
+    warnings = [_out_of_reach(precision, reach, rows.num_rows), _too_few_a_period(picked, ws.spec)]
     cost = ws.spec.evaluate.label_cost
     return HoldoutPlan(
         draw=name,
@@ -96,10 +98,10 @@ def plan(
         labels=picked.num_rows,
         labelled=labelled,
         cost=None if cost is None else cost * (picked.num_rows - labelled),
-        precision=expected_reach(frame.doubts, budget, frame.curve, frame.error_rate, level=level, even=even),
+        precision=reach,
         accuracy=1 - frame.error_rate,
         basis=frame.basis,
-        warning=_warning(picked, ws.spec),
+        warning=" ".join(filter(None, warnings)) or None,
         picked=picked.drop_columns(["label"]),
     )
 
@@ -149,7 +151,17 @@ def _next(ws: Workspace) -> tuple[int, datetime | None]:
     return made["n"] + 1, made["until"]
 
 
-def _warning(picked: pa.Table, spec: Spec) -> str | None:
+def _out_of_reach(wanted: float | None, reach: float, rows: int) -> str | None:
+    """A precision that not even all rows give: more may come that are like them."""
+    if wanted is None or reach <= wanted:
+        return None
+    return (
+        f"A precision of {wanted:g} is out of reach: all {rows:,} rows that can be asked about give {reach:.2g}. "
+        "Ask for less, or wait for more predictions."
+    )
+
+
+def _too_few_a_period(picked: pa.Table, spec: Spec) -> str | None:
     """Periods that would have fewer answers than `[monitor] min_rows`, though all are answered."""
     number = picked["time"].cast(pa.int64()).to_numpy() // round(spec.monitor.period.seconds * 1e6)
     _, labels = np.unique(number, return_counts=True)
