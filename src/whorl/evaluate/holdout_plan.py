@@ -38,8 +38,8 @@ class HoldoutPlan(msgspec.Struct, frozen=True, kw_only=True):
     `strategy`: doubt, or random where doubt has been found to say nothing.
     `precision`: half the width that its interval is expected to have; `basis`: whether that goes by labels that are known
     or by what the model claims; `labelled`: rows to ask for whose truth has come already; `cost` in USD of the
-    others, None without `[evaluate] label_cost`; `warning`: a precision out of reach, periods of the monitor for which the labels are too few; `picked`: columns
-    id, time, probability, stratum, and what was answered.
+    others, None without `[evaluate] label_cost`; `warning`: a precision out of reach, periods of the monitor for which
+    the labels are too few; `picked`: columns id, time, probability, stratum, and what was answered.
     """
 
     draw: str
