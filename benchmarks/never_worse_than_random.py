@@ -22,6 +22,7 @@ from itertools import repeat
 from math import isfinite
 from time import perf_counter
 from typing import Any
+from warnings import filterwarnings
 
 import numpy as np
 import pandas as pd
@@ -148,6 +149,8 @@ def seeds_of(name: str, quick: bool) -> range:
 
 def curves(name: str, seed: int) -> tuple[float, Curve, Curve]:
     """Accuracy with the whole pool; what the default and what chance bought."""
+    # The first batches of a pool of many classes.
+    filterwarnings("ignore", "The number of unique classes", UserWarning)
     columns, truth = loaded(name)
     one = task(columns, truth, seed)
     size = len(one.truth)
