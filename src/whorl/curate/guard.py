@@ -22,8 +22,9 @@ import pyarrow.parquet as pq
 
 from whorl.curate.pool import columns
 from whorl.curate.strategies.embedding import Embedding
+from whorl.examples.late_truth import late_truth
 from whorl.examples.maturity import mature_s
-from whorl.examples.weights import exploration
+from whorl.examples.weights import exploration, judging_weight, late_truth_weight
 from whorl.records import CaseSet
 from whorl.stats.arrays import Floats, Indices, codes
 from whorl.stats.intervals.error_budget import level_at
@@ -118,7 +119,7 @@ def chosen_against_random(ws: Workspace, as_of: datetime, *, level: float) -> Es
     m = min(len(chosen), len(random))
     if m < LEAST_ROWS:
         return None
-    held = _holdout(ws, as_of)
+    held, weight = _holdout(ws, as_of)
     if held.num_rows < LEAST_HOLDOUT:
         return None
     learner = _Learner(ws, trained, held, _latest(trained, kind == BASE, MOST_ROWS))
@@ -127,7 +128,7 @@ def chosen_against_random(ws: Workspace, as_of: datetime, *, level: float) -> Es
         chosen[:m],
         random[:m],
         level=level,
-        weight=held["exploration"].to_numpy(),
+        weight=weight,
         group=codes(np.array(held["unit"].to_pylist(), dtype=object)),
         seed=ws.spec.train.seed,
     )
@@ -214,14 +215,18 @@ def _trained(ws: Workspace) -> pa.Table | None:
     )
 
 
-def _holdout(ws: Workspace, as_of: datetime) -> pa.Table:
-    """Some labelled rows of the holdout, old enough to judge: those of whole groups, by chance."""
+def _holdout(ws: Workspace, as_of: datetime) -> tuple[pa.Table, Floats]:
+    """Some labelled rows of the holdout, old enough to judge: those of whole groups, by chance; and the weight of each (n,)."""
     features = "".join(f', "{FEATURE}{name}"' for name in ws.spec.features)
-    return ws.engine.query(
-        f"SELECT id, label, coalesce(group_id, id) AS unit, {exploration(ws.spec)}::DOUBLE AS exploration{features} "
-        f"FROM {ws.examples(as_of).name} WHERE split = 'holdout' AND status IN ('known', 'defaulted') "
+    examples = ws.examples(as_of).name
+    rows = ws.engine.query(
+        f"SELECT id, label, age_days, coalesce(group_id, id) AS unit, {exploration(ws.spec)}::DOUBLE AS exploration{features} "
+        f"FROM {examples} WHERE split = 'holdout' AND status IN ('known', 'defaulted') "
         f"AND age_days * 86400 >= {mature_s(ws.spec):.15g} ORDER BY hash(unit), unit, id LIMIT {MOST_HOLDOUT}"
     )
+    late = late_truth(ws.engine, ws.lake, examples, ws.spec, as_of)
+    weight = judging_weight(late_truth_weight(rows, late, ws.spec), rows)
+    return rows.filter(pa.array(weight > 0)), weight[weight > 0]
 
 
 def _share_of(ws: Workspace, cycle_id: str) -> float | None:

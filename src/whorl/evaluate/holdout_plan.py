@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from whorl.errors import StateError, TruthError
 from whorl.examples.asked import JUDGE, WITHDRAWN, can_be_asked
+from whorl.examples.champions_answers import champions_answers
 from whorl.examples.said import said_and_true
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats
@@ -177,7 +178,8 @@ def _too_few_a_period(picked: pa.Table, spec: Spec) -> str | None:
 def _frame(ws: Workspace, as_of: datetime, since: datetime | None) -> tuple[pa.Table, _Frame]:
     said = "scores" if ws.spec.task == "multiclass" else "score"
     columns = f"id, time, label, {said}"
-    open_to = f"FROM {ws.examples(as_of).name} WHERE {can_be_asked(ws.spec)}"
+    examples = ws.examples(as_of).name
+    open_to = f"FROM {examples} WHERE {can_be_asked(ws.spec)} AND {champions_answers(ws.registry, ws.spec, examples)}"
     span = "true" if since is None else f"received_at > {instant_literal(since)}"
     rows = ws.engine.query(f"SELECT {columns} {open_to} AND {span} ORDER BY time, id")
     if not rows.num_rows:

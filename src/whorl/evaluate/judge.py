@@ -16,6 +16,7 @@ from whorl.errors import DigestMismatch, ModelError, NotFound, StateError
 from whorl.evaluate.gates import Trial, run_gate
 from whorl.evaluate.rows import JudgedRows, fixed_rows, judged_rows
 from whorl.evaluate.sides import logged_champion, missing, predictions_of
+from whorl.examples.champions_answers import name_in_records
 from whorl.models.manifest import read_manifest
 from whorl.models.model import load_model
 from whorl.models.named_function import own_function
@@ -26,7 +27,6 @@ from whorl.stats.intervals.estimate import Estimate
 from whorl.stats.intervals.interval import interval
 from whorl.stats.metrics.metric import metrics_for
 from whorl.storage import dataset_versions, verdicts
-from whorl.storage.registry import ELSEWHERE
 from whorl.workspace import Workspace
 
 Floats = npt.NDArray[np.float64]
@@ -153,10 +153,7 @@ def _champion(ws: Workspace, rows: JudgedRows) -> _Heard:
             "[champion] trained_through is not declared: the champion may have been trained on these rows, which makes "
             "it look better than it is."
         )
-    if version is None:
-        named = ws.spec.champion.version
-    else:
-        named = version.uri if version.trainer == ELSEWHERE else version.id
+    named = name_in_records(version, ws.spec)
     said = logged_champion(ws, rows, named)
     if said is not None:
         return _Heard(said, notes)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from whorl.examples.answering import answering
 from whorl.examples.asked import asked_weights, beside_asked, outnumber_others
-from whorl.examples.late_truth import came_by_itself, late_truth, numbers
+from whorl.examples.late_truth import late_truth, numbers
 from whorl.examples.maturity import mature_s
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.records import DatasetVersion
@@ -61,7 +61,7 @@ class JudgedRows(msgspec.Struct, frozen=True):
 def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     """Every row that may compare champion and challenger as of a time.
 
-    Left out and counted: rows without truth, rows younger than the maturity lag, golden rows, rows that were trained on
+    Left out and counted: rows without truth, rows younger than the maturity lag, or so young that some class can hardly be known, golden rows, rows that were trained on
     (before they turned out to be of the holdout, or were young enough for `[evaluate] time_forward`), rows the champion
     was trained on elsewhere (`[champion] trained_through`), rows outside `[evaluate] window`.
     """
@@ -101,6 +101,11 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
         spec,
     )
     late, notes = _late_truth(ws, rows, as_of)
+    told = (late > 0) | np.isfinite(rows.table["stands_for"].to_numpy())
+    left_out = {row["left_out"]: row["n"] for row in counted.to_pylist()}
+    if not told.all():
+        left_out["too young for the truth of every class to be known"] = int((~told).sum())
+    rows, late = rows.take(told), late[told]
     stands_for = rows.table["stands_for"].to_numpy()
     late = late * numbers(rows.table["beside"])
     by_asked = bool(np.isfinite(stands_for).any())
@@ -114,7 +119,7 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     return msgspec.structs.replace(
         rows,
         weight=standing_for(stands_for, judging_weight(late, rows.table), rows.table),
-        left_out={row["left_out"]: row["n"] for row in counted.to_pylist()},
+        left_out=left_out,
         notes=[*notes, *_notes(spec)],
         refusal="" if came is None or by_asked else came.refusal,
     )
@@ -191,23 +196,19 @@ def _groups(table: pa.Table) -> npt.NDArray[np.object_]:
 
 
 def _late_truth(ws: Workspace, rows: JudgedRows, as_of: datetime) -> tuple[Floats, list[str]]:
-    """Weight (n,) of judged rows by how late truth comes, learnt from all rows that judge, however old, and notes."""
-    examples = ws.examples(as_of).name
-    late = late_truth(ws.engine, ws.lake, examples, ws.spec, as_of)
+    """Weight (n,) of judged rows by how late truth comes, 0 where it is known of some classes only, and notes."""
+    late = late_truth(ws.engine, ws.lake, ws.examples(as_of).name, ws.spec, as_of)
     if not late.modelled or not len(rows):
         return rows.weight, []
-    known = ws.engine.query(
-        f"FROM {came_by_itself(ws.lake, examples, as_of)} WHERE {_judging(ws.spec, as_of)}"
-    )
-    if not known.num_rows:
+    if late.delays is None:
         return rows.weight, [
             *late.notes,
-            "Not one label of the judged rows came by itself: how late truth comes is not known.",
+            "Not one label came by itself: how late truth comes is not known.",
         ]
-    weight = late_truth_weight(rows.table, known, ws.spec)
-    effective = effective_rows(weight)
+    weight = late_truth_weight(rows.table, late, ws.spec)
+    told = weight[weight > 0]
     return weight, [
         *late.notes,
-        f"Truth comes sooner for one class than for another: {len(rows):,} judged rows are weighted by the chance that "
-        f"their truth is known by now, and count as much as {effective:,.0f}.",
+        f"Truth comes sooner for one class than for another: {len(told):,} judged rows are weighted by the chance that "
+        f"their truth is known by now, and count as much as {effective_rows(told) if len(told) else 0:,.0f}.",
     ]

@@ -2,7 +2,7 @@
 
 With `[labels] delay = "auto"` delays are modelled when a test shows that they are tied to the truth; with "survival" always,
 with "none" never. Here: that switch, and the delays of known examples in the unit in which they are compared. The maths is
-in `stats/delay/label_delay.py` and `stats/delay/label_delay_tie.py`; what is for whom, in docs/truth.md. Rows whose truth people were asked
+in `stats/delay/`; what is for whom, in docs/truth.md. Rows whose truth people were asked
 for tell nothing of delays, whenever theirs came.
 """
 
@@ -15,7 +15,8 @@ import pyarrow as pa
 from whorl.examples.asked import asked_for
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices
-from whorl.stats.delay.label_delay import relative_to_horizon
+from whorl.stats.delay.known_by_age import KnownByAge, all_told
+from whorl.stats.delay.label_delay import DelayCurves, relative_to_horizon
 from whorl.stats.delay.label_delay_tie import LEAST_GAP, LEVEL, delay_tie
 from whorl.storage.engine import Engine
 from whorl.storage.lake import Lake
@@ -23,35 +24,80 @@ from whorl.storage.sql_types import quoted
 from whorl.storage.tables import FEATURE
 
 MOST_ROWS = 20_000
+# Of rows so young that a truth may still come (95 % of those known came later than that), the share that has to be open for a bias.
+LEAST_OPEN, YOUNG = 0.05, 0.95
+
+
+class ClassDelays(NamedTuple):
+    """How late the labels of each class come, by the classes' names in order."""
+
+    names: list[str]
+    known: KnownByAge
 
 
 class LateTruth(NamedTuple):
-    """Whether delays are modelled, and why or why not, where a test decided."""
+    """Whether delays are modelled, and why or why not, where a test decided; None for delays while nothing tells of them."""
 
     modelled: bool
     notes: list[str]
+    delays: ClassDelays | None = None
 
 
 def late_truth(engine: Engine, lake: Lake, examples: str, spec: Spec, as_of: datetime) -> LateTruth:
     """The switch, for the examples of one as-of time.
 
     'auto' leaves it off without a test for a regression, where `[labels] lag` or `default_after` is the declared answer to
-    late truth, and where no prediction is open. Else at most 20,000 labels that came by themselves, by a hash of their ids, are
-    tested.
+    late truth, and where hardly any prediction is open. Else at most 20,000 labels that came by themselves, as many of each class
+    as there are, chosen by a hash of their ids, are tested.
     """
     labels = spec.labels
-    if labels.delay != "auto":
-        return LateTruth(labels.delay == "survival", [])
-    if spec.task not in ("binary", "multiclass") or labels.lag.seconds or labels.default_after is not None:
+    if labels.delay == "none":
         return LateTruth(False, [])
-    if not engine.query(f"SELECT id FROM {examples} WHERE status = 'open' LIMIT 1").num_rows:
+    if labels.delay == "auto" and (
+        spec.task not in ("binary", "multiclass") or labels.lag.seconds or labels.default_after is not None
+    ):
+        return LateTruth(False, [])
+    by_itself = came_by_itself(lake, examples, as_of)
+    if labels.delay == "auto" and _share_open(engine, examples, by_itself) < LEAST_OPEN:
         return LateTruth(False, [])
     horizon = f", {quoted(FEATURE + labels.horizon)}" if labels.horizon else ""
     known = engine.query(
-        f"SELECT label, delay_days, age_days{horizon} FROM {came_by_itself(lake, examples, as_of)} "
-        f"WHERE label IS NOT NULL ORDER BY hash(id), id LIMIT {MOST_ROWS}"
+        f"SELECT label, delay_days, age_days{horizon}, count(*) OVER (PARTITION BY label) AS of_class FROM {by_itself}\n"
+        "WHERE label IS NOT NULL\n"
+        f"ORDER BY row_number() OVER (PARTITION BY label ORDER BY hash(id), id), hash(id), id LIMIT {MOST_ROWS}"
     )
-    return _tested(known, spec)
+    found = LateTruth(True, []) if labels.delay == "survival" else _tested(known, spec)
+    return found._replace(delays=_delays(known, spec)) if found.modelled and len(known) else found
+
+
+def _share_open(engine: Engine, examples: str, by_itself: str) -> float:
+    """Of the predictions young enough for their truth to be under way; 0 where there is none."""
+    young = f"(SELECT quantile_cont(delay_days, {YOUNG}) FROM {by_itself})"
+    found = engine.query(
+        f"SELECT coalesce(avg((status = 'open')::INT), 0) AS share FROM {examples} "
+        f"WHERE status IN ('known', 'open') AND age_days <= coalesce({young}, age_days)"
+    )
+    return float(found["share"][0].as_py())
+
+
+def _delays(known: pa.Table, spec: Spec) -> ClassDelays:
+    names, label = label_codes(known)
+    age = relative_days(known, "age_days", spec)
+    delay = np.minimum(relative_days(known, "delay_days", spec), age)
+    curves = DelayCurves.fit(label, delay, age, classes=len(names))
+    of_class = np.zeros(len(names))
+    of_class[label] = known["of_class"].to_numpy()
+    return ClassDelays(names, KnownByAge(curves, of_class / of_class.sum()))
+
+
+def truth_told(engine: Engine, lake: Lake, examples: str, spec: Spec, as_of: datetime) -> bool:
+    """Whether rows are old enough to tell how late truth comes, rows among them whose truth has not come."""
+    horizon = f", {quoted(FEATURE + spec.labels.horizon)}" if spec.labels.horizon else ""
+    rows = engine.query(
+        f"SELECT CASE WHEN label IS NOT NULL THEN delay_days END AS delay_days, age_days{horizon} FROM {examples}\n"
+        f"WHERE NOT censored AND id NOT IN (SELECT id FROM ({asked_for(lake, as_of)})) ORDER BY hash(id), id LIMIT {MOST_ROWS}"
+    )
+    return all_told(relative_days(rows, "delay_days", spec), relative_days(rows, "age_days", spec))
 
 
 def came_by_itself(lake: Lake, examples: str, as_of: datetime) -> str:

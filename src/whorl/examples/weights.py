@@ -7,31 +7,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whorl.examples.late_truth import label_codes, numbers, relative_days
+from whorl.examples.late_truth import LateTruth, numbers, relative_days
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats
-from whorl.stats.delay.label_delay import DelayCurves, inverse_known_weights
 
 # One row may stand for at most this many: a larger weight buys no accuracy, only variance.
 MAX_WEIGHT = 100.0
 
 
-def late_truth_weight(rows: pa.Table, known: pa.Table, spec: Spec) -> Floats:
-    """One over the chance (n,) that a truth such as this row's is known at its age; see `late_truth.py` for when to ask.
+def late_truth_weight(rows: pa.Table, late: LateTruth, spec: Spec) -> Floats:
+    """One over the chance (n,) that a truth such as this row's is known at its age; 0 where that of some class hardly is.
+
+    All weigh 1 where delays are not modelled, or nothing tells of them.
 
     Args:
         rows: Examples with `label`, `age_days` and the horizon's feature.
-        known: Examples whose label came by itself, from which the delays are learnt; without any, all weigh 1.
     """
-    names, label = label_codes(rows)
-    known = known.filter(pc.is_in(known["label"], value_set=rows["label"].combine_chunks()))
-    if not len(known):
-        return np.ones(len(label))
-    age = relative_days(known, "age_days", spec)
-    delay = np.minimum(relative_days(known, "delay_days", spec), age)
-    of_known, place = label_codes(known)
-    curves = DelayCurves.fit(np.searchsorted(names, of_known)[place], delay, age, classes=len(names))
-    return inverse_known_weights(label, relative_days(rows, "age_days", spec), curves)
+    if late.delays is None:
+        return np.ones(len(rows))
+    place = pc.index_in(rows["label"].cast(pa.string()), value_set=pa.array(late.delays.names, pa.string()))
+    # A class of which no truth came by itself was asked for.
+    label = place.fill_null(0).to_numpy()
+    weight = late.delays.known.weights(label, relative_days(rows, "age_days", spec))
+    return np.where(pc.is_null(place).to_numpy(), 1.0, weight)
 
 
 def exploration(spec: Spec) -> str:

@@ -2,7 +2,8 @@
 
 Computed from the rows each time, so that it is the same wherever and however often it is looked at. A row comes in once its
 truth is known and it is as old as `[labels] lag` and `default_after` ask: before, one class may be known sooner than the
-other. Of a span in which people were asked, rows whose truth was not known by then do not come in, asked or not: whose truth
+other. Where delays are modelled it is as old as 95 % of the labels of each class are late, and none comes in while rows are too
+young to tell how late that is. Of a span in which people were asked, rows whose truth was not known by then do not come in, asked or not: whose truth
 comes then goes by what the model said. The detectors are in `detectors/`. Since when there are more is told in the order in which
 the rows were answered: truth of old rows that comes late says something of then (`stats/change/rise.py`).
 """
@@ -13,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from whorl.examples.asked import TRAIN, draws_made, in_span
-from whorl.examples.maturity import mature_s
+from whorl.examples.champions_answers import champions_answers
+from whorl.examples.maturity import mature_at
 from whorl.monitor.detectors.detector import alarms, detector_named
 from whorl.records import Finding
 from whorl.spec import Spec
@@ -61,7 +63,10 @@ def error_stream(ws: Workspace, as_of: datetime) -> ErrorStream:
     measure = (_LOSS if large else _WRONG).get(spec.task)
     if measure is None:
         return _NONE
-    rows = ws.engine.query(_known_rows(ws, as_of, measure))
+    mature = mature_at(ws.engine, ws.lake, ws.examples(as_of).name, spec, as_of)
+    if mature is None:
+        return _NONE
+    rows = ws.engine.query(_known_rows(ws, as_of, measure, mature))
     value = rows["value"].to_numpy().astype(np.float64)
     known_us, time_us = (rows[name].to_numpy().astype(np.int64) for name in ("known_us", "time_us"))
     if not large:
@@ -141,10 +146,10 @@ def _finding(ws: Workspace, seen: list[_Alarm], stream: ErrorStream) -> Finding:
     )
 
 
-def _known_rows(ws: Workspace, as_of: datetime, measure: str) -> str:
+def _known_rows(ws: Workspace, as_of: datetime, measure: str, mature: str) -> str:
     """SQL: `value` and `known_us` of the rows that are watched, in order."""
     spec = ws.spec
-    moved = next(iter(ws.registry.changes(limit=1)), None)
+    examples, moved = ws.examples(as_of).name, next(iter(ws.registry.changes(limit=1)), None)
     conditions = [
         "status IN ('known', 'defaulted')",
         "isfinite(value)",
@@ -160,8 +165,9 @@ def _known_rows(ws: Workspace, as_of: datetime, measure: str) -> str:
     return (
         f"WITH draws AS ({draws_made(ws.lake, as_of)}),\n"
         f"known AS (SELECT id, time, received_at, split, status, label_received_at, ({measure}) AS value,\n"
-        f"  greatest(label_received_at, time + INTERVAL '{mature_s(spec):.15g}' SECOND) AS known_at\n"
-        f"FROM {ws.examples(as_of).name} WHERE isfinite(score) OR scores IS NOT NULL)\n"
+        f"  greatest(label_received_at, {mature}) AS known_at\n"
+        f"FROM {examples} WHERE (isfinite(score) OR scores IS NOT NULL)\n"
+        f"AND {champions_answers(ws.registry, spec, examples, now=True)})\n"
         f"SELECT value, epoch_us(known_at) AS known_us, epoch_us(time) AS time_us FROM known WHERE {' AND '.join(conditions)}\n"
         "ORDER BY known_at, time, id"
     )

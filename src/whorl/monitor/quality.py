@@ -25,7 +25,8 @@ from whorl.examples.asked import (
     can_be_asked,
     judge_draws,
 )
-from whorl.examples.late_truth import came_by_itself, late_truth
+from whorl.examples.champions_answers import champions_answers
+from whorl.examples.late_truth import late_truth
 from whorl.examples.maturity import mature_s
 from whorl.examples.said import said_and_true
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
@@ -48,13 +49,14 @@ from whorl.storage.tables import PROTECTED, TIME
 from whorl.workspace import Workspace
 
 Floats = npt.NDArray[np.float64]
+_TOO_YOUNG = "{n:,} rows with a truth are left out: they are so young that the truth of some class can hardly be known."
 
 
 class PeriodQuality(Record, frozen=True, kw_only=True):
     """One period's figure; None where it is undefined or rests on fewer rows than `[monitor] min_rows`.
 
     `method`: by the rows whose truth came, the same weighted because it does not come by chance (why, and how much is left, is
-    in `notes`), or by those that people were asked for; `waiting` says why not, where they were asked and do not suffice. `smoothed`:
+    in `notes`), or by those that people were asked for; `waiting`: what is not told yet, and why. `smoothed`:
     by asked rows and the periods before. `claimed`: the accuracy that the model's
     confidence claims for all answered rows, only where accuracy is watched; `contradicted`: it lies outside the interval.
     `always`: the same figure with bounds that hold however often the period is looked at while its truths come in; `plain`: beside
@@ -138,7 +140,7 @@ def quality_by_protected(ws: Workspace, as_of: datetime, since: datetime | None)
 
 class _Beside(NamedTuple):
     """What is known of a period apart from its judged rows: what the model claims, the figure by the chance of answering, and
-    the one that leans on earlier periods; None where there is none. `waiting`: why asked rows do not tell it, where some were.
+    the one that leans on earlier periods; None where there is none. `waiting`: what is not told yet, and why.
     """
 
     claimed: float | None
@@ -150,7 +152,7 @@ class _Beside(NamedTuple):
 class _Judged(NamedTuple):
     """Mature holdout rows in order of time; the weight and the number of the period of each (n,), and which periods are told
     by rows that people were asked for: those weigh as many rows as they stand for. `silent`: of those periods, the share of all
-    rows that silent ones stand for; `waiting`: of other periods that people were asked about, why these do not tell them;
+    rows that silent ones stand for; `waiting`: of periods not told by them, or not by all rows, why;
     `came`: how the truths of the others did.
     """
 
@@ -184,14 +186,18 @@ class _Judged(NamedTuple):
 def _judged(ws: Workspace, as_of: datetime) -> _Judged:
     spec = ws.spec
     answered = "score IS NOT NULL" if spec.task != "multiclass" else "scores IS NOT NULL"
-    examples, period = ws.examples(as_of).name, f"epoch_us(time) // {_period_us(spec)}"
+    examples, champions = (
+        ws.examples(as_of).name,
+        champions_answers(ws.registry, spec, ws.examples(as_of).name),
+    )
+    period = f"epoch_us(time) // {_period_us(spec)}"
     asked = asked_weights(ws.engine, ws.lake, examples, spec, as_of)
     beside = beside_asked(ws.engine, ws.lake, examples, spec, as_of)
     judged = (
         f"(SELECT e.*, {period} AS period, a.weight AS stands_for, a.probability AS asked_with, r.asked_at,\n"
         f"  coalesce(b.stands_for, 1) AS beside FROM {examples} e LEFT JOIN {asked} a USING (id) LEFT JOIN {beside} b USING (id)\n"
         f"LEFT JOIN ({asked_for(ws.lake, as_of)}) r USING (id)) "
-        f"WHERE split = 'holdout' AND {answered}"
+        f"WHERE split = 'holdout' AND {answered} AND {champions}"
     )
     silent, waiting = _told_by_asked(ws, judged, as_of)
     inside = f"period IN ({', '.join(map(str, silent)) or 'NULL'})"
@@ -200,18 +206,19 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
         f"FROM {judged} AND status IN ('known', 'defaulted') AND CASE WHEN {inside} THEN stands_for > 0\n"
         f"  ELSE beside > 0 AND age_days * 86400 >= {mature_s(spec):.15g} END ORDER BY time, id"
     )
-    late = np.ones(len(rows))
-    if late_truth(ws.engine, ws.lake, examples, spec, as_of).modelled:
-        known = ws.engine.query(
-            f"FROM {came_by_itself(ws.lake, examples, as_of)} WHERE split = 'holdout' AND {answered}"
-        )
-        late = late_truth_weight(rows, known, spec)
-    came = answering(ws.engine, ws.lake, examples, spec, "split = 'holdout'", as_of)
+    late = late_truth_weight(rows, late_truth(ws.engine, ws.lake, examples, spec, as_of), spec)
+    came = answering(ws.engine, ws.lake, examples, spec, f"split = 'holdout' AND {champions}", as_of)
     if came is not None:
         late = late * came.weight_of(rows["id"])
     late = late * rows["beside"].to_numpy()
     weight = standing_for(rows["stands_for"].to_numpy(), judging_weight(late, rows), rows)
-    return _Judged(rows, weight, np.asarray(rows["period"].to_numpy(), dtype=np.int64), silent, waiting, came)
+    found = _Judged(
+        rows, weight, np.asarray(rows["period"].to_numpy(), dtype=np.int64), silent, waiting, came
+    )
+    periods, left_out = np.unique(found.period[weight == 0], return_counts=True)
+    for number, n in zip(periods.tolist(), left_out.tolist(), strict=True):
+        waiting[number] = " ".join(filter(None, (waiting.get(number), _TOO_YOUNG.format(n=n))))
+    return found.take(weight > 0)
 
 
 def _told_by_asked(ws: Workspace, judged: str, as_of: datetime) -> tuple[dict[int, float], dict[int, str]]:
@@ -253,9 +260,10 @@ def _claims(ws: Workspace, as_of: datetime) -> dict[int, float]:
     if ws.spec.task not in ("binary", "multiclass"):
         return {}
     said = "list_max(map_values(scores))" if ws.spec.task == "multiclass" else "greatest(score, 1 - score)"
+    examples = ws.examples(as_of).name
     rows = ws.engine.query(
-        f"SELECT epoch_us(time) // {_period_us(ws.spec)} AS period, avg({said}) AS claimed\n"
-        f"FROM {ws.examples(as_of).name} WHERE {can_be_asked(ws.spec)} GROUP BY 1 HAVING bool_and({said} BETWEEN 0 AND 1)"
+        f"SELECT epoch_us(time) // {_period_us(ws.spec)} AS period, avg({said}) AS claimed FROM {examples}\n"
+        f"WHERE {can_be_asked(ws.spec)} AND {champions_answers(ws.registry, ws.spec, examples)} GROUP BY 1 HAVING bool_and({said} BETWEEN 0 AND 1)"
     )
     return dict(zip(rows["period"].to_pylist(), rows["claimed"].to_pylist(), strict=True))
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whorl.examples.asked import can_be_asked
+from whorl.examples.champions_answers import champions_answers
 from whorl.examples.said import said_and_true
 from whorl.stats.answering.score_regressors import number_regressors, score_regressors
 from whorl.stats.arrays import Floats
@@ -36,9 +37,10 @@ def smoothed_quality(
     """
     if metric.row_values is None or not len(asked):
         return {}
+    examples = ws.examples(as_of).name
     rows = ws.engine.query(
-        f"SELECT *, epoch_us(time) // {period_us} AS period FROM {ws.examples(as_of).name} "
-        f"WHERE {can_be_asked(ws.spec)} ORDER BY time, id"
+        f"SELECT *, epoch_us(time) // {period_us} AS period FROM {examples} "
+        f"WHERE {can_be_asked(ws.spec)} AND {champions_answers(ws.registry, ws.spec, examples)} ORDER BY time, id"
     )
     said, truth = said_and_true(rows, ws.spec)
     known = number_regressors(said, said) if ws.spec.task == "regression" else score_regressors(said)

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from whorl.errors import DigestMismatch, ModelError
 from whorl.examples.asked import asked_weights, beside_asked
-from whorl.examples.late_truth import came_by_itself, late_truth
+from whorl.examples.champions_answers import name_in_records
+from whorl.examples.late_truth import late_truth
 from whorl.examples.maturity import mature_s
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.models.model import load_model
@@ -25,7 +26,6 @@ from whorl.stats.arrays import Floats
 from whorl.stats.metrics.absolute_error import absolute_errors
 from whorl.stats.metrics.brier import brier_losses
 from whorl.stats.slices.conditions import Column, cut
-from whorl.storage.registry import ELSEWHERE
 from whorl.storage.tables import FEATURE, PROTECTED
 from whorl.workspace import Workspace
 
@@ -87,22 +87,27 @@ def champion_rows(
 ) -> InsightRows:
     """Mature holdout rows that were answered by the champion, or by `version`; `logged`: by whatever answered at the time."""
     table = _table(ws, as_of)
+    weight = _weight(ws, table, as_of)
+    young = int((weight == 0).sum())
+    table, weight = table.filter(pa.array(weight > 0)), weight[weight > 0]
     classes = _classes(table, ws.spec)
     if logged:
         (said, classes), notes = _logged(table, classes, ws.spec), list[str]()
     else:
         said, classes, notes = _said(ws, version or ws.registry.champion(), table, classes)
+    if young:
+        notes.append(
+            f"{young:,} rows left out: they are so young that the truth of some class can hardly be known."
+        )
     answered = ~np.isnan(said if said.ndim == 1 else said.sum(axis=1))
     if not answered.all():
         notes.append(
             f"{int((~answered).sum()):,} rows left out: no answer of the champion is known for them."
         )
-        table, said = table.filter(pa.array(answered)), said[answered]
+        table, said, weight = table.filter(pa.array(answered)), said[answered], weight[answered]
     truth = _truth(table, classes, ws.spec)
     name, loss = row_losses(ws, truth, said)
-    return InsightRows(
-        table, classes, truth, said, loss, name, _weight(ws, table, as_of), _groups(table), notes
-    )
+    return InsightRows(table, classes, truth, said, loss, name, weight, _groups(table), notes)
 
 
 def row_losses(ws: Workspace, truth: Floats, said: Floats) -> tuple[str, Floats]:
@@ -147,13 +152,10 @@ def _table(ws: Workspace, as_of: datetime) -> pa.Table:
 
 
 def _weight(ws: Workspace, table: pa.Table, as_of: datetime) -> Floats:
-    examples = ws.examples(as_of).name
-    late = np.ones(len(table))
-    if late_truth(ws.engine, ws.lake, examples, ws.spec, as_of).modelled:
-        known = ws.engine.query(f"FROM {came_by_itself(ws.lake, examples, as_of)} WHERE split = 'holdout'")
-        late = late_truth_weight(table, known, ws.spec)
-    late = late * table["beside"].to_numpy()
-    return standing_for(table["stands_for"].to_numpy(), judging_weight(late, table), table)
+    """What each row stands for (n,); 0 for rows so young that some class can hardly be known."""
+    late = late_truth(ws.engine, ws.lake, ws.examples(as_of).name, ws.spec, as_of)
+    weight = late_truth_weight(table, late, ws.spec) * table["beside"].to_numpy()
+    return standing_for(table["stands_for"].to_numpy(), judging_weight(weight, table), table)
 
 
 def _classes(table: pa.Table, spec: Spec) -> tuple[str, ...]:
@@ -191,17 +193,10 @@ def _said(
         except ModelError as error:
             notes = [f"The champion is judged by its logged answers: {error}"]
     said, classes = _logged(table, classes, ws.spec)
-    named = _name_in_records(ws, version)
+    named = name_in_records(version, ws.spec)
     if named is not None:
         said[np.array(table["model_version"].to_pylist(), dtype=object) != named] = np.nan
     return said, classes, notes
-
-
-def _name_in_records(ws: Workspace, version: ModelVersion | None) -> str | None:
-    """How the records name the champion; None: whatever answered is judged."""
-    if version is None:
-        return ws.spec.champion.version
-    return version.uri if version.trainer == ELSEWHERE else version.id
 
 
 def _logged(table: pa.Table, classes: tuple[str, ...], spec: Spec) -> tuple[Floats, tuple[str, ...]]:

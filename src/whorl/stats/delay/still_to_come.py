@@ -27,14 +27,23 @@ def chance_to_come(delay: npt.ArrayLike, age: npt.ArrayLike, at: npt.ArrayLike) 
     >>> chance_to_come([1.0, 3.0, np.nan, np.nan], [9.0, 9.0, 9.0, 9.0], [0.0, 2.0, 5.0]).round(2).tolist()
     [0.5, 0.33, 0.0]
     """
+    now, end = still_open(delay, age, at), still_open(delay, age, np.inf)
+    return np.where(now > 0, 1 - end / np.where(now > 0, now, 1.0), 1.0)
+
+
+def still_open(delay: npt.ArrayLike, age: npt.ArrayLike, at: npt.ArrayLike) -> Floats:
+    """Share (m,) of rows whose truth has not come by an age; 1 without rows. Arguments as `chance_to_come`.
+
+    >>> still_open([1.0, 3.0, np.nan, np.nan], [9.0, 9.0, 9.0, 2.0], [0.0, 1.0, 5.0]).tolist()
+    [1.0, 0.75, 0.375]
+    """
     came, limit = np.asarray(delay, dtype=np.float64), np.asarray(age, dtype=np.float64)
     known = ~np.isnan(came)
     seen = np.sort(np.where(known, came, limit))
     time, events = np.unique(came[known], return_counts=True)
     at_risk = len(seen) - np.searchsorted(seen, time, side="left")
-    still_open = np.concatenate([[1.0], np.cumprod(1 - events / at_risk)])
-    now = still_open[np.searchsorted(time, np.asarray(at, dtype=np.float64), side="right")]
-    return np.where(now > 0, 1 - still_open[-1] / np.where(now > 0, now, 1.0), 1.0)
+    share: Floats = np.concatenate([[1.0], np.cumprod(1 - events / at_risk)])
+    return share[np.searchsorted(time, np.asarray(at, dtype=np.float64), side="right")]
 
 
 def stands_for(probability: npt.ArrayLike, to_come: npt.ArrayLike) -> Floats:
