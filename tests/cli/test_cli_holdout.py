@@ -87,9 +87,13 @@ def test_what_is_asked_once_waits_is_answered_and_tells_the_quality(spec: Path, 
         for row in rows:
             flywheel.log_label(row["id"], float(row["score"]) >= 0.5)
         flywheel.flush()
-    (period,) = json.loads(run("holdout", "quality", "--spec", spec, "--json").stdout)
+    told = json.loads(run("holdout", "quality", "--spec", spec, "--json").stdout)
+    (period,), (draw,) = told["periods"], told["draws"]
     assert (period["method"], period["rows"], period["value"], period["high"]) == ("asked", 40, 1.0, 1.0)
     assert period["contradicted"] is True
+    assert (draw["asked"], draw["answered"], draw["value"]) == (40, 40, 1.0)
+    assert draw["rows"] > 200
+    assert draw["low"] < 1
     assert "No row waits" in run("holdout", "list", "--waiting", "--spec", spec).stdout
 
 
@@ -155,10 +159,11 @@ def test_the_figure_names_its_metric_and_why_it_is_missing(
     told = json.loads(run("holdout", "quality", "--spec", spec, "--json").stdout)
     text = run("holdout", "quality", "--spec", spec).stdout
 
-    assert all(set(told[0]) == set(one) for one in told)
-    assert {one["metric"] for one in told} == {"accuracy"}
-    assert told[0]["reason"] is None
-    assert all((one["value"] is None) == (one["reason"] is not None) for one in told)
+    periods = told["periods"]
+    assert all(set(periods[0]) == set(one) for one in periods)
+    assert (told["metric"], told["draws"]) == ("accuracy", [])
+    assert periods[0]["reason"] is None
+    assert all((one["value"] is None) == (one["reason"] is not None) for one in periods)
     assert "accuracy" in text
     assert "[" in text
     assert max(len(line) for line in text.splitlines() if "figure" not in line) <= 80

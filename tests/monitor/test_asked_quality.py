@@ -8,6 +8,7 @@ import pytest
 from shop import Shop
 from whorl.evaluate.holdout_ask import record, withdraw
 from whorl.evaluate.holdout_plan import plan
+from whorl.monitor.draw_quality import draw_quality
 from whorl.monitor.quality import quality
 from whorl.monitor.watch import watch
 
@@ -313,3 +314,39 @@ def scores(one: Shop, ids: list[str]) -> list[tuple[str, float]]:
     wanted = set(ids)
     rows = one.asked(f"SELECT id, score FROM {one.lake('predictions')} ORDER BY id")
     return [(row["id"], row["score"]) for row in rows if row["id"] in wanted]
+
+
+def test_a_draw_over_several_periods_has_one_figure_of_all_its_rows(shop: Open) -> None:
+    one = shop(WATCH.replace('"7d"', '"1d"'))
+    week = Week(one)
+    week.asks(200)
+    (draw,) = draw_quality(one.ws, one.until(7))
+    assert (draw.rows, draw.asked, draw.answered, draw.reason) == (ROWS, 200, 200, None)
+    assert draw.low <= week.accuracy <= draw.high
+    assert draw.high - draw.low < 0.13
+
+
+def test_a_draw_of_every_row_is_exact(shop: Open) -> None:
+    one = shop(WATCH)
+    week = Week(one, n=300)
+    week.asks(300)
+    (draw,) = draw_quality(one.ws, one.until(7))
+    assert draw.value == draw.low == draw.high == pytest.approx(week.accuracy)
+
+
+def test_a_draw_that_few_answered_says_so_and_one_withdrawn_is_gone(shop: Open) -> None:
+    one = shop(WATCH)
+    Week(one).asks(200, answers=0.5)
+    as_of = one.until(7)
+    (draw,) = draw_quality(one.ws, as_of)
+    assert (draw.value, draw.answered) == (None, 100)
+    assert "nine tenths" in draw.reason
+    withdraw(one.ws, draw.draw)
+    assert draw_quality(one.ws, one.until(7.1)) == []
+
+
+def test_a_draw_told_by_another_metric(shop: Open) -> None:
+    one = shop(WATCH.replace("accuracy", "brier"))
+    Week(one).asks(200)
+    (draw,) = draw_quality(one.ws, one.until(7))
+    assert 0 < draw.low < draw.value < draw.high < 0.25

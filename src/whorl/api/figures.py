@@ -14,6 +14,7 @@ from litestar.params import FromQuery, QueryParameter
 from whorl.api.auth import needs
 from whorl.api.failures import SHOWS, HttpError, failures
 from whorl.errors import StateError
+from whorl.monitor.draw_quality import DrawQuality, draw_quality
 from whorl.monitor.insights.insights import Insights, begin_of, insights
 from whorl.monitor.quality import PeriodQuality, quality, watched_metric
 from whorl.monitor.undefined import why_undefined
@@ -38,11 +39,12 @@ class PeriodShown(PeriodQuality, frozen=True, kw_only=True, omit_defaults=False)
 
 
 class QualityShown(Record, frozen=True, kw_only=True, omit_defaults=False):
-    """The watched metric in each `[monitor] period`, oldest first."""
+    """The watched metric in each `[monitor] period`, and over the span of each draw that people were asked for, oldest first."""
 
     metric: str
     greater_is_better: bool
     periods: list[PeriodShown]
+    draws: list[DrawQuality]
 
 
 class AgeShown(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -168,6 +170,7 @@ def _quality(ws: Workspace, as_of: datetime) -> QualityShown:
             PeriodShown(**msgspec.structs.asdict(one), reason=why_undefined(one, least))
             for one in quality(ws, as_of)
         ],
+        draws=draw_quality(ws, as_of),
     )
 
 

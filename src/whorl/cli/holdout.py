@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     from whorl.evaluate.holdout_plan import HoldoutPlan
     from whorl.flywheel import Flywheel
+    from whorl.monitor.draw_quality import DrawQuality
     from whorl.monitor.quality import PeriodQuality
+    from whorl.stats.intervals.estimate import Estimate
     from whorl.workspace import Workspace
 
 app = typer.Typer(
@@ -154,24 +156,32 @@ def list_(
 
 @app.command("quality")
 def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False) -> None:
-    """The watched metric per [monitor] period, how it was told, and beside it what the model claims."""
+    """The watched metric per [monitor] period, how it was told, and beside it what the model claims; and of each draw as a whole."""
     from msgspec.structs import asdict
 
+    from whorl.monitor.draw_quality import draw_quality
     from whorl.monitor.quality import quality as of_periods
     from whorl.monitor.quality import watched_metric
     from whorl.monitor.undefined import why_undefined
 
     with opened(spec, workspace) as flywheel:
         ws = flywheel.workspace
-        found, metric = of_periods(ws, ws.clock.now()), watched_metric(ws).name
+        now, metric = ws.clock.now(), watched_metric(ws).name
+        found, draws = of_periods(ws, now), draw_quality(ws, now)
         least = ws.spec.monitor.min_rows
-    told = [{"metric": metric, **asdict(one), "reason": why_undefined(one, least)} for one in found]
+    told = {
+        "metric": metric,
+        "periods": [{**asdict(one), "reason": why_undefined(one, least)} for one in found],
+        "draws": [asdict(one) for one in draws],
+    }
     columns: dict[str, Callable[[PeriodQuality], Any]] = {
         "from": lambda one: one.start.date().isoformat(),
         "rows": attrgetter("rows"),
         metric: _figure,
         "told by": attrgetter("method"),
     }
+    if any(one.smoothed is not None for one in found):
+        columns["with earlier ones"] = lambda one: _figure(one.smoothed) if one.smoothed else None
     if any(one.claimed is not None for one in found):
         columns["model claims"] = _claimed
     print_list(found, columns, as_json=as_json, json=told, empty="No period has judged rows yet.")
@@ -184,11 +194,22 @@ def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJs
             f"{len(missing)} of {len(found)} periods without a figure; the last: {why_undefined(missing[-1], least)}"
         )
 
+    if draws:
+        of_draw: dict[str, Callable[[DrawQuality], Any]] = {
+            "of all rows of draw": attrgetter("draw"),
+            "rows": attrgetter("rows"),
+            "asked": attrgetter("asked"),
+            "answered": attrgetter("answered"),
+            metric: _figure,
+        }
+        print_list(draws, of_draw, as_json=False, empty="")
+        print_lines("note", [f"{one.draw}: {one.reason}" for one in draws if one.reason])
 
-def _figure(period: "PeriodQuality") -> str:
-    if period.value is None or period.low is None or period.high is None:
-        return shown(period.value)
-    return f"{period.value:.4g} [{period.low:.4g}, {period.high:.4g}]"
+
+def _figure(told: "PeriodQuality | DrawQuality | Estimate") -> str:
+    if told.value is None or told.low is None or told.high is None:
+        return shown(told.value)
+    return f"{told.value:.4g} [{told.low:.4g}, {told.high:.4g}]"
 
 
 def _claimed(period: "PeriodQuality") -> str:

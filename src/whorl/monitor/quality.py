@@ -249,8 +249,8 @@ def _told_by_asked(ws: Workspace, judged: str, as_of: datetime) -> tuple[dict[in
             )
         elif row["known"] < NEARLY_ALL:
             waiting[row["period"]] = (
-                f"People were asked for {row['asked']:,} rows of this period, and {row['told']:,} have a truth: too few, or of too "
-                "small a part of it, to stand for all."
+                f"People were asked for {row['asked']:,} rows of this period, and {row['told']:,} have a truth: too few to stand for all "
+                f"({ws.spec.monitor.min_rows} are needed, [monitor] min_rows, and nine tenths of its draw), or of too small a part of it."
             )
     return told, waiting
 
