@@ -3,7 +3,8 @@
 A champion is trained on 6,000 rows and answers 4,000 earlier and 2,000 recent ones, drawn at random. Then, among the recent rows only:
 nothing (none); a quarter of the answers, anywhere, are those of other rows (unexplained: none of the causes is there); rows that are hard for the champion come three times as often (shifted_features); 15 % of labels are turned round
 (noisy_labels); in one occupation everybody with some college counts as rich (label_definition); in one occupation the champion
-answers the opposite (segment); a class of marital status that nobody had before (new_class, seven classes).
+answers the opposite (segment); one feature (relationship, education, age, hours, by seed) has its lowest value in every recent row and
+the champion answers by it (broken_feature); a class of marital status that nobody had before (new_class, seven classes).
 
 Then challengers: trained on the champion's 5,000 rows (same), on those with 30 % of labels turned round (wrong labels), with an
 occupation's labels turned round (wrong segment), on 250 of them (few rows); both sides are judged on 2,500 holdout rows.
@@ -42,6 +43,7 @@ KINDS = (
     "noisy_labels",
     "label_definition",
     "segment",
+    "broken_feature",
     "new_class",
 )
 LOST = {
@@ -82,7 +84,16 @@ def asked(kind: str, seed: int, adult: pa.Table) -> Why:
         late = random.choice(pool, RECENT, replace=False, p=chance / chance.sum())
     both = np.concatenate([early, late])
     recent = np.arange(len(both)) >= EARLIER
-    said, label = model.predict(grid[both]), target[both].copy()
+    seen, rows = adult.take(pa.array(both)), grid[both]
+    if kind == "broken_feature":
+        name = ("relationship", "education_num", "age", "hours_per_week")[seed % 4]
+        lowest = min(adult[name].to_pylist())
+        rows[recent, names.index(name)] = grid[:, names.index(name)].min()
+        broken = [
+            lowest if late else value for value, late in zip(seen[name].to_pylist(), recent, strict=True)
+        ]
+        seen = seen.set_column(seen.column_names.index(name), name, pa.array(broken, seen[name].type))
+    said, label = model.predict(rows), target[both].copy()
     place = np.array(adult["occupation"].to_pylist(), dtype=object)[both]
     one = ("Craft-repair", "Sales", "Adm-clerical", "Other-service")[seed % 4]
     if kind == "unexplained":
@@ -96,7 +107,7 @@ def asked(kind: str, seed: int, adult: pa.Table) -> Why:
     if kind == "segment":
         broken = recent & (place == one)
         said = np.where(broken, 1 - said, said)
-    return why(adult.take(pa.array(both)), names, said, label, found, recent, random)
+    return why(seen, names, said, label, found, recent, random)
 
 
 def asked_lost(kind: str, seed: int, adult: pa.Table) -> Why:

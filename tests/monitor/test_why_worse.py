@@ -67,6 +67,102 @@ def test_a_planted_cause_is_named_first_and_no_other(shop: Open, cause: str) -> 
     assert "NaN" not in json.dumps(json.loads(msgspec.json.encode(found)))
 
 
+def sees(one: Shop, broken: str, *, n: int = N, seed: int = 0, moved: bool = False) -> None:
+    """Four weeks answered by amount, age and place; in the last, what is seen of one of them breaks, or rows truly differ."""
+    random = np.random.default_rng(seed)
+    at = np.sort(random.uniform(0, 28, n))
+    recent = at >= 21
+    amount, age, place = random.normal(size=n), random.normal(size=n), random.choice(list("pqrs"), n)
+    if moved:
+        amount, age = np.where(recent, 0.2 * amount, amount), np.where(recent, 0.2 * age, age)
+        place = np.where(recent & (random.random(n) < 0.4), "p", place)
+    truth = random.random(n) < chance_of(amount, age, place == "q")
+    if broken == "age":
+        age = np.where(recent, -1.5, age)
+    if broken == "amount":
+        amount = np.where(recent, 100 * amount, amount)
+    if broken == "place":
+        place = np.where(recent, "q", place)
+    score = chance_of(amount, age, place == "q")
+    ids = [f"w{i:05d}" for i in range(n)]
+    gone = [
+        None if late and broken == "missing" else float(value)
+        for value, late in zip(age, recent, strict=True)
+    ]
+    if broken == "missing":
+        score = np.where(recent, chance_of(amount, -1.5, place == "q"), score)
+    one.predicts(ids, at, split="holdout", score=score, amount=amount, age=gone, place=place)
+    one.learns(ids, truth.tolist(), at + 0.05)
+
+
+def chance_of(amount: Any, age: Any, of_q: Any) -> Any:
+    return 1 / (1 + np.exp(-2 * amount - 1.5 * age - 1.5 * of_q))
+
+
+@pytest.mark.parametrize(
+    ("broken", "name"), [("age", "age"), ("missing", "age"), ("amount", "amount"), ("place", "place")]
+)
+def test_a_feature_that_broke_is_named_though_no_row_is_like_earlier_ones(
+    shop: Open, broken: str, name: str
+) -> None:
+    one = shop(BRIER)
+    sees(one, broken)
+    found = why_worse(one.ws, one.until(29), one.day(21))
+    assert found.verdict == "broken_feature"
+    assert f"with earlier values of '{name}' " in found.message
+    (cause,) = [each for each in found.causes if each.found]
+    assert cause.explains is not None
+    assert 0.3 < cause.explains <= 1
+    assert 1 <= len(cause.ids) <= 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_that_truly_differ_are_no_broken_feature(shop: Open, seed: int) -> None:
+    one = shop(BRIER)
+    sees(one, "", moved=True, seed=seed)
+    found = why_worse(one.ws, one.until(29), one.day(21))
+    assert found.verdict == "shifted_features"
+    assert "moved most: " in found.message
+    assert "amount" in found.message
+    (cause,) = [each for each in found.causes if each.kind == "broken_feature"]
+    assert not cause.found
+
+
+def test_what_changed_but_takes_from_the_loss_is_no_cause_of_it(shop: Open) -> None:
+    one, random, n = shop(BRIER), np.random.default_rng(0), N
+    at = np.sort(random.uniform(0, 28, n))
+    recent, amount, place = at >= 21, random.normal(size=n), random.choice(list("pqrs"), n)
+    score = 1 / (1 + np.exp(-3 * amount))
+    truth = (random.random(n) < score) ^ (~recent & (place == "q") & (amount > -0.5))
+    mixed = np.flatnonzero(recent & (place != "q") & (random.random(n) < 0.9))
+    score[mixed] = score[random.permutation(mixed)]
+    ids = [f"w{i:05d}" for i in range(n)]
+    one.predicts(ids, at, split="holdout", score=score, amount=amount, age=random.normal(size=n), place=place)
+    one.learns(ids, truth.tolist(), at + 0.05)
+    found = why_worse(one.ws, one.until(29), one.day(21))
+    (cause,) = [each for each in found.causes if each.kind == "label_definition"]
+    assert cause.p is not None
+    assert cause.p < 0.001
+    assert (cause.found, cause.explains) == (False, 0.0)
+    assert cause.effect.startswith("changed, but it does not explain the loss: where ")
+    assert found.verdict != "label_definition"
+
+
+def test_much_noise_explains_a_share_of_the_loss(shop: Open) -> None:
+    one, random, n = shop(BRIER), np.random.default_rng(0), N
+    at = np.sort(random.uniform(0, 28, n))
+    amount, place = random.normal(size=n), random.choice(list("pqrs"), n)
+    score = 1 / (1 + np.exp(2.5 - 1.5 * amount))
+    truth = (random.random(n) < score) ^ ((at >= 21) & (random.random(n) < 0.3))
+    ids = [f"w{i:05d}" for i in range(n)]
+    one.predicts(ids, at, split="holdout", score=score, amount=amount, age=random.normal(size=n), place=place)
+    one.learns(ids, truth.tolist(), at + 0.05)
+    found = why_worse(one.ws, one.until(29), one.day(21))
+    assert found.verdict == "noisy_labels"
+    assert found.causes[0].explains is not None
+    assert 0.2 < found.causes[0].explains <= 1
+
+
 def test_what_did_not_get_worse_has_no_cause(shop: Open) -> None:
     one = shop(BRIER)
     plays(one, "none")

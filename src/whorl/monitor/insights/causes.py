@@ -2,96 +2,54 @@
 
 Each test compares recent rows with earlier ones and gives the chance of what it saw where its cause is not there, how much of
 the loss it explains, and rows to look at. Rows that one cause has explained for good (of a new class; of a segment whose labels
-mean something else) are set apart before the next: a change of labels in one segment is no noise everywhere.
+mean something else) are set apart before the next, as are features that broke: a change of labels in one segment is no noise everywhere.
 """
 
-from math import nan, sqrt
-from typing import Literal, NamedTuple
+from math import nan
 
 import msgspec
 import numpy as np
-from scipy.special import ndtr
 
-from whorl.monitor.insights.probe import Grid, cross_fitted, grid_of
-from whorl.monitor.insights.rows import InsightRows, Mask, columns_of
-from whorl.spec import Spec
-from whorl.stats.arrays import Floats, Indices, codes
-from whorl.stats.change.shift_parts import Part, shared_weight, shift_parts
+from whorl.monitor.insights.broken_feature import Losses, broken_feature, moved_features, moved_text
+from whorl.monitor.insights.compared import Compared, Tested, p_above, share_of, shared_of, too_few_alike
+from whorl.monitor.insights.probe import cross_fitted
+from whorl.monitor.insights.rows import InsightRows, Mask
+from whorl.stats.arrays import Floats, Indices
+from whorl.stats.change.shift_parts import Part, shift_parts
 from whorl.stats.learning.label_errors import class_thresholds, label_errors
-from whorl.stats.linear import variance
 from whorl.stats.metrics.auc import auc_linear
-from whorl.stats.slices.conditions import Column, holds
+from whorl.stats.slices.conditions import holds
 from whorl.stats.slices.slices import Slice, find_slices
 
-Kind = Literal["new_class", "label_definition", "noisy_labels", "shifted_features", "segment", "new_data"]
 LEAST_SLICE_ROWS = 30
 MOST_CLASSES = 12
 BINS = 20
 
 
-class Tested(NamedTuple):
-    """One cause: what was measured, its p-value (nan: could not be tested), the share of the loss it explains, which rows."""
+def tested_causes(both: Compared, losses: Losses, level: float) -> list[Tested]:
+    """Every cause, the most particular first; those that hold at `level` set their rows, or their features, apart.
 
-    kind: Kind
-    effect: str
-    value: float
-    p: float
-    explains: float
-    rows: Mask
-
-
-class Compared(msgspec.Struct):
-    """Earlier and recent rows together, and what the tests share.
-
-    Args:
-        rows: Both, in order of time; recent: (n,) which are recent.
-        kept: (n,) rows that no cause has set apart.
-        gap: Mean recent loss less mean earlier loss.
+    losses: (truth, answers) -> what each row loses.
     """
-
-    rows: InsightRows
-    recent: Mask
-    grid: Grid
-    columns: list[Column]
-    group: Indices
-    kept: Mask
-    gap: Part
-
-    @property
-    def gap_p(self) -> float:
-        """Of "no more is lost than before"."""
-        return p_above(self.gap, self.group)
-
-
-def compare(rows: InsightRows, recent: Mask, spec: Spec) -> Compared:
-    """Both periods, ready to be tested."""
-    grid, group = grid_of(rows.table, spec), codes(rows.group)
-    gap = shift_parts(rows.loss, rows.weight, recent, np.ones(len(rows))).total
-    return Compared(rows, recent, grid, columns_of(rows.table, spec), group, np.ones(len(rows), bool), gap)
-
-
-def tested_causes(both: Compared, level: float) -> list[Tested]:
-    """Every cause, the most particular first; those that hold at `level` set their rows apart."""
-    found = []
-    for test in (_new_class, label_definition):
-        one = test(both)
-        found.append(one)
-        if one.p <= 1 - level:
-            both.kept &= ~one.rows
+    found = [_new_class(both)]
+    _set_apart(both, found[-1], level)
+    broken, features = broken_feature(both, losses, level)
+    both.grid = both.grid.without(features)
+    both.columns = [one for one in both.columns if one.name not in features]
+    found += [broken, label_definition(both)]
+    _set_apart(both, found[-1], level)
     shared = np.ones(len(both.rows))
     kept = np.flatnonzero(both.kept)
     shared[kept], chance = shared_of(both, kept)
-    found.append(_shifted_features(both, chance, shared, kept))
+    found.append(_shifted_features(both, chance, shared, kept, level))
     found.append(noisy_labels(both, shared, kept))
     found.append(_segment(both, shared, kept))
     return found
 
 
-def p_above(part: Part, group: Indices) -> float:
-    """One-sided p of "the difference is not above 0", rows of one group counting together; nan where it is not defined."""
-    spread = variance(part.terms, group)
-    # Less than this is what rounding leaves of no difference.
-    return float(ndtr(-part.value / sqrt(spread))) if spread > 1e-20 else nan
+def _set_apart(both: Compared, one: Tested, level: float) -> None:
+    if one.p <= 1 - level:
+        both.kept &= ~one.rows
 
 
 def _new_class(both: Compared) -> Tested:
@@ -164,24 +122,32 @@ def label_definition(both: Compared) -> Tested:
     return Tested("label_definition", effect, best.difference.value, p, _lost_more(both, chosen), chosen)
 
 
-def _shifted_features(both: Compared, chance: Floats, shared: Floats, kept: Indices) -> Tested:
-    """Recent rows can be told from earlier ones, and that there are others explains a loss: the larger of both p-values."""
+def _shifted_features(both: Compared, chance: Floats, shared: Floats, kept: Indices, level: float) -> Tested:
+    """Recent rows can be told from earlier ones, and that there are others explains a loss: the larger of both p-values.
+
+    Could not be tested where too few rows of both periods are alike.
+    """
     rows, recent = both.rows, both.recent[kept]
     told = auc_linear(recent.astype(np.float64), chance, rows.weight[kept])
+    moved = moved_text(moved_features(both, np.arange(len(rows)), level))
+    effect = f"recent rows are told from earlier ones with AUC {told.value:.2f}; {moved}"
+    chosen = np.zeros(len(rows), bool)
+    if too_few_alike(both, shared, kept):
+        effect += "; too few rows are alike in both periods to compare what they lose"
+        return Tested("shifted_features", effect, told.value, nan, nan, chosen)
     apart = p_above(Part(told.value - 0.5, told.terms), both.group[kept])
     parts = shift_parts(rows.loss[kept], rows.weight[kept], recent, shared[kept])
     p = float(np.max([apart, p_above(parts.rows, both.group[kept])]))
-    chosen = np.zeros(len(rows), bool)
     unlike = chance >= np.quantile(chance[recent], 0.8) if recent.any() else np.zeros(len(kept), bool)
     chosen[kept[recent & unlike]] = True
-    effect = f"recent rows are told from earlier ones with AUC {told.value:.2f}"
-    return Tested("shifted_features", effect, told.value, p, _share(both, parts.rows.value), chosen)
+    return Tested("shifted_features", effect, told.value, p, share_of(both, parts.rows.value), chosen)
 
 
-def noisy_labels(both: Compared, shared: Floats, kept: Indices, *, heavy: bool = False) -> Tested:
+def noisy_labels(both: Compared, shared: Floats, kept: Indices, *, strict: bool = True) -> Tested:
     """More labels than before contradict what features tell, by a model that knew of both periods.
 
-    `heavy`: each period has its own thresholds, for noise of a third of the labels leaves no class that a model is sure of.
+    Which rows do is told by thresholds of each period: noise of a third of the labels leaves no class that a model is as sure of as
+    before. `strict`: there must be more by the earlier thresholds too, for those of few rows are uncertain.
     """
     rows, recent = both.rows, both.recent[kept]
     if not rows.classes:
@@ -189,13 +155,16 @@ def noisy_labels(both: Compared, shared: Floats, kept: Indices, *, heavy: bool =
     label, classes = _targets(rows)[kept], len(rows.classes)
     # It may learn that the periods differ: what can be learnt is no noise.
     values = np.column_stack([both.grid.values[kept], recent])
-    said = cross_fitted(Grid(values, both.grid.categories), label, classes, both.group[kept])
-    before = class_thresholds(label[~recent], said[~recent], shared[kept][~recent] if heavy else None)
-    wrong = label_errors(label, said, before)
-    if heavy:
-        own = class_thresholds(label[recent], said[recent], shared[kept][recent])
-        wrong[recent] = label_errors(label[recent], said[recent], own)
-    more = shift_parts(wrong.astype(np.float64), rows.weight[kept], recent, shared[kept]).outcomes
+    said = cross_fitted(both.grid.take(kept)._replace(values=values), label, classes, both.group[kept])
+    wrong = np.zeros(len(kept), bool)
+    for side in (recent, ~recent):
+        own = class_thresholds(label[side], said[side], shared[kept][side])
+        wrong[side] = label_errors(label[side], said[side], own)
+    more = _more(both, wrong, shared, kept)
+    p = p_above(more, both.group[kept])
+    if strict:
+        before = class_thresholds(label[~recent], said[~recent])
+        p = max(p, p_above(_more(both, label_errors(label, said, before), shared, kept), both.group[kept]))
     chosen = np.zeros(len(rows), bool)
     chosen[kept[wrong & recent]] = True
     loss, weight = rows.loss[kept], rows.weight[kept]
@@ -208,9 +177,13 @@ def noisy_labels(both: Compared, shared: Floats, kept: Indices, *, heavy: bool =
     late, early = (np.average(wrong[side], weights=weight[side]) for side in (recent, ~recent))
     effect = f"{late:.1%} of recent labels contradict their features, {early:.1%} before"
     part = float(more.value * costs * recent.sum() / max(both.recent.sum(), 1))
-    return Tested(
-        "noisy_labels", effect, more.value, p_above(more, both.group[kept]), _share(both, part), chosen
-    )
+    return Tested("noisy_labels", effect, more.value, p, share_of(both, part), chosen)
+
+
+def _more(both: Compared, hit: Mask, shared: Floats, kept: Indices) -> Part:
+    """How much more often it is so of recent rows, among rows alike."""
+    weight, recent = both.rows.weight[kept], both.recent[kept]
+    return shift_parts(hit.astype(np.float64), weight, recent, shared[kept]).outcomes
 
 
 def _segment(both: Compared, shared: Floats, kept: Indices) -> Tested:
@@ -236,18 +209,6 @@ def _segment(both: Compared, shared: Floats, kept: Indices) -> Tested:
         _lost_more(both, chosen),
         chosen,
     )
-
-
-def shared_of(both: Compared, kept: Indices) -> tuple[Floats, Floats]:
-    """Weights of the kept rows, beside their own, under which both periods have the same features, and each row's chance of being
-    recent, where a row of either period counts 1 on average.
-    """
-    grid = Grid(both.grid.values[kept], both.grid.categories)
-    recent, weight = both.recent[kept], both.rows.weight[kept].copy()
-    for side in (recent, ~recent):
-        weight[side] /= weight[side].mean() if side.any() else 1.0
-    chance = cross_fitted(grid, recent.astype(np.intp), 2, both.group[kept], weight=weight)[:, 1]
-    return shared_weight(recent, chance), chance
 
 
 def _changed(both: Compared, value: Floats, shared: Floats, kept: Indices, *, deepest: int) -> Slice | None:
@@ -320,7 +281,7 @@ def _lost_there(both: Compared, chosen: Mask) -> float:
     rows, recent = both.rows, both.recent
     before = np.average(rows.loss[~recent], weights=rows.weight[~recent])
     over = np.dot(rows.weight[recent & chosen], rows.loss[recent & chosen] - before)
-    return _share(both, float(over / rows.weight[recent].sum()))
+    return share_of(both, float(over / rows.weight[recent].sum()))
 
 
 def _lost_more(both: Compared, chosen: Mask) -> float:
@@ -332,8 +293,4 @@ def _lost_more(both: Compared, chosen: Mask) -> float:
     over = np.dot(
         rows.weight[inside], rows.loss[inside] - np.average(rows.loss[before], weights=rows.weight[before])
     )
-    return _share(both, float(over / rows.weight[recent].sum()))
-
-
-def _share(both: Compared, part: float) -> float:
-    return part / both.gap.value if both.gap.value > 0 else nan
+    return share_of(both, float(over / rows.weight[recent].sum()))

@@ -14,18 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from whorl.monitor.insights.causes import (
-    LEAST_SLICE_ROWS,
-    Compared,
-    Kind,
-    Tested,
-    beside_alike,
-    compare,
-    label_definition,
-    noisy_labels,
-    p_above,
-    shared_of,
-)
+from whorl.monitor.insights.causes import LEAST_SLICE_ROWS, beside_alike, label_definition, noisy_labels
+from whorl.monitor.insights.compared import Compared, Kind, Tested, compare, p_above, shared_of
 from whorl.monitor.insights.probe import fitted_once
 from whorl.monitor.insights.rows import InsightRows, Mask, champion_rows, columns_of
 from whorl.records import ModelVersion
@@ -190,15 +180,13 @@ class _Pool:
         """More of its labels contradict their features than of those that judge; what it costs is told without them."""
         shared = np.ones(len(self.label))
         shared[self.used], _ = shared_of(self.both, self.used)
-        found = noisy_labels(self.both, shared, self.used, heavy=True)
+        found = noisy_labels(self.both, shared, self.used, strict=False)
         part = self._gain(self._losses(self.taught & ~found.rows))
         share = part.value / self.lost.gap.value
         effect = found.effect.replace("recent labels", "labels that it was taught").replace(
             "before", "of judged ones"
         )
-        return found._replace(
-            effect=effect, explains=share if share > 0 else nan, rows=np.zeros(len(self.plain), bool)
-        )
+        return found._replace(effect=effect, explains=share, rows=np.zeros(len(self.plain), bool))
 
     def shifted_features(self) -> Tested:
         """With training rows weighted towards those that are judged."""

@@ -4,6 +4,7 @@ What it is fitted for is to be tested, not to be served: see `causes.py`. Trees 
 directions (latent semantic analysis).
 """
 
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import lightgbm
@@ -23,16 +24,28 @@ DIRECTIONS = 40
 
 
 class Grid(NamedTuple):
-    """Features as numbers (n, d), and which columns are categories."""
+    """Features as numbers (n, d), which columns are categories, and of which feature each column (d,) is."""
 
     values: Floats
     categories: list[int]
+    features: list[str]
+
+    def take(self, rows: Indices) -> "Grid":
+        """These rows."""
+        return self._replace(values=self.values[rows])
+
+    def without(self, features: Collection[str]) -> "Grid":
+        """The columns of all other features."""
+        left = [place for place, name in enumerate(self.features) if name not in features]
+        categories = [number for number, place in enumerate(left) if place in self.categories]
+        return Grid(self.values[:, left], categories, [self.features[place] for place in left])
 
 
 def grid_of(table: pa.Table, spec: Spec) -> Grid:
     """The features of examples; a missing value is nan."""
     parts: list[Floats] = []
     categories: list[int] = []
+    features: list[str] = []
     for name, feature in spec.features.items():
         values = column(table, FEATURE + name)
         if feature.type == "text":
@@ -42,7 +55,8 @@ def grid_of(table: pa.Table, spec: Spec) -> Grid:
             parts.append(places(values, sorted(set(texts(values).to_pylist()) - {None})))
         else:
             parts.append(numbers(values, name))
-    return Grid(np.column_stack(parts) if parts else np.empty((table.num_rows, 0)), categories)
+        features += [name] * (len(parts) - len(features))
+    return Grid(np.column_stack(parts) if parts else np.empty((table.num_rows, 0)), categories, features)
 
 
 def cross_fitted(
@@ -111,6 +125,35 @@ def fitted_once(
     chance = np.zeros((int(outside.sum()), classes))
     chance[:, found] = np.column_stack([1 - said, said]) if len(found) == 2 else said
     return chance
+
+
+def answers_like(
+    grid: Grid, said: Floats, inside: Mask, *, numbers: bool, seed: int = 0
+) -> Callable[[Floats], Floats]:
+    """What answers the values of a grid (m, d) as whoever said this (n,) or (n, k) of the rows `inside`; truth is not looked at.
+
+    `numbers`: answers are no chances.
+    """
+    params = {
+        "objective": "regression" if numbers else "cross_entropy", "num_leaves": 31, "learning_rate": 0.1,
+        "min_data_in_leaf": 10, "min_data_per_group": 10, "max_bin": 63, "seed": seed, "deterministic": True,
+        "force_row_wise": True, "verbosity": -1,
+    }  # fmt: skip
+    rows = lightgbm.Dataset(
+        grid.values[inside],
+        categorical_feature=grid.categories,
+        free_raw_data=False,
+        params={"verbosity": -1, "max_bin": 63},
+    )
+    columns = said[inside].reshape(int(inside.sum()), -1)
+    rounds = ROUNDS if columns.shape[1] <= MANY_CLASSES else ROUNDS_OF_MANY
+    fitted = [lightgbm.train(params, rows.set_label(one), rounds) for one in columns.T]
+
+    def answers(values: Floats) -> Floats:
+        each = np.column_stack([np.asarray(one.predict(values)) for one in fitted])
+        return each[:, 0] if said.ndim == 1 else each / each.sum(axis=1, keepdims=True)
+
+    return answers
 
 
 def _directions(values: pa.ChunkedArray) -> Floats:

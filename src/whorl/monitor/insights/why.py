@@ -11,10 +11,12 @@ from math import isfinite, sqrt
 
 import numpy as np
 
-from whorl.monitor.insights.causes import Kind, Tested, compare, p_above, tested_causes
+from whorl.monitor.insights.causes import tested_causes
+from whorl.monitor.insights.compared import Kind, Tested, compare, p_above
 from whorl.monitor.insights.lost import judged, tested_losses
-from whorl.monitor.insights.rows import InsightRows, Mask, champion_rows
+from whorl.monitor.insights.rows import InsightRows, Mask, champion_rows, row_losses
 from whorl.records import ModelVersion, Record
+from whorl.stats.arrays import Floats
 from whorl.stats.intervals.estimate import Estimate, from_standard_error, normal_quantile
 from whorl.stats.intervals.holm import holm
 from whorl.stats.linear import variance
@@ -29,8 +31,9 @@ class Cause(Record, frozen=True, kw_only=True, omit_defaults=False):
 
     Args:
         p: Adjusted for all causes together (Holm); None where it could not be tested.
-        explains: Share of the added loss; None where it is not defined. Shares of several causes need not add up to 1.
-        found: It was shown, at the level of `[evaluate] level`.
+        explains: Share of the added loss, 0 to 1; None where it is not defined. Shares of several causes need not add up to 1.
+        found: It was shown, at the level of `[evaluate] level`, and explains some of the loss: what changed and took from the loss
+            is no cause of it.
         ids: Recent rows of it that lost most.
     """
 
@@ -82,7 +85,11 @@ def explained(ws: Workspace, rows: InsightRows, since: datetime) -> Why:
     if not both.gap_p <= 1 - level:
         message = f"Not worse than before, as far as {late:,} recent rows tell."
         return _why(rows, since, recent, "not worse", message, added, [])
-    causes = _ranked(tested_causes(both, level), rows, level)
+
+    def losses(truth: Floats, said: Floats) -> Floats:
+        return row_losses(ws, truth, said)[1]
+
+    causes = _ranked(tested_causes(both, losses, level), rows, level)
     if not causes[0].found:
         message = "Worse than before, and none of the causes that were tested is shown."
         return _why(rows, since, recent, "not explained", message, added, causes)
@@ -126,6 +133,7 @@ def _ranked(tests: list[Tested], rows: InsightRows, level: float) -> list[Cause]
 
 _WORDS: dict[Kind, str] = {
     "new_class": "A class that is new",
+    "broken_feature": "Recent values of a feature mislead",
     "label_definition": "What the label means has changed in a segment",
     "noisy_labels": "Labels have become noisier",
     "shifted_features": "Other rows come in than before",
@@ -134,6 +142,7 @@ _WORDS: dict[Kind, str] = {
 }
 _LOST_WORDS: dict[Kind, str] = {
     "new_class": "It never learnt a class",
+    "broken_feature": "Values of a feature mislead it",
     "label_definition": "What the label means differs between training and judged rows of a segment",
     "noisy_labels": "It learnt from wrong labels",
     "shifted_features": "It learnt from other rows than those it is judged on",
@@ -166,11 +175,14 @@ def _why(
 def _cause(one: Tested, p: float, rows: InsightRows, level: float) -> Cause:
     places = np.flatnonzero(one.rows & (rows.seconds >= 0))
     order = places[np.lexsort((-rows.seconds[places], -rows.loss[places]))][:LOOK_AT]
+    changed, explains = p <= 1 - level, one.explains > 0
     return Cause(
         kind=one.kind,
-        found=p <= 1 - level,
-        effect=one.effect,
+        found=changed and explains,
+        effect=one.effect
+        if explains or not changed
+        else f"changed, but it does not explain the loss: {one.effect}",
         p=p if isfinite(p) else None,
-        explains=one.explains if isfinite(one.explains) else None,
+        explains=min(max(one.explains, 0.0), 1.0) if isfinite(one.explains) else None,
         ids=[str(id) for id in rows.ids[order]],
     )
