@@ -133,6 +133,18 @@ def test_spec_check(tmp_path: Path) -> None:
     assert len(worse.stderr.splitlines()) == 3
 
 
+def test_spec_check_imports_what_the_spec_names(tmp_path: Path) -> None:
+    path = tmp_path / "flywheel.toml"
+    own = '[curate]\nstrategy = "own_chances:nothere"\n[train]\ntrainer = "not_here_at_all:fit"\n[evaluate]\nmetric = "own_chances:pick"\n'
+    path.write_text(f'name = "shop"\ntask = "binary"\n{own}', encoding="utf-8")
+    (tmp_path / "own_chances.py").write_text("def pick(pool, budget):\n    return 0\n", encoding="utf-8")
+    found = run("spec", "check", path, "--json")
+    assert found.exit_code == 3
+    strategy, trainer = json.loads(found.stdout)["problems"]
+    assert strategy.startswith("curate.strategy: Module 'own_chances' has no function 'nothere'.")
+    assert trainer.startswith("train.trainer: There is no module 'not_here_at_all'.")
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\nfrom whorl.cli.app import app\nfrom typer.main import get_command\nget_command(app)\n"

@@ -65,6 +65,30 @@ def test_all_are_told_at_once() -> None:
     ]  # fmt: skip
 
 
+def test_combinations_are_told_beside_wrong_values() -> None:
+    found = refusals(
+        '[schema]\nsegments = ["regin"]\n[schema.features]\nregion = "category"\n'
+        '[curate]\ninitial = "many"\nstrategy = "mx"\n[evaluate]\nmetric = "logloss"'
+    )
+    assert [problem.split(":")[0] for problem in found] == [
+        "flywheel.toml line 8", "flywheel.toml line 4", "flywheel.toml line 9", "flywheel.toml line 11"
+    ]  # fmt: skip
+    assert "Did you mean 'log_loss'?" in found[3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[train]\ntrainer = 3\ncommand = ["fit"]',
+        '[schema]\nsegments = ["b"]\n[schema.features]\nb = "catgory"',
+        '[curate]\nholdout_share = 0\n[evaluate]\ntime_forward = "x"',
+        '[[curate.rules]]\nname = "a"\n[[curate.rules]]\nname = "a"\nwhen = "score > 0"',
+    ],
+)
+def test_nothing_is_said_of_what_stands_in_for_a_wrong_value(text: str) -> None:
+    assert len(refusals(text)) == 1
+
+
 def test_what_must_be_given() -> None:
     with pytest.raises(SpecError, match="2 problems"):
         parse_spec("")

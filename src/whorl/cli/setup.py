@@ -64,7 +64,8 @@ def check(
     path: Annotated[Path, typer.Argument(help="The spec.", envvar="WHORL_SPEC")] = DEFAULT_SPEC,
     as_json: AsJson = False,
 ) -> None:
-    """Say everything that is wrong with a spec, its rules included; exit code 3 when anything is. Warnings are no fault."""
+    """Say everything that is wrong with a spec, its rules and your own functions included, whose modules are loaded; exit code 3
+    when anything is. Warnings are no fault."""
     from whorl.errors import SpecError
     from whorl.spec import load_spec, spec_hash
     from whorl.spec.cautions import cautions
@@ -72,7 +73,7 @@ def check(
     warnings: list[str] = []
     try:
         spec = load_spec(path)
-        problems = _rule_problems(spec)
+        problems = [*_rule_problems(spec), *_function_problems(spec, path.parent)]
         warnings = [f"{'.'.join(at)}: {what}" for at, what in cautions(spec, os.environ)]
     except SpecError as error:
         problems = error.problems
@@ -166,6 +167,32 @@ def _rule_problems(spec: "Spec") -> list[str]:
             check_sql(text, spec, "condition" if kind == "condition" else "number")
         except RuleError as error:
             problems.append(f"curate.{where}: {error}")
+    return problems
+
+
+def _function_problems(spec: "Spec", beside: Path) -> list[str]:
+    """Of every 'package.module:function' that cannot be imported."""
+    from whorl.errors import SpecError
+    from whorl.models.named_function import named_function
+
+    gates = [(f"evaluate.gates.{place}", gate) for place, gate in enumerate(spec.gates)]
+    named = [
+        ("curate.strategy", spec.curate.strategy),
+        ("train.trainer", spec.train.trainer),
+        ("train.load", spec.train.load),
+        ("evaluate.metric", spec.evaluate.metric),
+        ("monitor.metric", spec.monitor.metric),
+        *((f"monitor.detectors.{place}", name) for place, name in enumerate(spec.monitor.detectors)),
+        *((f"{at}.metric", gate.metric) for at, gate in gates),
+        *((f"{at}.function", gate.function) for at, gate in gates),
+    ]
+    problems = []
+    for where, name in named:
+        if name is not None and ":" in name:
+            try:
+                named_function(name, where=where, beside=beside)
+            except SpecError as error:
+                problems.append(str(error))
     return problems
 
 

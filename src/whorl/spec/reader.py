@@ -4,6 +4,7 @@ Each problem names the key's path and line, what was found, and what would be ri
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -46,10 +47,38 @@ def parse_spec(text: str, *, where: str = "flywheel.toml") -> Spec:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"This is not TOML: {error}.", where=where) from None
-    _refuse(problems(Spec, data), text, where)
+    wrong = list(problems(Spec, data))
+    if wrong:
+        _refuse([*wrong, *_beside(wrong, data)], text, where)
     spec = spec_from_dict(data)
     _refuse(contradictions(spec), text, where)
     return spec
+
+
+def _beside(wrong: list[Problem], data: dict[str, Any]) -> list[Problem]:
+    """Combinations that cannot be meant, whatever is right in place of the wrong values; none where a needed one is missing."""
+    left = _without(data, [at for at, _ in wrong])
+    try:
+        spec = spec_from_dict(left)
+    except msgspec.ValidationError:
+        return []
+    names = {part for at, _ in wrong for part in at[-1:]}
+    # What is said of a wrong key is said of its default, which nobody has written.
+    return [
+        (at, what) for at, what in contradictions(spec) if not names & {*at, *re.findall(r"[\w-]+", what)}
+    ]
+
+
+def _without(data: Any, places: list[tuple[str, ...]]) -> Any:
+    """Plain data without what stands at these places; a list with one of them is left out as a whole."""
+    if not isinstance(data, dict):
+        return data
+    below = {key: [at[1:] for at in places if at[:1] == (key,)] for key in data}
+    return {
+        key: _without(value, below[key])
+        for key, value in data.items()
+        if () not in below[key] and not (below[key] and isinstance(value, list))
+    }
 
 
 def spec_from_dict(data: Any) -> Spec:
