@@ -54,6 +54,22 @@ def test_one_of_the_two_is_asked(spec: Path) -> None:
     assert run("labels", "list", "--unmatched", "--ambiguous", "--spec", spec).exit_code == 2
 
 
+def test_an_id_and_a_time_stay_on_one_line_of_a_narrow_terminal(
+    spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ids = [f"2026-11-payments-of-the-north/{n:024d}" for n in range(3)]
+    with open_flywheel(spec) as flywheel:
+        flywheel.log_labels({"prediction_id": one, "value": True, "source": "the desk"} for one in ids)
+        flywheel.flush()
+    lines = run("labels", "list", "--unmatched", "--spec", spec).stdout.splitlines()
+    heading = next(line for line in lines if "prediction_id" in line)
+    assert "received_at" in heading
+    for one in ids:
+        (line,) = [line for line in lines if one in line]
+        assert line.count(" UTC") == heading.count("time") + heading.count("_at")
+
+
 def test_of_many_classes_the_largest_are_shown_and_json_has_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

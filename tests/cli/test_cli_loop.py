@@ -2,16 +2,20 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from shop_cli import SPEC, run
+from sqlalchemy import insert
 
 from whorl.cli.gate import EXIT_CODES
 from whorl.flywheel import LOCK, open_flywheel
 from whorl.storage import verdicts
+from whorl.storage.ledger.tables import findings
 from whorl.storage.lock import hold
 from whorl.workspace import open_ledger
 
@@ -77,6 +81,32 @@ def test_status(turned: Path) -> None:
     assert "nobody is needed" in said.output
     (one,) = json.loads(run("status", "--all", "--spec", turned, "--json").stdout)
     assert (one["flywheel"], one["versions"], one["cycle_state"]) == ("shop", 2, "finished")
+
+
+def test_findings_are_dated_and_those_of_a_replaced_champion_are_left_out(
+    tmp_path: Path, turned: Path
+) -> None:
+    spec = shutil.copytree(turned.parent, tmp_path / "shop") / "flywheel.toml"
+    at = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
+    with open_ledger(spec.parent / ".whorl") as ledger, ledger.write() as conn:
+        for facts, message in (
+            ({"champion": "shop/1"}, "of the old"),
+            ({"champion": None}, "of none"),
+            ({"champion": "shop/2"}, "of the new"),
+            ({}, "of nobody"),
+        ):
+            body = {"kind": "decay", "severity": "warning", "message": message, "facts": facts}
+            conn.execute(
+                insert(findings).values(flywheel="shop", kind="decay", severity="warning", at=at, body=body)
+            )
+    said = run("status", "--spec", spec).output
+    assert "warning      2026-03-04 05:06 UTC: of the new" in said
+    assert "warning      2026-03-04 05:06 UTC: of nobody" in said
+    assert "of the old" not in said
+    assert "of none" not in said
+    told = json.loads(run("status", "--spec", spec, "--json").stdout)["findings"]
+    assert [one["finding"]["message"] for one in told][:2] == ["of nobody", "of the new"]
+    assert told[0]["at"].startswith("2026-03-04T05:06")
 
 
 def test_a_champion_that_is_declared_is_named(tmp_path: Path) -> None:

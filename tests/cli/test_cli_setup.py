@@ -145,6 +145,13 @@ def test_spec_check_imports_what_the_spec_names(tmp_path: Path) -> None:
     assert trainer.startswith("train.trainer: There is no module 'not_here_at_all'.")
 
 
+def test_it_runs_as_a_module() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "whorl", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "A data flywheel" in said.stdout
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\nfrom whorl.cli.app import app\nfrom typer.main import get_command\nget_command(app)\n"

@@ -52,9 +52,10 @@ def _print(one: "Overview", now: "datetime") -> None:
     }
     for name, text in facts.items():
         console.print(f"  {name:<12} {escape(text)}")
-    for finding in one.findings:
+    for raised in one.findings:
+        finding = raised.finding
         color = {"info": "default", "warning": "yellow", "critical": "red"}[finding.severity]
-        console.print(f"  [{color}]{finding.severity:<12} {escape(finding.message)}[/]")
+        console.print(f"  [{color}]{finding.severity:<12} {shown(raised.at)}: {escape(finding.message)}[/]")
     for need in one.needs:
         console.print(f"  [bold yellow]needed[/]       {escape(need)}", soft_wrap=True)
     if not one.needs:

@@ -31,6 +31,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 By = Annotated[str | None, typer.Option("--by", help="Who acts; default: you.", envvar="WHORL_USER")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the audit trail.")]
 DEFAULT_SPEC = Path("flywheel.toml")
+MOST_WIDTH = 1000
 
 
 @contextmanager
@@ -97,7 +98,8 @@ def print_table(
     *,
     empty: str = "Nothing yet.",
 ) -> None:
-    """A table for people; a sentence when there is nothing."""
+    """A table for people; a sentence when there is nothing. Texts wrap between words; an id or a time is never broken, and where
+    the terminal is too narrow for those the table is wider than it."""
     if not rows:
         typer.echo(empty)
         return
@@ -105,13 +107,20 @@ def print_table(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in columns:
-        # An id is never cut.
-        table.add_column(name, overflow="fold")
+    table, console = Table(box=box.SIMPLE_HEAD), Console()
+    for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+        whole = not any(map(_has_words, values))
+        least = max(len(shown(value)) for value in values) if whole else None
+        table.add_column(name, overflow="fold", no_wrap=whole, min_width=least)
     for row in rows:
         table.add_row(*(shown(value) for value in row))
-    Console().print(table)
+    needed = console.measure(table, options=console.options.update(max_width=MOST_WIDTH)).minimum
+    console.width = max(console.width, needed)
+    console.print(table)
+
+
+def _has_words(value: Any) -> bool:
+    return not isinstance(value, datetime) and " " in shown(value)
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:

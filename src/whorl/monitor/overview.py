@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-import msgspec
 from sqlalchemy import func, select
 
 from whorl.errors import masked
 from whorl.monitor.starting import found_at, started_by_findings
-from whorl.records import Finding, Record, Waiting
+from whorl.records import Record, Waiting
 from whorl.storage import cycles, flywheels, verdicts
+from whorl.storage.findings import Raised, listed
 from whorl.storage.inbox import depth_of
 from whorl.storage.ledger import tables
 from whorl.storage.ledger.ledger import Ledger
@@ -19,6 +19,7 @@ class Overview(Record, frozen=True, kw_only=True):
     """`needs` says in words what somebody has to do; empty when nobody is needed.
 
     `champion`: the version that Whorl's pointer names; `declared`: what `[champion] version` says serves while it names none.
+    `findings`: the last ones, newest first, without those about a champion that was replaced since.
     """
 
     flywheel: str
@@ -35,7 +36,7 @@ class Overview(Record, frozen=True, kw_only=True):
     error: str | None
     inbox_rows: int
     inbox_oldest: datetime | None
-    findings: list[Finding]
+    findings: list[Raised]
     needs: list[str]
 
 
@@ -53,19 +54,14 @@ def overview(ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
             connection.scalar(select(func.count()).select_from(table).where(table.c.flywheel == name)) or 0
             for table in (tables.model_versions, tables.dataset_versions)
         ]
-        bodies = connection.scalars(
-            select(tables.findings.c.body)
-            .where(tables.findings.c.flywheel == name)
-            .order_by(tables.findings.c.id.desc())
-            .limit(findings)
-        ).all()
+    champion = pointer.model_id if pointer else None
     error = last.error["message"] if last and last.error else None
     needs = [*_needs(last, error), *_held_back(ledger, name, last), *unsent(ledger, name)]
     if last is not None and pointer is None:
         needs += _without_champion(ledger, last)
     return Overview(
         flywheel=name,
-        champion=pointer.model_id if pointer else None,
+        champion=champion,
         declared=None if pointer else flywheels.spec_of(ledger, name).champion.version,
         champion_since=pointer.changed_at if pointer else None,
         versions=counts[0],
@@ -78,9 +74,18 @@ def overview(ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
         error=error,
         inbox_rows=depth.rows,
         inbox_oldest=depth.oldest,
-        findings=[msgspec.convert(body, Finding) for body in bodies],
+        findings=_of_now(ledger, name, champion)[:findings],
         needs=needs,
     )
+
+
+def _of_now(ledger: Ledger, name: str, champion: str | None) -> list[Raised]:
+    """The last findings that are not about another champion."""
+    return [
+        raised
+        for raised in listed(ledger, name)
+        if raised.finding.facts.get("champion", champion) == champion
+    ]
 
 
 def unsent(ledger: Ledger, name: str) -> list[str]:
