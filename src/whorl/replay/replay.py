@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from whorl.clock import SimulatedClock
 from whorl.errors import TooFewRows
+from whorl.examples.maturity import mature_at
 from whorl.models.spec_metric import spec_metric
 from whorl.replay.figures import Judged, ahead, arm_figures, metrics_of, plain
 from whorl.replay.history import History
@@ -24,7 +25,8 @@ from whorl.replay.policies import BASELINES, Policy, policy_spec
 from whorl.replay.sentence import sentence
 from whorl.spec import Spec, spec_hash
 from whorl.stats.arrays import codes
-from whorl.workspace import open_workspace
+from whorl.storage.sql_types import instant_literal
+from whorl.workspace import Workspace, open_workspace
 
 Progress = Callable[[str], None]
 
@@ -60,7 +62,7 @@ def replay(
     key = f"replay-{seed}"
     history = read(spec, key)
     with TemporaryDirectory(prefix="whorl-replay-", ignore_cleanup_errors=True) as place:
-        judged, classes, coverage = _judged(spec, history, span, truth, Path(place) / "truth")
+        judged, classes, coverage, notes = _judged(spec, history, span, truth, Path(place) / "truth")
         arms: dict[str, Played] = {}
         for name, own in [*specs.items(), *((b, policy_spec(spec, b)) for b in baselines)]:
             policy: Spec = policy_spec(own, "flywheel") if name in specs else own
@@ -89,7 +91,7 @@ def replay(
             if name != first
         },
         "flywheel": first,
-        "notes": history.notes,
+        "notes": [*history.notes, *notes],
         "spec_hash": spec_hash(spec),
         "data_hash": history.data_hash,
         "seed": seed,
@@ -99,8 +101,8 @@ def replay(
 
 def _judged(
     spec: Spec, history: History, span: Span, truth: pa.Table | None, root: Path
-) -> tuple[Judged, tuple[str, ...], dict[str, Any]]:
-    """What turned out true of the replayed rows, by the product's own join of everything that was ever received."""
+) -> tuple[Judged, tuple[str, ...], dict[str, Any], list[str]]:
+    """What turned out true of the replayed rows, by the product's own join of everything that was ever received; and notes."""
     begin, end = history.prediction_range(span.start, span.end)
     last = max([span.end, *([history.labels["time"][-1].as_py()] if history.labels.num_rows else [])])
     after = spec.labels.default_after
@@ -109,9 +111,7 @@ def _judged(
         arm = _Arm(ws, history, (), None)
         arm.receive_before(as_of)
         examples = ws.examples(as_of)
-        known = (
-            examples.select("id, label", where="status IN ('known', 'defaulted')") if truth is None else truth
-        )
+        known, notes = _turned_out(ws, as_of) if truth is None else (truth, [])
         coverage = examples.coverage()
     label = dict(zip(known["id"].to_pylist(), known["label"].to_pylist(), strict=True))
     rows = history.predictions.slice(begin, end - begin)
@@ -133,7 +133,26 @@ def _judged(
     if spec.schema.group is not None:
         groups = history.groups()[begin:end]
         group = codes(np.array([groups[i] for i in place], dtype=object))
-    return Judged(place, numbers, times, group), classes, coverage
+    return Judged(place, numbers, times, group), classes, coverage, notes
+
+
+def _turned_out(ws: Workspace, as_of: datetime) -> tuple[pa.Table, list[str]]:
+    """`id` and `label` of rows so old that the truth of every class is known of them, and how many others have one."""
+    examples = ws.examples(as_of)
+    mature = mature_at(ws.engine, ws.lake, examples.name, ws.spec, as_of)
+    old = "true" if mature is None else f"{mature} <= {instant_literal(as_of)}"
+    known = examples.select(f"id, label, {old} AS old", where="status IN ('known', 'defaulted')")
+    told = known.filter(known["old"])
+    if mature is None:
+        return told, [
+            "One class is known sooner than another, and the rows are too young to tell how late truth comes: the last periods hold more of the quick class."
+        ]
+    young = len(known) - len(told)
+    if not young:
+        return told, []
+    return told, [
+        f"{young:,} labelled rows at the end are not judged: younger than [labels] lag, or than the age by which the truth of every class is nearly all known."
+    ]
 
 
 def digest_of(*paths: Path) -> str:
