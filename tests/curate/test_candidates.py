@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from shop import NO_REASONS, Shop, shop_spec
@@ -101,15 +102,76 @@ def test_each_row_is_considered_once(shop: Open) -> None:
     assert sorted(met) == ids
 
 
-def test_a_correction_gives_no_second_chance(shop: Open) -> None:
-    """A row that was not drawn stays what its probability said; drawn again, it would count for more than itself."""
-    one = shop("[curate]\nbudget = 1\ninitial = 1")
-    one.predicts(["a", "b", "c"])
-    one.learns(["a", "b", "c"], False, 2)
+def test_a_correction_gives_another_chance(shop: Open) -> None:
+    """Once a correction, by the chance of the new draw; what was drawn stays, and takes the new label."""
+    one = shop('[curate]\nstrategy = "random"\nbudget = 4\ninitial = 2')
+    ids = [f"r{i}" for i in range(10)]
+    one.predicts(ids)
+    one.learns(ids, False, 2)
     first = one.until(3)
-    assert one.curates(first).candidates == 3
-    one.learns(["a", "b", "c"], True, 5)
+    one.dataset(first)
+    drawn = set(one.cases())
+    one.learns(ids, True, 5)
+    cases = one.curates(one.until(7), first)
+    assert (cases.candidates, cases.cases) == (8, 4)
+    assert cases.notes[0].startswith(
+        "8 of 8 candidates were considered before and not drawn; their label was corrected"
+    )
+    made = build(one.ws, cases.cycle_id, cases)
+    again = one.cases(cases.cycle_id)
+    assert not drawn & set(again)
+    assert {case["probability"] for case in again.values()} == {0.5}
+    rows = pq.read_table(made.path).to_pylist()
+    assert {row["id"] for row in rows} == drawn | set(again)
+    assert all(row["label"] for row in rows)
+    assert one.curates(one.until(8), one.day(7)).candidates == 0, "once a correction"
+    one.learns(ids, False, 9)
+    assert one.curates(one.until(10), one.day(8)).candidates == 4, "this is another one"
+
+
+def test_what_is_no_correction_gives_no_other_chance(shop: Open) -> None:
+    one = shop("[curate]\nbudget = 1\ninitial = 1")
+    ids = ["same", "back", "golden", "early"]
+    one.predicts(ids)
+    one.learns(["early"], True, 1)
+    one.learns(ids, False, 2)
+    first = one.until(3)
+    assert one.curates(first).candidates == 4
+    make_golden_set(one.ws, "sacred", one.until(4), ids=["golden"])
+    one.learns(["same"], False, 5)
+    one.learns(["back", "golden"], True, 5)
+    one.learns(["back"], False, 6)
     assert one.curates(one.until(7), first).candidates == 0
+
+
+def test_a_truth_that_replaces_its_default_gives_another_chance(shop: Open) -> None:
+    one = shop('[curate]\nbudget = 1\ninitial = 1\n[labels]\ndefault_after = { value = false, after = "3d" }')
+    one.predicts(["a", "b", "c"])
+    first = one.until(4)
+    one.dataset(first)
+    (drawn,) = one.cases()
+    one.learns(["a", "b", "c"], True, 5)
+    one.curates(one.until(7), first)
+    steps = one.asked(
+        f"SELECT id, label FROM {one.lake('considered')} WHERE as_of = TIMESTAMPTZ '{one.day(7)}'"
+    )
+    assert {row["id"] for row in steps} == {"a", "b", "c"} - {drawn}
+    assert all(row["label"] for row in steps)
+
+
+def test_a_rule_meets_what_was_corrected(shop: Open) -> None:
+    """Rows that were passed over as ordinary, and are what a rule looks for as they are now."""
+    rule = '[[curate.rules]]\nname = "missed"\nwhen = "label and score < 0.2"'
+    one = shop(f"[curate]\nbudget = 50\ninitial = 50\n{NO_REASONS}\n{rule}")
+    ids = [f"r{i:03d}" for i in range(400)]
+    one.predicts(ids, score=0.1)
+    one.learns(ids, [i % 10 == 0 for i in range(400)], 2)
+    first = one.until(3)
+    one.dataset(first)
+    rest = [i for i in ids[1::10] if i not in one.cases()]
+    one.learns(rest, True, 5)
+    cases = one.curates(one.until(7), first)
+    assert (cases.candidates, cases.by_reason) == (len(rest), {"missed": len(rest)})
 
 
 def test_young_rows_wait_for_the_lag(shop: Open) -> None:

@@ -15,6 +15,7 @@ from whorl.curate.candidates import candidate_steps
 from whorl.examples.arrivals import Arrivals
 from whorl.examples.settle import settle
 from whorl.examples.settled import Settled, settled_by
+from whorl.examples.taken import TRAINING
 from whorl.storage.tables import TableName, lake_schemas
 
 IDS = [f"p{n}" for n in range(10)]
@@ -31,10 +32,13 @@ PREDICTION = st.tuples(
     st.sampled_from([None, "paid", "blocked"]), st.sampled_from([None, 1.0, 2.0]),
 )  # fmt: skip
 LABEL = st.tuples(st.sampled_from([*IDS, "never"]), st.integers(0, 8), st.booleans())
-# Of one cycle: what came, whether it made a dataset, which ids became golden, whether it was settled, and small files merged.
+# Some labels come at one moment.
+BATCH = 2
+# Of one cycle: what came, whether it made a dataset, which ids became golden, every how manieth candidate was chosen, whether
+# it was settled, and small files merged.
 CYCLE = st.tuples(
     st.lists(PREDICTION, max_size=8), st.lists(LABEL, max_size=6), st.integers(0, 3), st.sampled_from([None, *IDS[:3]]),
-    st.integers(0, 3), st.integers(0, 4),
+    st.integers(1, 4), st.integers(0, 3), st.integers(0, 4),
 )  # fmt: skip
 
 
@@ -59,7 +63,7 @@ class Turns:
         return Arrivals(told.lake, told.engine, told.spec, day(number), self.turned, settled)
 
     def found(self, number: int, arrivals: Arrivals) -> list[dict[str, Any]]:
-        return self._candidates(number, arrivals.labelled, arrivals.at("newly_taken"))
+        return self._candidates(number, arrivals.labelled, arrivals.taken)
 
     def expected(self, number: int) -> list[dict[str, Any]]:
         taken = Arrivals(self.told.lake, self.told.engine, self.told.spec, day(number), self.turned)
@@ -69,10 +73,15 @@ class Turns:
         told = self.told
         return settle(told.lake, told.engine, told.spec, self.folder, arrivals, self.turned, least_rows=0)
 
-    def consider(self, number: int, rows: list[dict[str, Any]], *, made: bool) -> None:
+    def consider(
+        self, number: int, rows: list[dict[str, Any]], chosen: list[dict[str, Any]], *, made: bool
+    ) -> None:
         cycle_id = f"c{number}"
         today = day(number).date()
-        self.append("considered", [{"cycle_id": cycle_id, "day": today, "id": row["id"]} for row in rows])
+        self.append("considered", [{"cycle_id": cycle_id, "as_of": day(number), "day": today, "id": row["id"],
+                                    "label": row["label"]} for row in rows])  # fmt: skip
+        self.append("members", [{"dataset": TRAINING, "version": number, "day": today, "id": row["id"], "role": "case",
+                                 "probability": 0.5} for row in chosen])  # fmt: skip
         if made:
             self.turned.append(cycle_id)
 
@@ -95,7 +104,7 @@ def _predictions(number: int, drawn: list[Any]) -> list[dict[str, Any]]:
 def _labels(number: int, drawn: list[Any]) -> list[dict[str, Any]]:
     rows = []
     for place, (of, ago, value) in enumerate(drawn):
-        received = day(number) - timedelta(hours=place)
+        received = day(number) - timedelta(hours=place // BATCH)
         at = received - ago * HALF
         rows.append({"id": f"l{number}-{place}", "time": at, "received_at": received, "day": at.date(),
                      "prediction_id": of, "value": value})  # fmt: skip
@@ -109,7 +118,7 @@ def _labels(number: int, drawn: list[Any]) -> list[dict[str, Any]]:
 def test_what_is_new_gives_what_the_whole_gives(labels: str, cycles: list[Any]) -> None:
     with TemporaryDirectory() as root:
         turns = Turns(Path(root), labels)
-        for number, (predicted, labelled, fails, golden, skips, merges) in enumerate(cycles, start=1):
+        for number, (predicted, labelled, fails, golden, every, skips, merges) in enumerate(cycles, start=1):
             turns.append("predictions", _predictions(number, predicted))
             turns.append("labels", _labels(number, labelled))
             if golden is not None:
@@ -123,7 +132,7 @@ def test_what_is_new_gives_what_the_whole_gives(labels: str, cycles: list[Any]) 
                 assert turns.found(number, turns.arrivals(number)) == found, (
                     "a step that runs again finds the same"
                 )
-            turns.consider(number, found, made=fails > 0)
+            turns.consider(number, found, found[::every][1:], made=fails > 0)
             if not merges:
                 turns.told.lake.maintain()
         turns.told.engine.close()

@@ -1,27 +1,29 @@
 """Which rows may be chosen in this cycle: those with a usable truth that no cycle has considered yet.
 
-Each training row is considered once, when its label is there and it is old enough; so the chance with which it was taken
-stands for all rows like it, and a dataset weighted by it is not biased. Who was considered is written down: neither a
-corrected label nor another spec gives a row a second chance, or takes its first. Holdout rows never get here.
+Each training row is considered once, when its label is there and it is old enough, and once more for each correction of
+its label while it is not a member. Who was considered, and with which label, is written down: another spec neither gives a
+row a second chance nor takes its first. Holdout rows never get here.
 """
 
 from datetime import datetime
 
 from whorl.examples.arrivals import USABLE_STATUS, usable_at
 from whorl.examples.rules import p_true
+from whorl.examples.taken import last_taken
 from whorl.records import Task
 from whorl.spec import Spec
 from whorl.storage.steps import Steps
 
 
 def candidate_steps(examples: str, spec: Spec, as_of: datetime, taken: str) -> Steps:
-    """Steps ending in `candidates`: the columns of examples and `usable_at`, `p_true`, `entropy`, `draw_key`.
+    """Steps ending in `candidates`: the columns of examples and `usable_at`, `p_true`, `entropy`, `draw_key`, `reopened`.
 
-    `draw_key` is a whole number, as good as drawn at random, that belongs to the id.
+    `draw_key` is a whole number, as good as drawn at random, that belongs to the id. `reopened`: a cycle has considered the
+    row before, with another label than the one that was received since.
 
     Args:
         examples: Relation of examples as of `as_of`.
-        taken: Relation of ids that are no candidates any more: considered, in the training dataset, golden.
+        taken: Relation of what had its chance; columns as in `examples/taken.py`.
     """
     return (
         Steps()
@@ -31,10 +33,14 @@ def candidate_steps(examples: str, spec: Spec, as_of: datetime, taken: str) -> S
             f"WHERE split = 'train' AND status IN {USABLE_STATUS}",
             inline=True,
         )
+        .add("taken_rows", f"FROM {last_taken(taken)}", "what had its chance, and with which label")
         .add(
             "candidates",
-            f"SELECT *, {p_true(spec.task)} AS p_true, {entropy(spec.task)} AS entropy, hash(id) AS draw_key FROM labelled_rows "
-            f"WHERE usable_at <= TIMESTAMPTZ '{as_of.isoformat()}' AND id NOT IN (SELECT id FROM {taken})",
+            f"SELECT * EXCLUDE (for_good, considered_at, considered_label), {p_true(spec.task)} AS p_true, "
+            f"{entropy(spec.task)} AS entropy, hash(id) AS draw_key, considered_at IS NOT NULL AS reopened\n"
+            "FROM labelled_rows LEFT JOIN taken_rows USING (id)\n"
+            f"WHERE usable_at <= TIMESTAMPTZ '{as_of.isoformat()}' AND (for_good IS NULL OR NOT for_good AND status = 'known'\n"
+            "  AND label_received_at > considered_at AND label IS DISTINCT FROM considered_label)",
             inline=True,
         )
     )

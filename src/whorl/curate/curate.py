@@ -18,19 +18,22 @@ from whorl.curate.choice import ASKED, Choice, choose_with_asked, primary
 from whorl.curate.guard import guarded_share
 from whorl.curate.pool import readable_model
 from whorl.curate.reasons import Reason, asks_entropy, feature_columns, find_reasons, rule_columns, rule_notes
-from whorl.examples.arrivals import TRAINING, Arrivals
+from whorl.examples.arrivals import Arrivals
+from whorl.examples.taken import TRAINING
 from whorl.records import CaseSet
 from whorl.stats.arrays import Indices
 from whorl.stats.sampling.hashed_uniform import hashed_uniform
 from whorl.storage import dataset_versions
 from whorl.storage.steps import Steps
-from whorl.storage.tables import FEATURE, lake_schemas
+from whorl.storage.tables import FEATURE, TIME, lake_schemas
 from whorl.workspace import Workspace
 
 INITIAL = "initial"
 NOVELTY_SAMPLE = 20_000
 # What reasons, draws and cases need of a candidate beside its features.
-MINED = ("id", "time", "score", "output", "label", "status", "model_version", "p_true", "draw_key")
+MINED = (
+    "id", "time", "score", "output", "label", "status", "model_version", "p_true", "draw_key", "reopened",
+)  # fmt: skip
 
 
 def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]) -> CaseSet:
@@ -61,18 +64,23 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]
         by_reason=dict(sorted(by_reason.items())),
         asked=ask(ws, cycle_id, as_of, random_share=guard.random_share),
         random_share=guard.random_share,
-        notes=[*_notes(arrivals), *([] if first else rule_notes(rows, ws.spec)), *guard.notes],
+        notes=[*_notes(arrivals, rows), *([] if first else rule_notes(rows, ws.spec)), *guard.notes],
     )
 
 
-def _notes(arrivals: Arrivals) -> list[str]:
-    parted = arrivals.parted()
-    if not parted:
-        return []
-    return [
-        f"{parted:,} labelled predictions are neither trained on nor judged: [curate] holdout_share was changed, and their "
-        "groups have rows on both sides."
-    ]
+def _notes(arrivals: Arrivals, rows: pa.Table) -> list[str]:
+    notes, parted, reopened = [], arrivals.parted(), pc.sum(rows["reopened"]).as_py()
+    if parted:
+        notes.append(
+            f"{parted:,} labelled predictions are neither trained on nor judged: [curate] holdout_share was changed, and "
+            "their groups have rows on both sides."
+        )
+    if reopened:
+        notes.append(
+            f"{reopened:,} of {rows.num_rows:,} candidates were considered before and not drawn; their label was corrected "
+            "since, which gives them another chance."
+        )
+    return notes
 
 
 def training_cycles(ws: Workspace) -> list[str]:
@@ -94,14 +102,20 @@ def selection_steps(ws: Workspace, examples: str, as_of: datetime, taken: str) -
 
 
 def _candidates(ws: Workspace, arrivals: Arrivals, as_of: datetime) -> pa.Table:
-    steps = selection_steps(ws, arrivals.labelled, as_of, arrivals.at("newly_taken"))
+    steps = selection_steps(ws, arrivals.labelled, as_of, arrivals.taken)
     return ws.engine.query(steps.sql("candidates_with_rules"))
 
 
 def _keep_considered(ws: Workspace, rows: pa.Table, cycle_id: str, as_of: datetime) -> None:
     n = rows.num_rows
     day = pa.repeat(pa.scalar(as_of.astimezone(UTC).date(), pa.date32()), n)
-    columns = {"cycle_id": pa.repeat(pa.scalar(cycle_id, pa.string()), n), "day": day, "id": rows["id"]}
+    columns = {
+        "cycle_id": pa.repeat(pa.scalar(cycle_id, pa.string()), n),
+        "as_of": pa.repeat(pa.scalar(as_of, TIME), n),
+        "day": day,
+        "id": rows["id"],
+        "label": rows["label"],
+    }
     considered = pa.table(columns).cast(lake_schemas(ws.spec)["considered"])
     ws.lake.append("considered", considered, app=f"considered/{cycle_id}", version=1)
 

@@ -141,19 +141,25 @@ def _why_not(ws: Workspace, row: dict[str, Any], golden: list[str], as_of: datet
             f" Without one it counts as {default.value} {default.after} after it was made." if default else ""
         )
         return f"Its truth is not known yet, {row['age_days']:.1f} days after it was made.{later}"
-    return _not_drawn(ws, row["id"], row["usable_at"], as_of)
+    return _not_drawn(ws, row, as_of)
 
 
-def _not_drawn(ws: Workspace, id: str, usable: datetime, as_of: datetime) -> str:
-    """It can be chosen: by the first cycle that finds it usable, once."""
-    here = ws.engine.query(
-        f"SELECT DISTINCT cycle_id FROM {ws.lake.relation('considered')} WHERE id = {text_literal(id)}"
-    )["cycle_id"].to_pylist()
-    turn = next((cycle for cycle in training_cycles(ws) if cycle in here), None)
+def _not_drawn(ws: Workspace, row: dict[str, Any], as_of: datetime) -> str:
+    """It can be chosen: by the first cycle that finds it usable, once, and once more when its label is corrected."""
+    usable = row["usable_at"]
+    considered = ws.engine.query(
+        f"SELECT cycle_id, as_of, label FROM {ws.lake.relation('considered')} WHERE id = {text_literal(row['id'])}"
+    ).to_pylist()
+    labels = {turn["cycle_id"]: (turn["as_of"], turn["label"]) for turn in considered}
+    turn = next((cycle for cycle in reversed(training_cycles(ws)) if cycle in labels), None)
     if turn is None and usable > as_of:
         return f"Its truth is known, but too young to be trained on before {usable:%Y-%m-%d %H:%M} UTC ([labels] lag)."
     if turn is None:
         return "Its truth is known, and no cycle has considered it yet; the next one does."
+    since, label = labels[turn]
+    corrected = since is not None and row["status"] == "known" and row["label_received_at"] > since
+    if corrected and row["label"] != label:
+        return f"It was considered in cycle {turn}, and not drawn; its label was corrected since, so the next one considers it again."
     step = next((step.result for step in ws.journal.done(turn) if step.name == "curate"), None)
     if step is None:
         return f"It was considered in cycle {turn}, and not drawn."
@@ -162,5 +168,5 @@ def _not_drawn(ws: Workspace, id: str, usable: datetime, as_of: datetime) -> str
     share = cases.cases / cases.candidates if cases.candidates else 0.0
     return (
         f"It was considered in cycle {turn}, and not drawn: {cases.cases:,} of {cases.candidates:,} candidates were "
-        f"({share:.1%}; by reason: {reasons}). A candidate is considered once."
+        f"({share:.1%}; by reason: {reasons}). A candidate is considered once, and again when its label is corrected."
     )

@@ -1,8 +1,8 @@
 """Which predictions have a truth that no earlier cycle could learn from: the join, of what is new alone.
 
 What can have become a candidate since a time T0 is named by what was received since then, or fell due: a label that
-came, a record that completes another, a label whose prediction came at last, a default whose time has passed, a row
-that is old enough now. Those with one record and one label, nearly all, are joined straight; the others are few, and go with
+came, or that corrects another, a record that completes another, a label whose prediction came at last, a default whose
+time has passed, a row that is old enough now. Those with one record and one label, nearly all, are joined straight; the others are few, and go with
 all their records and labels through the steps of the whole join (`steps.py`). What was received by T0 is found by id
 (`settled.py`); without it T0 is the beginning. That this gives what the whole join gives is a test.
 """
@@ -27,6 +27,7 @@ from whorl.examples.steps import (
     record_columns,
     sql_interval,
 )
+from whorl.examples.taken import TRAINING, contradicted, last_taken
 from whorl.spec import Spec
 from whorl.storage.engine import Engine
 from whorl.storage.keyed_rows import KeyedRows
@@ -34,8 +35,6 @@ from whorl.storage.lake import Lake
 from whorl.storage.sql_types import instant_literal, quoted, sql_type, text_literal
 from whorl.storage.tables import TableName, lake_schemas
 
-# The dataset that cycles make.
-TRAINING = "training"
 VALUE_COLUMNS = "value, value_time, value_received_at, value_source"
 USABLE_STATUS = "('known', 'defaulted')"
 _numbers = count(1)
@@ -45,7 +44,7 @@ class Arrivals:
     """Labelled predictions that may become candidates at `as_of`, and what they were found by.
 
     Args:
-        cycles: Those whose considered rows are candidates no more.
+        cycles: Those whose considered rows had their chance.
         settled: What was received by an earlier time; None: nothing was looked at yet.
     """
 
@@ -58,7 +57,8 @@ class Arrivals:
         cycles: Sequence[str] = (),
         settled: Settled | None = None,
     ) -> None:
-        self.as_of, self.cycles, self.settled = as_utc(as_of), tuple(cycles), settled
+        self.as_of, self.cycles = as_utc(as_of), tuple(cycles)
+        self.settled = settled if can_settle(lake, spec) else None
         self._lake, self._engine, self._spec = lake, engine, spec
         self._prefix = f"arrived_{next(_numbers)}_"
         self._made: list[str] = []
@@ -132,8 +132,14 @@ class Arrivals:
         for name in self._made:
             self._engine.drop(name)
 
+    @property
+    def taken(self) -> str:
+        """SQL relation of what had its chance, of all that are in `labelled`; its columns: `taken.py`."""
+        found = ["newly_taken"] if self.settled is None else ["newly_taken", "taken", "taken_special"]
+        return f"({' UNION ALL '.join(f'SELECT id, as_of, label FROM {self.at(name)}' for name in found)})"
+
     def newly_taken(self) -> str:
-        """SQL relation of the ids that were considered, became members or golden since those that are settled."""
+        """SQL relation of what had its chance since those that are settled; its columns: `taken.py`."""
         cycles, members, days = set(self.cycles), self._lake.stored_files("members"), None
         if self.settled is not None:
             cycles -= set(self.settled.contents.cycles)
@@ -141,13 +147,13 @@ class Arrivals:
             days = (_day(self.settled.as_of), date.max)
         named = ", ".join(map(text_literal, sorted(cycles))) or "NULL"
         return (
-            f"(SELECT id FROM {self._lake.relation('considered', days=days)} WHERE cycle_id IN ({named})\nUNION\n"
-            f"SELECT id FROM {self._lake.relation_of('members', members)} "
+            f"(SELECT id, as_of, label FROM {self._lake.relation('considered', days=days)} WHERE cycle_id IN ({named})\nUNION\n"
+            f"SELECT id, NULL, NULL FROM {self._lake.relation_of('members', members)} "
             f"WHERE dataset = '{TRAINING}' AND role <> 'open' OR role = 'golden')"
         )
 
     def _pair(self) -> None:
-        """`labels`: those that came, of what is not taken. `pairs`: each with each record of its prediction.
+        """`labels`: those that came, of what is not taken, or corrected. `pairs`: each with each record of its prediction.
 
         `renewed`: new records of `awaited` ids, read along with them.
         """
@@ -155,10 +161,10 @@ class Arrivals:
             self._name("labels", f"FROM {self.received('labels')}")
         else:
             self._keep("came", f"FROM {self.received('labels')}")
+            self._register("waiting", self.settled.waiting())
             self._find("taken", f"SELECT prediction_id FROM {self.at('came')}")
-            self._keep(
-                "labels", f"FROM {self.at('came')} WHERE prediction_id NOT IN (FROM {self.at('taken')})"
-            )
+            shut = self._shut("taken", contradicted(last_taken(self.at("taken")), self.at("came")))
+            self._keep("labels", f"FROM {self.at('came')} WHERE prediction_id NOT IN ({shut})")
         empty = self._without_values()
         but = f" EXCLUDE ({', '.join(map(quoted, empty))})" if empty else ""
         joined = f"SELECT p.*{but}, l.* EXCLUDE (prediction_id)\nFROM {{records}} p JOIN {{told}} l ON l.prediction_id = p.id"
@@ -185,10 +191,10 @@ class Arrivals:
 
     def _awaited(self, settled: Settled) -> list[str]:
         """Ids whose new records count, though no label came with them."""
-        self._register("waiting", settled.waiting())
         self._register("unmatched", settled.unmatched())
         self._keep(
-            "still_waiting", f"FROM {self.at('waiting')} WHERE id NOT IN (FROM {self.at('newly_taken')})"
+            "still_waiting",
+            f"FROM {self.at('waiting')} WHERE id NOT IN (SELECT id FROM {self.at('newly_taken')})",
         )
         ids = [f"SELECT id FROM {self.at('still_waiting')}", f"SELECT id FROM {self.at('unmatched')}"]
         default = self._spec.labels.default_after
@@ -208,6 +214,13 @@ class Arrivals:
             f"SELECT id FROM {self.received('predictions')} WHERE {due} <= {now}",
         ]
 
+    def _shut(self, taken: str, corrected: str) -> str:
+        """SQL of the ids in the settled rows `taken` that cannot be candidates again: neither `corrected` nor waiting."""
+        return (
+            f"SELECT id FROM {last_taken(self.at(taken))} WHERE for_good OR id NOT IN ({corrected}) "
+            f"AND id NOT IN (SELECT id FROM {self.at('waiting')})"
+        )
+
     def _without_values(self) -> list[str]:
         """Columns of records that no file has values in: they need no place in memory."""
         files = [] if self.settled is not None else self._lake.stored_files("predictions")
@@ -223,10 +236,12 @@ class Arrivals:
         if self.settled is not None:
             ids += self._special_since()
         self._keep("named", "\nUNION\n".join(ids))
-        self._find("taken_special", f"SELECT id FROM {self.at('named')}", "taken")
-        self._keep(
-            "special", f"SELECT id FROM {self.at('named')} WHERE id NOT IN (FROM {self.at('taken_special')})"
-        )
+        special = f"SELECT id FROM {self.at('named')}"
+        if self.settled is not None:
+            self._find("taken_special", special, "taken")
+            shut = self._shut("taken_special", f"SELECT prediction_id FROM {self.at('labels')}")
+            special += f" WHERE id NOT IN ({shut})"
+        self._keep("special", special)
         here = f"id IN (FROM {self.at('special')})"
         # Those that are in pairs are there with every record.
         self._name("alone", f"FROM {self.at('special')} WHERE id NOT IN (SELECT id FROM {self.at('pairs')})")
@@ -342,7 +357,7 @@ def settled_schemas(spec: Spec) -> dict[str, pa.Schema]:
     return {
         "predictions": pa.schema([stored["predictions"].field(name) for name in prediction_columns(spec)]),
         "labels": pa.schema([stored["labels"].field(name) for name in LABEL_COLUMNS.split(", ")]),
-        "taken": pa.schema([stored["predictions"].field("id")]),
+        "taken": pa.schema([stored["considered"].field(name) for name in ("id", "as_of", "label")]),
         "holdout": pa.schema([stored["predictions"].field(name) for name in ("group_id", "id")]),
     }
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from whorl.examples.arrivals import USABLE_STATUS, Arrivals, can_settle, settled_schemas
 from whorl.examples.settled import Settled, nothing_settled
 from whorl.examples.steps import PARTED
+from whorl.examples.taken import contradicted, last_taken
 from whorl.spec import Spec
 from whorl.storage.engine import Engine
 from whorl.storage.keyed_rows import KeyedRows
@@ -38,7 +39,7 @@ def settle(
 
     Args:
         folder: Where it is kept.
-        cycles: Those whose considered rows are candidates no more.
+        cycles: Those whose considered rows had their chance.
         least_rows: Of predictions in the lake; with fewer nothing is kept.
     """
     if not can_settle(lake, spec) or sum(file.rows for file in lake.stored_files("predictions")) < least_rows:
@@ -89,11 +90,11 @@ class _Settling:
         self._settled.holdout.add(hashed["hash"].to_numpy(), hashed.drop_columns("hash"))
 
     def _take(self) -> None:
-        rows = self._engine.query(f"SELECT id, hash(id) AS hash FROM {self._arrivals.at('newly_taken')}")
-        self._settled.taken.add(rows["hash"].to_numpy(), rows.select(["id"]))
+        rows = self._engine.query(f"SELECT *, hash(id) AS hash FROM {self._arrivals.at('newly_taken')}")
+        self._settled.taken.add(rows["hash"].to_numpy(), rows.drop_columns("hash"))
 
     def _waiting(self) -> pa.Table:
-        """Labelled rows that no cycle has taken; not those whose side of the holdout is settled."""
+        """Labelled rows that no cycle has taken, or a label says otherwise since; not those whose side of the holdout is settled."""
         at = self._arrivals.at
         trained = (
             f"(split = 'train' OR group_id IS NULL) AND coalesce(group_id NOT IN (FROM {at('parted')}), true)"
@@ -108,9 +109,10 @@ class _Settling:
                 f"SELECT id, time FROM {at('waiting')} WHERE id NOT IN (SELECT id FROM {at('pairs')}) "
                 f"AND id NOT IN (FROM {at('special')})"
             )
-        return self._engine.query(
-            f"SELECT * FROM ({' UNION ALL '.join(parts)}) WHERE id NOT IN (SELECT id FROM {at('newly_taken')})"
-        )
+        told = f"(SELECT * FROM {at('labels')} UNION ALL BY NAME SELECT * FROM {at('special_labels')})"
+        last = last_taken(self._arrivals.taken)
+        taken = f"SELECT id FROM {last} WHERE for_good OR id NOT IN ({contradicted(last, told)})"
+        return self._engine.query(f"SELECT * FROM ({' UNION ALL '.join(parts)}) WHERE id NOT IN ({taken})")
 
     def _unmatched(self) -> pa.Table:
         at = self._arrivals.at

@@ -21,7 +21,7 @@ from whorl.storage.keyed_rows import KeyedRows, Made
 from whorl.storage.lake import Lake
 from whorl.storage.tables import TEXT, TIME, feature_fields
 
-FORM = 2
+FORM = 3
 WAITING = pa.schema([pa.field("id", TEXT), pa.field("time", TIME)])
 UNMATCHED = pa.schema([pa.field("id", TEXT)])
 
@@ -46,9 +46,9 @@ class Settled:
 
     Attributes:
         predictions: Their records, by `id`. labels: By `prediction_id`.
-        taken: Ids that are no candidates any more: considered, a member, or golden.
+        taken: Ids that were considered, by `id`, with the time and the label of then; members and golden rows without.
         holdout: `group_id` and `id` of the records of groups that are held out, by group.
-        waiting: `id` and `time` of labelled predictions that may become candidates. unmatched: ids that labels wait for.
+        waiting: `id` and `time` of labelled predictions that may become candidates, be it again. unmatched: ids that labels wait for.
     """
 
     def __init__(self, folder: Path, contents: Contents) -> None:

@@ -53,7 +53,7 @@ def lake_schemas(spec: Spec) -> dict[TableName, pa.Schema]:
         "labels": _labels(spec),
         "spans": _spans(),
         "cases": _cases(spec),
-        "considered": _considered(),
+        "considered": _considered(spec),
         "asked": _asked(),
         "members": _members(),
     }
@@ -176,13 +176,15 @@ def _cases(spec: Spec) -> pa.Schema:
     )
 
 
-def _considered() -> pa.Schema:
-    """Which rows a cycle chose its cases from."""
+def _considered(spec: Spec) -> pa.Schema:
+    """Which rows a cycle chose its cases from, and the label that each had: a correction gives it another chance."""
     return pa.schema(
         [
             pa.field("cycle_id", TEXT, nullable=False),
+            pa.field("as_of", TIME),
             pa.field("day", pa.date32(), nullable=False),
             pa.field("id", TEXT, nullable=False),
+            pa.field("label", label_type(spec.task)),
         ]
     )
 
