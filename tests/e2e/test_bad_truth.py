@@ -227,8 +227,9 @@ def test_contradictory_labels_of_the_same_second(bad: Bad) -> None:
     assert first["state"] == "finished"
     with open_workspace(load_spec(bad.spec), bad.folder / ".whorl", mirror=False) as ws:
         examples = ws.examples(ws.clock.now())
-        said = {row["id"]: row for row in examples.select("id, label, corrected").to_pylist()}
+        said = {row["id"]: row for row in examples.select("id, split, label, corrected").to_pylist()}
         assert examples.counts()["labels.corrected"] == 40
+        assert examples.counts()["labels.contradictory"] == 40
     assert all(said[row["id"]]["corrected"] for row in again)
     labels = [said[row["id"]]["label"] for row in again]
     with open_workspace(load_spec(bad.spec), bad.folder / ".whorl", mirror=False) as ws:
@@ -236,5 +237,18 @@ def test_contradictory_labels_of_the_same_second(bad: Bad) -> None:
             row["id"]: row["label"] for row in ws.examples(ws.clock.now()).select("id, label").to_pylist()
         }
     assert [later[row["id"]] for row in again] == labels, "whichever counts, it is the same one each time"
+    assert 8 <= sum(labels) <= 32, "neither value is preferred"
+    training = [row["id"] for row in again if said[row["id"]]["split"] == "train"]
+    (note,) = [note for note in first["cases"]["notes"] if "of the same moment" in note]
+    assert note.startswith(f"{len(training)} of {first['cases']['candidates']} candidates have labels")
+    assert "Send the right label once more: the last received counts." in note
     told = bad.says("labels", "coverage").output
     assert "40 predictions have labels that said different things: the last received counts." in told
+    assert "40 of them have labels of the same moment" in told
+    bad.takes(only(rows[:40], ("id", "is_fraud", "known_at")), "--kind", "labels")
+    bad.turns()
+    with open_workspace(load_spec(bad.spec), bad.folder / ".whorl", mirror=False) as ws:
+        examples = ws.examples(ws.clock.now())
+        assert examples.counts()["labels.contradictory"] == 0
+        now = {row["id"]: row["label"] for row in examples.select("id, label").to_pylist()}
+    assert [now[row["id"]] for row in rows[:40]] == [row["is_fraud"] for row in rows[:40]]

@@ -203,3 +203,21 @@ def test_examples_are_joined_once_and_dropped(tmp_path: Path) -> None:
         examples.close()
         left = told.engine.query("SELECT table_name FROM duckdb_tables()")["table_name"].to_pylist()
         assert left == []
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_labels_of_one_moment_prefer_no_value(tmp_path: Path, turned: bool) -> None:
+    """Neither by what they say nor by the order in which they came, as one file or two."""
+    with story(tmp_path) as told:
+        for number in range(60):
+            told.prediction(f"p{number}", 0)
+            for value in (True, False) if turned else (False, True):
+                told.label(f"p{number}", value, at=2, received=3)
+        told.prediction("same", 0)
+        for source in ("a", "b"):
+            told.label("same", True, at=2, received=3, id=source, source=source)
+        rows = {row["id"]: row for row in told.rows(5)}
+        assert told.as_of(5).counts()["labels.contradictory"] == 60
+    assert not rows.pop("same")["contradictory"]
+    assert sum(row["label"] for row in rows.values()) == 28
+    assert all(row["contradictory"] and row["corrected"] for row in rows.values())

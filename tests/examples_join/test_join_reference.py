@@ -1,6 +1,7 @@
 """The join against a plain reading of its rules in Python, on stories drawn at random."""
 
 from datetime import timedelta
+from hashlib import md5
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -41,6 +42,11 @@ def _records(random: Random) -> tuple[list[dict[str, Any]], list[dict[str, Any]]
     return predictions, labels
 
 
+def _rank(label: dict[str, Any]) -> tuple[Any, ...]:
+    own = md5(f"{label['id']}/{str(label['value']).lower()}".encode()).hexdigest()
+    return label["received_at"], label["time"], -int(own, 16)
+
+
 def _expected(
     predictions: list[dict[str, Any]], labels: list[dict[str, Any]], as_of: Any
 ) -> list[tuple[Any, ...]]:
@@ -63,9 +69,7 @@ def _expected(
             if label["prediction_id"] == id and label["received_at"] <= as_of
             and label["time"] <= first["time"] + timedelta(days=WINDOW)
         ]  # fmt: skip
-        last = max(
-            fitting, key=lambda label: (label["received_at"], label["time"], label["id"]), default=None
-        )
+        last = max(fitting, key=_rank, default=None)
         if last:
             outcome: tuple[Any, ...] = ("known", last["value"], last["time"])
         elif first["action"] == "blocked":

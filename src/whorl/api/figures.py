@@ -88,7 +88,8 @@ class Hidden(Record, frozen=True, kw_only=True, omit_defaults=False):
 class Coverage(Record, frozen=True, kw_only=True, omit_defaults=False):
     """How much of the truth is known, and how late it comes; `delays` by class, and by segment, its value, and class.
 
-    `corrected`: predictions whose labels said different things; the last received counts.
+    `corrected`: predictions whose labels said different things; the last received counts. `contradictory`: of them those whose last labels
+    are of the same moment, so that which one counts is as good as drawn at random.
     """
 
     as_of: datetime
@@ -99,6 +100,7 @@ class Coverage(Record, frozen=True, kw_only=True, omit_defaults=False):
     censored: int
     expired: int
     corrected: int
+    contradictory: int
     known_share: float | None
     by_age: list[AgeShown]
     delays: dict[str, Delays]

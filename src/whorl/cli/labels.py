@@ -72,6 +72,11 @@ def coverage(
         typer.echo(
             f"{found['corrected']:,} predictions have labels that said different things: the last received counts."
         )
+    if found["contradictory"]:
+        typer.echo(
+            f"{found['contradictory']:,} of them have labels of the same moment: which one counts is as good as drawn at random. "
+            "Send the right label once more."
+        )
     for row in found["censored_by_action"]:
         typer.echo(f"hidden by the action '{row['action']}': {row['predictions']:,}")
 

@@ -32,7 +32,7 @@ INITIAL = "initial"
 NOVELTY_SAMPLE = 20_000
 # What reasons, draws and cases need of a candidate beside its features.
 MINED = (
-    "id", "time", "score", "output", "label", "status", "model_version", "p_true", "draw_key", "reopened",
+    "id", "time", "score", "output", "label", "status", "model_version", "p_true", "draw_key", "reopened", "contradictory",
 )  # fmt: skip
 
 
@@ -69,7 +69,8 @@ def curate(ws: Workspace, cycle_id: str, as_of: datetime, earlier: Sequence[str]
 
 
 def _notes(arrivals: Arrivals, rows: pa.Table) -> list[str]:
-    notes, parted, reopened = [], arrivals.parted(), pc.sum(rows["reopened"]).as_py()
+    notes, parted = [], arrivals.parted()
+    reopened, contradictory = (pc.sum(rows[name]).as_py() for name in ("reopened", "contradictory"))
     if parted:
         notes.append(
             f"{parted:,} labelled predictions are neither trained on nor judged: [curate] holdout_share was changed, and "
@@ -79,6 +80,12 @@ def _notes(arrivals: Arrivals, rows: pa.Table) -> list[str]:
         notes.append(
             f"{reopened:,} of {rows.num_rows:,} candidates were considered before and not drawn; their label was corrected "
             "since, which gives them another chance."
+        )
+    if contradictory:
+        few = ", ".join(rows.filter(rows["contradictory"])["id"][:3].to_pylist())
+        notes.append(
+            f"{contradictory:,} of {rows.num_rows:,} candidates have labels of the same moment that say different things, such as "
+            f"{few}: which one counts is as good as drawn at random. Send the right label once more: the last received counts."
         )
     return notes
 

@@ -31,7 +31,7 @@ def example_schema(spec: Spec) -> pa.Schema:
     """Every column of an example with its type, in order.
 
     `censored`: the action hides the truth. `label` is NULL unless status is known or defaulted. `corrected`: its
-    labels said different things. `age_days` counts from the prediction to the as-of time, `delay_days` to the label; it is negative when the label's time is earlier.
+    labels said different things; `contradictory`: at the very moment of the one that counts. `age_days` counts from the prediction to the as-of time, `delay_days` to the label; it is negative when the label's time is earlier.
     Features are `f_<name>`, protected attributes `g_<name>`, business keys of the label join `k_<name>`.
     """
     number, whole, flag = pa.float64(), pa.int64(), pa.bool_()
@@ -61,6 +61,7 @@ def example_schema(spec: Spec) -> pa.Schema:
             pa.field("label_time", TIME),
             pa.field("label_received_at", TIME),
             pa.field("corrected", flag),
+            pa.field("contradictory", flag),
             pa.field("label_source", TEXT),
             pa.field("defaulted", flag),
             pa.field("status", TEXT),

@@ -26,7 +26,7 @@ def coverage(engine: Engine, examples: str, by_itself: str, as_of: datetime, spe
 
     Returns:
         `as_of`; `predictions` and, of them, the counts `known`, `defaulted`, `open`, `censored`, `expired`; `corrected`:
-        predictions whose labels said different things, of which the last received counts;
+        predictions whose labels said different things, of which the last received counts; `contradictory`: of them those whose last labels are of the same moment;
         `known_share`; `by_age`: list of {from_days, to_days, predictions, known, open, share}; `delays`: by class (one group
         'all' unless the task has classes) {labels, p10, p50, p90, max} in days, over labels that came by themselves, and
         `within`: list of {days, share} of them that came so soon. Delays below 0 are labels with a time before their
@@ -34,7 +34,8 @@ def coverage(engine: Engine, examples: str, by_itself: str, as_of: datetime, spe
         with the most labels. `censored_by_action`: list of {action, predictions}. `reason` says why a figure is None.
     """
     by_status = engine.query(
-        f"SELECT status, count(*) AS n, count(*) FILTER (corrected) AS corrected FROM {examples} GROUP BY status"
+        "SELECT status, count(*) AS n, count(*) FILTER (corrected) AS corrected, "
+        f"count(*) FILTER (contradictory) AS contradictory FROM {examples} GROUP BY status"
     ).to_pylist()
     status = {row["status"]: row["n"] for row in by_status}
     total = sum(status.values())
@@ -43,7 +44,7 @@ def coverage(engine: Engine, examples: str, by_itself: str, as_of: datetime, spe
         "as_of": as_of.isoformat(),
         "predictions": total,
         **{name: status.get(name, 0) for name in ("known", "defaulted", "open", "censored", "expired")},
-        "corrected": sum(row["corrected"] for row in by_status),
+        **{flag: sum(row[flag] for row in by_status) for flag in ("corrected", "contradictory")},
         **_share("known_share", status.get("known", 0), total, "There are no predictions."),
         "by_age": _by_age(engine, examples),
         "delays": _delays(engine, by_itself, group),

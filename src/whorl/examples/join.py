@@ -72,7 +72,7 @@ class Examples:
         `parted.<status>` where groups stand on both sides; `labels` received by `as_of`, and of
         them `labels.unmatched` (their prediction is not there yet), `labels.ambiguous` (several fit and the cardinality
         is 'one'), `labels.late` (after the window); `labels.corrected`: predictions whose value was changed by a later
-        label; `conflicts`: predictions of which one record says something else than an earlier one, whose value stays.
+        label, `labels.contradictory`: of them those whose last labels came at once; `conflicts`: predictions of which one record says something else than an earlier one, whose value stays.
         """
         return dict(self._counts)
 
@@ -80,16 +80,15 @@ class Examples:
     def _counts(self) -> dict[str, int]:
         found = {f"{split}.{status}": 0 for split in ("train", "holdout") for status in STATUSES}
         rows = self._engine.query(
-            "SELECT split || '.' || status AS key, count(*) AS rows, count(*) FILTER (corrected) AS corrected\n"
+            "SELECT split || '.' || status AS key, count(*) AS rows, count(*) FILTER (corrected) AS corrected,\n"
+            "  count(*) FILTER (contradictory) AS contradictory\n"
             f"FROM {self.name} GROUP BY key"
         )
         found |= dict(zip(rows["key"].to_pylist(), rows["rows"].to_pylist(), strict=True))
         labels = self._engine.query(self._label_steps().sql("label_counts")).to_pylist()[0]
-        corrected = sum(rows["corrected"].to_pylist())
+        told = {f"labels.{flag}": sum(rows[flag].to_pylist()) for flag in ("corrected", "contradictory")}
         differ = self._engine.query(conflicts(self._spec, self.as_of, self._predictions))["ids"][0].as_py()
-        return {
-            "predictions": sum(found.values()), **found, **labels, "labels.corrected": corrected, "conflicts": differ
-        }  # fmt: skip
+        return {"predictions": sum(found.values()), **found, **labels, **told, "conflicts": differ}
 
     def coverage(self) -> dict[str, Any]:
         """How much of the truth is known and how late it comes; see `coverage.py`."""

@@ -25,8 +25,9 @@ _FIRST_SPLIT = "first(split ORDER BY group_id IS NULL, received_at, time, split)
 # The side of a group that stands on both: it is neither trained on nor judged.
 PARTED = "parted"
 LABEL_COLUMNS = "id, prediction_id, time, received_at, value, source"
-# Which of several labels counts: the last received, then the later one; the rest only makes the order total.
-LAST_RECEIVED = "received_at DESC, time DESC, id DESC, value DESC, source DESC"
+# Which of several labels counts: the last received, then the later one. Labels of the same moment contradict each other, or
+# say the same: their order is total, and prefers no value.
+LAST_RECEIVED = "received_at DESC, time DESC, md5(concat_ws('/', id, value, source))"
 
 
 def example_steps(
@@ -105,11 +106,12 @@ def add_label_steps(steps: Steps, spec: Spec, as_of: datetime, labels: str) -> S
         )
         .add(
             "last_labels",
-            "SELECT *, false AS corrected\n"
+            "SELECT *, false AS corrected, false AS contradictory\n"
             "FROM matched_labels ANTI JOIN repeatedly_labelled USING (matched_id)\n"
-            "UNION ALL\nSELECT *, min(value) OVER same <> max(value) OVER same\n"
+            "UNION ALL\nSELECT *, min(value) OVER same <> max(value) OVER same,\n"
+            "  min(value) OVER at_once <> max(value) OVER at_once\n"
             "FROM matched_labels SEMI JOIN repeatedly_labelled USING (matched_id)\n"
-            "WINDOW same AS (PARTITION BY matched_id)\n"
+            "WINDOW same AS (PARTITION BY matched_id), at_once AS (PARTITION BY matched_id, received_at, time)\n"
             f"QUALIFY row_number() OVER (PARTITION BY matched_id ORDER BY {LAST_RECEIVED}) = 1",
             "corrections: the last one received wins",
             inline=True,
@@ -192,7 +194,7 @@ def _outcomes(spec: Spec, as_of: datetime) -> str:
         passed = f"\n    WHEN p.time + {sql_interval(window.span)} < {instant_literal(as_of)} THEN 'expired'"
     return (
         "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source,\n"
-        "  coalesce(l.corrected, false) AS corrected,\n"
+        "  coalesce(l.corrected, false) AS corrected, coalesce(l.contradictory, false) AS contradictory,\n"
         f"  {_censored(spec)} AS censored,\n"
         "  CASE\n    WHEN l.matched_id IS NOT NULL THEN 'known'\n    WHEN censored THEN 'censored'"
         f"{elapsed}{passed}\n    ELSE 'open'\n  END AS status\n"
@@ -212,7 +214,7 @@ def lone_examples(spec: Spec, as_of: datetime, pairs: str, parted: str) -> Steps
         .add("parted_groups", f"SELECT group_id FROM {parted}")
         .add(
             "outcomes",
-            f"SELECT *, false AS corrected, {_censored(spec)} AS censored, 'known' AS status FROM {pairs}",
+            f"SELECT *, false AS corrected, false AS contradictory, {_censored(spec)} AS censored, 'known' AS status FROM {pairs}",
             inline=True,
         )
         .add("examples", _examples(spec, as_of), inline=True)
