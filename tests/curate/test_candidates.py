@@ -8,6 +8,7 @@ import pytest
 
 from shop import NO_REASONS, Shop, shop_spec
 from whorl.curate.curate import selection_steps
+from whorl.curate.why import why
 from whorl.datasets.build import build
 from whorl.datasets.named import make_golden_set
 from whorl.evaluate.rows import judged_rows
@@ -111,8 +112,11 @@ def test_a_correction_gives_another_chance(shop: Open) -> None:
     first = one.until(3)
     one.dataset(first)
     drawn = set(one.cases())
+    passed_over = min(set(ids) - drawn)
+    assert "was considered in cycle" in str(why(one.ws, passed_over, first).why_not)
     one.learns(ids, True, 5)
-    cases = one.curates(one.until(7), first)
+    assert "the next one considers it again" in str(why(one.ws, passed_over, one.until(7)).why_not)
+    cases = one.curates(one.day(7), first)
     assert (cases.candidates, cases.cases) == (8, 4)
     assert cases.notes[0].startswith(
         "8 of 8 candidates were considered before and not drawn; their label was corrected"

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from joined import Story, day, spec_with
 
 from whorl.examples.arrivals import Arrivals
 from whorl.examples.settle import settle
 from whorl.examples.settled import Settled, settled_by
+from whorl.storage.tables import lake_schemas
 
 
 def _settled(told: Story, folder: Path, number: float, least_rows: int = 0) -> Settled | None:
@@ -53,6 +55,22 @@ def test_not_for_another_lake(tmp_path: Path, told: Story) -> None:
     elsewhere = Story(tmp_path / "elsewhere", told.spec)
     elsewhere.prediction("p0", 0)
     assert settled_by(tmp_path / "kept", elsewhere.lake, told.spec, day(3)) is None
+
+
+def test_not_where_names_of_traces_have_come(tmp_path: Path, told: Story) -> None:
+    """Then everything is joined whole, and what earlier cycles have taken is looked for in the whole lake."""
+    considered = {"cycle_id": "c1", "as_of": day(1), "day": day(1).date(), "id": "p0", "label": True}
+    schema = lake_schemas(told.spec)["considered"]
+    told.lake.append("considered", pa.Table.from_pylist([considered], schema=schema), "c1", 1)
+    arrivals = Arrivals(told.lake, told.engine, told.spec, day(2), ["c1"])
+    settle(told.lake, told.engine, told.spec, tmp_path / "kept", arrivals, ["c1"], least_rows=0)
+    span = {"id": "s", "time": day(2), "received_at": day(2), "day": day(2).date(), "trace_id": "t"}
+    told.lake.append(
+        "spans", pa.Table.from_pylist([span], schema=lake_schemas(told.spec)["spans"]), "spans", 1
+    )
+    kept = settled_by(tmp_path / "kept", told.lake, told.spec, day(3))
+    again = Arrivals(told.lake, told.engine, told.spec, day(3), ["c1"], kept)
+    assert told.engine.query(f"FROM {again.newly_taken()}")["id"].to_pylist() == ["p0"]
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"as_of": 1}'])
