@@ -1,10 +1,12 @@
 """What is wrong with a spec's keys and values, each by itself: every problem with its path, what was found, what fits.
 
-msgspec decides what is right, value by value; the words are ours. What only shows between two knobs is in `checks.py`.
+msgspec decides what is right, value by value; the words are ours. Of numbers it takes nan and inf too, and no knob does:
+a bound that is neither met nor missed would decide. What only shows between two knobs is in `checks.py`.
 """
 
 import types
 from collections.abc import Iterator
+from math import isfinite
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -101,12 +103,9 @@ def _value(hint: Any, value: Any, at: tuple[str, ...]) -> Iterator[Problem]:
     below = next((kind for kind in kinds if _fits(kind, value)), None)
     if below is not None and isinstance(below, type) and issubclass(below, msgspec.Struct):
         yield from problems(below, value, at)
-    elif get_origin(below) is list:
-        for place, item in enumerate(value):
-            yield from _value(get_args(below)[0], item, (*at, str(place)))
-    elif get_origin(below) is dict:
-        for key, item in value.items():
-            yield from _value(get_args(below)[1], item, (*at, key))
+    elif below is not None:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _value(_inside(below), item, (*at, str(key)))
     elif wrong := _wrong(hint, kinds, value):
         yield at, wrong
 
@@ -114,8 +113,14 @@ def _value(hint: Any, value: Any, at: tuple[str, ...]) -> Iterator[Problem]:
 def _fits(kind: Any, value: Any) -> bool:
     """Whether the value has the outer shape of this option, so that its inner parts can be looked at."""
     if isinstance(value, dict):
-        return get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, msgspec.Struct))
-    return isinstance(value, list) and get_origin(kind) is list
+        struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+        return struct or kind is Any or get_origin(kind) is dict
+    return isinstance(value, list) and (kind is Any or get_origin(kind) is list)
+
+
+def _inside(kind: Any) -> Any:
+    """The type of what a list or table of this type holds."""
+    return Any if kind is Any else get_args(kind)[-1]
 
 
 def _wrong(hint: Any, kinds: list[Any], value: Any) -> str | None:
@@ -123,6 +128,8 @@ def _wrong(hint: Any, kinds: list[Any], value: Any) -> str | None:
         read(hint, value)
     except msgspec.ValidationError:
         return f"Expected {expected(hint)}, found {shown(value)}. {_hint(hint, kinds, value)}".rstrip()
+    if isinstance(value, float) and not isfinite(value):
+        return f"Expected a finite number, found {shown(value)}. {help_of(hint)}".rstrip()
     return None
 
 
