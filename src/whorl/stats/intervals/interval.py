@@ -2,9 +2,9 @@
 
 | metric | interval |
 |---|---|
-| auc, average_precision, accuracy, brier | variance from the terms (DeLong, Hajek), then Wilson's with the effective size |
+| average_precision, accuracy, brier | variance from the terms (Hajek), then Wilson's with the effective size |
 | log_loss, mae, rmse | variance from the terms (Hajek, delta method), symmetric, cut at 0 |
-| calibration_error | its own, see `calibration_error.py` |
+| auc, calibration_error | their own, see `auc_interval.py` and `calibration_error.py` |
 | your own function | Poisson bootstrap, percentiles |
 
 Quantiles are Student's on the units that carry the variance: rows (for rank metrics: of the rarer class), or groups.

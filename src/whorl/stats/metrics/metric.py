@@ -18,6 +18,7 @@ from whorl.stats.linear import Linear, Linearised, mean_linear
 from whorl.stats.metrics.absolute_error import absolute_errors, mae
 from whorl.stats.metrics.accuracy import accuracy, hits
 from whorl.stats.metrics.auc import auc, auc_linear
+from whorl.stats.metrics.auc_interval import auc_interval
 from whorl.stats.metrics.average_precision import average_precision, average_precision_linear
 from whorl.stats.metrics.brier import brier, brier_losses
 from whorl.stats.metrics.calibration_error import calibration_error, calibration_error_interval
@@ -70,7 +71,16 @@ _CLASSES: tuple[Task, ...] = ("binary", "multiclass")
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("auc", auc, True, _CLASSES, linear=auc_linear, lowest=0.0, greatest=1.0),
+        Metric(
+            "auc",
+            auc,
+            True,
+            _CLASSES,
+            linear=auc_linear,
+            own_interval=auc_interval,
+            lowest=0.0,
+            greatest=1.0,
+        ),
         Metric(
             "average_precision",
             average_precision,
