@@ -102,6 +102,35 @@ def test_figures_come_from_rows_that_did_not_choose_and_cover() -> None:
     assert np.mean(covered) >= 0.88
 
 
+@pytest.mark.parametrize(("rate", "weighted"), [(0.97, False), (0.995, False), (0.97, True)])
+def test_where_nearly_all_rows_are_wrong_the_intervals_cover(rate: float, weighted: bool) -> None:
+    of_mean, of_difference, of_lift = [], [], []
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        given = [cut("shop", random.choice(np.array(list("abcdefghij"), dtype=object), 1000))]
+        bad = given[0].codes == 0
+        weight = random.choice([1.0, 2.0], 1000) if weighted else None
+        loss = (random.random(1000) < np.where(bad, rate, 0.05)).astype(np.float64)
+        one = find_slices(given, loss, weight, seed=seed).shown[0]
+        assert 0 <= one.mean.low < one.mean.value <= one.mean.high <= 1
+        of_mean.append(one.mean.low <= rate <= one.mean.high)
+        of_difference.append(one.difference.low <= rate - 0.05 <= one.difference.high)
+        of_lift.append(one.lift.low <= rate / 0.05 <= one.lift.high)
+    assert min(map(np.mean, (of_mean, of_difference, of_lift))) >= 0.90
+
+
+def test_a_loss_without_bounds_keeps_students_interval() -> None:
+    random = np.random.default_rng(0)
+    given = [cut("shop", random.choice(np.array(list("abcd"), dtype=object), 2000))]
+    loss = random.exponential(size=2000) * np.where(given[0].codes == 0, 2.0, 1.0)
+    (one,) = find_slices(given, loss).shown
+    assert one.mean.high - one.mean.value == pytest.approx(one.mean.value - one.mean.low)
+    assert one.difference.high - one.difference.value == pytest.approx(
+        one.difference.value - one.difference.low
+    )
+    assert one.mean.low > 1.5
+
+
 @pytest.mark.parametrize("loss", [np.zeros(500), np.ones(500), np.r_[np.ones(3), np.zeros(497)]])
 def test_a_loss_that_hardly_varies_has_no_slices(loss: np.ndarray) -> None:
     assert find_slices(columns(np.random.default_rng(0), 500), loss).shown == []

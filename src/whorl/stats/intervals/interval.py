@@ -8,8 +8,7 @@
 | your own function | Poisson bootstrap, percentiles |
 
 Quantiles are Student's on the units that carry the variance: rows (for rank metrics: of the rarer class), or groups.
-Source: Korn & Graubard (1998), Survey Methodology 24:193-201, for Wilson-like intervals with an effective size;
-Boyd, Eng & Page (2013), ECML-PKDD 451-466: for average precision the bootstrap covers too little.
+Source: Boyd, Eng & Page (2013), ECML-PKDD 451-466: for average precision the bootstrap covers too little.
 """
 
 from math import isnan, nan, sqrt
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from whorl.stats.arrays import Indices, groups_that_count, rows_that_count
 from whorl.stats.intervals.bootstrap import bootstrap, of_weights
 from whorl.stats.intervals.estimate import Estimate, from_standard_error, student_quantile
-from whorl.stats.intervals.wilson import wilson
+from whorl.stats.intervals.wilson import wilson_like
 from whorl.stats.linear import Linear, variance
 from whorl.stats.metrics.metric import Metric, metric_named
 
@@ -85,9 +84,7 @@ def _from_terms(metric: Metric, linear: Linear, group: Indices | None, level: fl
     if (metric.lowest, metric.greatest) == (0, 1):
         if isnan(spread) or isnan(quantile):
             return Estimate(value, nan, nan, rows)
-        share = min(max(value, 0.0), 1.0)
-        size = share * (1 - share) / spread if spread > 0 and 0 < share < 1 else units
-        return Estimate(value, *wilson(share * size, size, z=quantile), rows)
+        return Estimate(value, *wilson_like(value, spread, units, z=quantile), rows)
     estimate = from_standard_error(value, sqrt(spread), rows, quantile=quantile)
     low = metric.lowest if estimate.low < metric.lowest else estimate.low
     return Estimate(value, low, estimate.high, rows)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from whorl.stats.arrays import Floats, codes
 from whorl.stats.intervals.estimate import Estimate, student_quantile
 from whorl.stats.intervals.holm import holm
+from whorl.stats.intervals.wilson import wilson_like
 from whorl.stats.slices.conditions import Column, Condition, Mask, holds
 from whorl.stats.slices.slice_search import Found, worst_slices
 
@@ -202,8 +203,13 @@ def _difference(
     return (
         inside - outside,
         float(np.hypot(inside_error, outside_error)),
-        int(np.count_nonzero(np.bincount(group[mask]))),
+        _units(mask, group),
     )
+
+
+def _units(weight: npt.NDArray[np.generic], group: npt.NDArray[np.intp]) -> int:
+    """Groups that have rows of positive weight."""
+    return int(np.count_nonzero(np.bincount(group, weight)))
 
 
 def _mean(loss: Floats, weight: Floats, group: npt.NDArray[np.intp]) -> tuple[float, float]:
@@ -213,7 +219,7 @@ def _mean(loss: Floats, weight: Floats, group: npt.NDArray[np.intp]) -> tuple[fl
         return nan, nan
     mean = float(np.dot(weight, loss) / total)
     per_group = np.bincount(group, weight * (loss - mean))
-    units = int(np.count_nonzero(np.bincount(group, weight)))
+    units = _units(weight, group)
     return mean, float(np.sqrt(np.square(per_group).sum() * units / max(units - 1, 1)) / total)
 
 
@@ -228,28 +234,55 @@ def _shown(
     level: float,
 ) -> Slice:
     y, w, g, inside = loss[second], weight[second], group[second], mask[second]
-    value, error = _mean(y, w * inside, g)
-    rest, rest_error = _mean(y, w * ~inside, g)
-    difference, both, units = _difference(y, inside, w, g)
-    reach, n = student_quantile(level, units), int(inside.sum())
-    low, high = value - reach * error, value + reach * error
-    if y.min() >= 0:
-        low = max(low, 0.0)
+    n, least, bounded = int(inside.sum()), loss.min(), loss.min() >= 0 and loss.max() <= 1
+    reach = student_quantile(level, _units(inside, g))
+    part, rest = (_part(y, w * rows, g, reach, bounded) for rows in (inside, ~inside))
     return Slice(
         conditions=conditions,
         rows=int(mask.sum()),
         share=float(weight[mask].sum() / weight.sum()),
-        mean=Estimate(value, low, min(high, 1.0) if y.min() >= 0 and y.max() <= 1 else high, n),
-        rest=rest,
-        difference=Estimate(difference, difference - reach * both, difference + reach * both, n),
-        lift=_lift(value, error, rest, rest_error, reach, n) if y.min() >= 0 else Estimate(nan, nan, nan, n),
+        mean=Estimate(part.value, max(part.low, 0.0) if least >= 0 else part.low, part.high, n),
+        rest=rest.value,
+        difference=_between(part, rest, n),
+        lift=_lift(part, rest, n) if least >= 0 else Estimate(nan, nan, nan, n),
         p=p,
     )
 
 
-def _lift(value: float, error: float, rest: float, rest_error: float, reach: float, n: int) -> Estimate:
-    """Ratio of means; its interval by the delta method on the logarithm (Katz et al. 1978, Biometrics 34:469-474)."""
-    if not (value > 0 and rest > 0 and isfinite(error) and isfinite(rest_error)):
+class _Part(NamedTuple):
+    """The mean of some rows, its bounds, and how far they reach on the logarithm."""
+
+    value: float
+    low: float
+    high: float
+    log_down: float
+    log_up: float
+
+
+def _part(loss: Floats, weight: Floats, group: npt.NDArray[np.intp], reach: float, bounded: bool) -> _Part:
+    """Losses in [0, 1] have Wilson's bounds: where nearly all rows lose, as in the slices that are shown, others cover too little."""
+    value, error = _mean(loss, weight, group)
+    if not (bounded and isfinite(error) and isfinite(reach)):
+        wide = reach * error
+        far = wide / value if value > 0 else nan
+        return _Part(value, value - wide, value + wide, far, far)
+    low, high = wilson_like(value, error**2, _units(weight, group), z=reach)
+    down, up = (log(value / low), log(high / value)) if value > 0 else (nan, nan)
+    return _Part(value, low, high, down, up)
+
+
+def _between(part: _Part, rest: _Part, n: int) -> Estimate:
+    """Difference of means, its bounds from theirs (Newcombe 1998, Statistics in Medicine 17:873-890, method 10)."""
+    value = part.value - rest.value
+    down = float(np.hypot(part.value - part.low, rest.high - rest.value))
+    up = float(np.hypot(part.high - part.value, rest.value - rest.low))
+    return Estimate(value, value - down, value + up, n)
+
+
+def _lift(part: _Part, rest: _Part, n: int) -> Estimate:
+    """Ratio of means: their bounds put together on the logarithm (Katz et al. 1978, Biometrics 34:469-474, where symmetric)."""
+    if not (part.value > 0 and rest.value > 0 and isfinite(part.log_down) and isfinite(rest.log_down)):
         return Estimate(nan, nan, nan, n)
-    wide = reach * float(np.hypot(error / value, rest_error / rest))
-    return Estimate(value / rest, exp(log(value / rest) - wide), exp(log(value / rest) + wide), n)
+    lift = part.value / rest.value
+    down, up = float(np.hypot(part.log_down, rest.log_up)), float(np.hypot(part.log_up, rest.log_down))
+    return Estimate(lift, lift * exp(-down), lift * exp(up), n)
