@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shop import Shop
-from whorl.errors import ModelError, NotFound
+from whorl.errors import ModelError, NotFound, SpecError
 from whorl.evaluate.judge import judge
 from whorl.models.model import folder_digest
 from whorl.records import ModelVersion, Verdict
@@ -285,7 +285,7 @@ def test_own_function_and_own_metric_from_a_module_beside_the_spec(shop: Open, t
     other = Judged(
         shop('[evaluate]\ngates = [{ check = "function", function = "shop_money:nothing" }]', beside=tmp_path)
     )
-    with pytest.raises(NotFound, match="shop_money:nothing answered bool"):
+    with pytest.raises(SpecError, match="shop_money:nothing answered bool"):
         other.asked(other.one.scored(other.scores(0.9)))
 
 

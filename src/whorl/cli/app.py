@@ -1,9 +1,10 @@
 """The root of the command line, and what turns an error into a message and an exit code.
 
-Exit codes: 0 done, 64 wrong usage, 3 an error of Whorl's (said on standard error); `gate` has its own, see `gate.py`.
+Exit codes: 0 done, 64 wrong usage, 3 an error (said on standard error); `gate` has its own, see `gate.py`.
 """
 
 import sys
+import traceback
 from typing import Any
 
 import typer
@@ -29,6 +30,7 @@ from whorl.cli import (
 _ClickException: Any = typer.BadParameter.__mro__[2]
 # As in sysexits.h; 2 would say "hold" in `gate`.
 WRONG_USAGE = 64
+ERROR = 3
 
 app = typer.Typer(
     name="whorl",
@@ -65,7 +67,7 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except WhorlError as error:
         typer.echo(f"whorl: {error}", err=True)
-        sys.exit(3)
+        sys.exit(ERROR)
     except _ClickException as error:
         error.show()
         sys.exit(WRONG_USAGE)
@@ -73,3 +75,6 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
+    except Exception:  # noqa: BLE001 - told in full; the status 1 that Python gives it says "reject" in `gate`
+        traceback.print_exc()
+        sys.exit(ERROR)

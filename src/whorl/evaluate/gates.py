@@ -100,9 +100,11 @@ def no_segment_worse(gate: GateSpec, trial: Trial) -> list[Check]:
         found = _difference(gate, trial, level, chosen)
         if isnan(found.high):
             continue  # One class only, or hardly any of the other: as if it had too few rows.
-        checks.append(_unless_worse(gate, name, found, segment=name))
+        checks.append(_unless_worse(gate, trial, name, found, segment=name))
     if not checks:
-        message = "No segment has enough rows to be judged."
+        metric = gate.metric or trial.spec.metric
+        own = bool(slices) and ":" in metric
+        message = _undefined(metric) if own else "No segment has enough rows to be judged."
         return [Check(check="no_segment_worse", decision="promote", message=message)]
     worst = [check for check in checks if check.decision == "reject"]
     return worst or [min(checks, key=lambda check: check.value if check.value is not None else 0.0)]
@@ -119,7 +121,7 @@ def calibrated(gate: GateSpec, trial: Trial) -> list[Check]:
     message = (
         f"calibration error {_figures(found)} {'is not shown to exceed' if good else 'exceeds'} {bound:g}"
     )
-    return [_check("calibrated", "promote" if good else "reject", message, found)]
+    return [_check("calibrated", "promote" if good else "reject", message, found, "calibration_error")]
 
 
 def minimum(gate: GateSpec, trial: Trial) -> list[Check]:
@@ -142,7 +144,7 @@ def minimum(gate: GateSpec, trial: Trial) -> list[Check]:
         else ("hold", "cannot be told from")
     )
     message = f"{metric.name} {_figures(found)} {word} {bound:g}"
-    return [_check("minimum", decision, message, found, spent=trial.alpha)]
+    return [_check("minimum", decision, message, found, metric.name, spent=trial.alpha)]
 
 
 def golden(gate: GateSpec, trial: Trial) -> list[Check]:
@@ -229,7 +231,7 @@ def _against_champion(gate: GateSpec, trial: Trial, *, bar: float, word: str) ->
             needed = None
             more = f"; more rows would hardly tell: {'the two are' if bar == 0 else 'it is'} about equal"
         decision, says = "hold", f"{name}: difference {_figures(found)} cannot be told from {bar:g}{more}"
-    check = _check(gate.check, decision, says, found, spent=trial.alpha)
+    check = _check(gate.check, decision, says, found, name, spent=trial.alpha)
     return msgspec.structs.replace(check, rows_needed=needed)
 
 
@@ -238,14 +240,19 @@ def _guarded(gate: GateSpec, asked: Trial) -> Check:
         return _nothing_to_compare("golden", asked)
     heard = asked.take(~missing(asked.champion))
     name, level = gate.metric or asked.spec.metric, asked.spec.evaluate.level
-    return _too_few(gate, "golden", heard) or _unless_worse(gate, name, _difference(gate, heard, level, None))
+    return _too_few(gate, "golden", heard) or _unless_worse(
+        gate, heard, name, _difference(gate, heard, level, None)
+    )
 
 
-def _unless_worse(gate: GateSpec, what: str, found: Estimate, segment: str | None = None) -> Check:
+def _unless_worse(
+    gate: GateSpec, trial: Trial, what: str, found: Estimate, segment: str | None = None
+) -> Check:
     """Rejects only when the whole interval lies below minus the margin."""
     worse = found.high < -gate.margin
     message = f"{what}: difference {_figures(found)} is {'' if worse else 'not shown to be '}worse"
-    return _check(gate.check, "reject" if worse else "promote", message, found, segment=segment)
+    metric = gate.metric or trial.spec.metric
+    return _check(gate.check, "reject" if worse else "promote", message, found, metric, segment=segment)
 
 
 def _difference(gate: GateSpec, trial: Trial, level: float, chosen: npt.NDArray[np.bool_] | None) -> Estimate:
@@ -308,15 +315,19 @@ def _bound(gate: GateSpec, name: str, found: float | None, unit: str) -> Check:
 
 
 def _check(
-    name: str, decision: str, message: str, found: Estimate, segment: str | None = None, spent: float = 0.0
+    name: str,
+    decision: str,
+    message: str,
+    found: Estimate,
+    metric: str,
+    segment: str | None = None,
+    spent: float = 0.0,
 ) -> Check:
     return msgspec.convert(
         {
             "check": name,
             "decision": decision if not isnan(found.value) else "hold",
-            "message": message
-            if not isnan(found.value)
-            else "undefined on these rows (one class only, none, or one without an answer)",
+            "message": message if not isnan(found.value) else _undefined(metric),
             "value": _number(found.value),
             "low": _number(found.low),
             "high": _number(found.high),
@@ -328,9 +339,16 @@ def _check(
     )
 
 
+def _undefined(metric: str) -> str:
+    if ":" in metric:
+        return f"{metric} gave nan or an infinity for these rows: let it return a number, or judge by another metric"
+    return "undefined on these rows (one class only, none, or one without an answer)"
+
+
 def _number(value: float) -> float | None:
     return None if isnan(value) else value
 
 
 def _figures(found: Estimate) -> str:
-    return f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+    bounds = f"[{found.low:+.4f}, {found.high:+.4f}]" if not isnan(found.low) else "(no interval)"
+    return f"{found.value:+.4f} {bounds}"

@@ -4,15 +4,15 @@ Returns a Verdict and records it. Never moves a pointer: see `release/`.
 """
 
 from datetime import datetime
-from math import isnan
+from math import isfinite, isnan
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from whorl.errors import DigestMismatch, ModelError, NotFound, StateError
+from whorl.errors import DigestMismatch, ModelError, NotFound, SpecError, StateError
 from whorl.evaluate.gates import Trial, run_gate
 from whorl.evaluate.rows import JudgedRows, fixed_rows, judged_rows
 from whorl.evaluate.sides import logged_champion, missing, predictions_of
@@ -206,15 +206,30 @@ def _golden(
 
 
 def _own_gate(ws: Workspace, name: str, trial: Trial) -> Check:
-    hint = "It is called with a Trial, and returns a whorl.Check: docs/gates.md."
-    answer = own_function(name, where="evaluate.gates", hint=hint, beside=ws.beside)(trial)
+    where, hint = "evaluate.gates", "It is called with a Trial, and returns a whorl.Check: docs/gates.md."
+    answer = own_function(name, where=where, hint=hint, beside=ws.beside)(trial)
     if not isinstance(answer, Check):
-        raise NotFound(
-            f"{name} answered {type(answer).__name__}.",
-            where="evaluate.gates",
-            hint="It must return a whorl.Check.",
-        )
-    return answer
+        raise SpecError(f"{name} answered {type(answer).__name__}.", where=where, hint=hint)
+    try:
+        check = msgspec.convert(msgspec.to_builtins(answer, enc_hook=_of_numpy), Check)
+    except (msgspec.ValidationError, TypeError) as error:
+        decisions = ", ".join(map(repr, get_args(Decision)))
+        hint = f"{hint} Its decision is one of {decisions}; its figures are numbers or None."
+        raise SpecError(
+            f"{name} answered a Check that does not fit: {error}.", where=where, hint=hint
+        ) from error
+    figures = {name: _finite(getattr(check, name)) for name in ("value", "low", "high")}
+    return msgspec.structs.replace(check, **figures)
+
+
+def _of_numpy(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} is neither text nor a number")
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
 
 
 def _declared(gates: list[GateSpec], check: str, measure: Any) -> float | None:

@@ -9,6 +9,6 @@ def why_undefined(period: PeriodQuality, least: int) -> str | None:
         return None
     if period.rows < least:
         return period.waiting or f"Judged rows: {period.rows:,}; [monitor] min_rows asks for {least:,}."
-    return (
-        period.notes[0] if period.notes else "The metric is undefined on these rows: they are of one class."
-    )
+    if period.notes:
+        return period.notes[0]
+    return "The metric is undefined on these rows: they are of one class, or your own function gave nan."
