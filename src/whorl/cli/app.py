@@ -30,7 +30,6 @@ from whorl.cli import (
 _ClickException: Any = typer.BadParameter.__mro__[2]
 # As in sysexits.h; 2 would say "hold" in `gate`.
 WRONG_USAGE = 64
-ERROR = 3
 
 app = typer.Typer(
     name="whorl",
@@ -67,7 +66,7 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except WhorlError as error:
         typer.echo(f"whorl: {error}", err=True)
-        sys.exit(ERROR)
+        sys.exit(gate.ERROR)
     except _ClickException as error:
         error.show()
         sys.exit(WRONG_USAGE)
@@ -77,4 +76,4 @@ def main() -> None:
         sys.exit(0)
     except Exception:  # noqa: BLE001 - told in full; the status 1 that Python gives it says "reject" in `gate`
         traceback.print_exc()
-        sys.exit(ERROR)
+        sys.exit(gate.ERROR)
