@@ -70,8 +70,8 @@ def test_the_figures_are_those_of_scipy_on_the_same_counts(compare: Compare) -> 
         level=level,
         name=level.astype(str),
     )
-    assert N < BINS_FROM, "all rows of the reference set the bins"
-    edges = np.quantile(value[:N], np.arange(1, 20) / 20, method="inverted_cdf")
+    assert 2 * N < BINS_FROM, "all rows set the bins"
+    edges = np.quantile(value, np.arange(1, 20) / 20, method="inverted_cdf")
     bins = np.searchsorted(edges, value, side="left")
     for codes, k, name in ((bins, 20, "value"), (level, 6, "level"), (level, 6, "name")):
         table = np.array([np.bincount(codes[:N], minlength=k), np.bincount(codes[N:], minlength=k)])
@@ -145,8 +145,66 @@ def test_a_category_of_many_values_is_counted_by_the_frequent_ones(compare: Comp
     name[N : N + 600] = [f"never{i}" for i in range(600)]
     [one] = compare({"name": "category"}, name=name).values()
     assert one.reference_rows + one.current_rows == 2 * N
-    assert [moved.level for moved in one.moved][:1] == [RARER]
+    assert one.moved[0].level == f"{RARER} (under 2 rows each)", (
+        "new values stand apart from old ones that are as frequent as ever"
+    )
+    assert one.drifted
     assert MOST_LEVELS < 5_000
+
+
+TEN = {f"x{place}": "float" for place in range(10)}
+
+
+@pytest.fixture
+def sides(tmp_path: Path) -> Iterator[Compare]:
+    """Drift of columns whose first rows are the reference, by the defaults."""
+    engine = Engine(tmp_path)
+
+    def of(reference: int, kinds: dict[str, Any], **columns: Any) -> dict[str, FeatureDrift]:
+        n = len(next(iter(columns.values())))
+        engine.register("rows", pa.table({"id": np.arange(n), "now": np.arange(n) >= reference, **columns}))
+        found = drift(engine, "rows", kinds, current="now", fdr=0.05, floor=0.1)
+        engine.drop("rows")
+        return {one.feature: one for one in found}
+
+    yield of
+    engine.close()
+
+
+@pytest.mark.parametrize(("reference", "current"), [(50, 50), (60, 60), (1_000, 60)])
+def test_few_rows_of_ten_features_that_have_not_moved_hardly_ever_drift(
+    sides: Compare, reference: int, current: int
+) -> None:
+    random, n = np.random.default_rng(8), reference + current
+    scans = [sides(reference, TEN, **{name: random.normal(size=n) for name in TEN}) for _ in range(25)]
+    assert sum(any(one.drifted for one in found.values()) for found in scans) <= 4
+
+
+@pytest.mark.parametrize("reference", [60, 10_000])
+def test_few_rows_that_have_moved_far_have_drifted(sides: Compare, reference: int) -> None:
+    random = np.random.default_rng(9)
+
+    def columns(rows: int, now: bool) -> list[np.ndarray]:
+        return [
+            random.normal(size=rows) + 1.5 * now,
+            random.normal(size=rows) * (3 if now else 1),
+            (random.integers(0, 300, rows) + 1_000 * now).astype(str),
+            np.where(random.random(rows) < 0.3 * now, np.nan, random.normal(size=rows)),
+            random.normal(size=rows),
+        ]
+
+    names = ["moved", "spread", "all new", "missing", "same"]
+    both = zip(columns(reference, False), columns(60, True), strict=True)
+    kinds = {name: "category" if name == "all new" else "float" for name in names}
+    found = sides(reference, kinds, **dict(zip(names, map(np.concatenate, both), strict=True)))
+    assert [name for name, one in found.items() if one.drifted] == names[:-1]
+
+
+def test_names_that_never_come_twice_tell_nothing(compare: Compare) -> None:
+    [one] = compare(
+        {"invoice": "category"}, invoice=np.array([f"{number:06}" for number in range(2 * N)])
+    ).values()
+    assert not one.drifted
 
 
 def test_names_of_columns_and_values_may_hold_anything(compare: Compare) -> None:

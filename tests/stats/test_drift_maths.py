@@ -1,27 +1,102 @@
 """Two samples of counts, many tests at once, and when a rate rose: against scipy, by table, by simulation."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from whorl.stats.change.rise import rise
-from whorl.stats.change.two_samples import difference
+from whorl.stats.change.sequential_p import sequential_p
+from whorl.stats.change.two_samples import ASYMPTOTIC, difference
 from whorl.stats.intervals.benjamini_hochberg import benjamini_hochberg
+
+Sample = Callable[[np.random.Generator, int], np.ndarray]
+
+
+def counted(a: np.ndarray, b: np.ndarray) -> list[np.ndarray]:
+    """Rows of each value that occurs in either sample."""
+    levels, codes = np.unique(np.concatenate([a, b]), return_inverse=True)
+    return [np.bincount(side, minlength=len(levels)) for side in (codes[: len(a)], codes[len(a) :])]
+
+
+def share_at_most(q: float, reference: int, current: int, sample: Sample, repeats: int) -> float:
+    random = np.random.default_rng(12)
+    p = [
+        difference(*counted(sample(random, reference), sample(random, current))).p_value
+        for _ in range(repeats)
+    ]
+    return float(np.mean(np.array(p) <= q))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_chi_square_test_is_scipys(seed: int) -> None:
+def test_with_many_rows_the_chi_square_test_is_scipys(seed: int) -> None:
     random = np.random.default_rng(seed)
-    a, b = random.integers(20, 400, 12), random.integers(20, 400, 12)
-    found, expected = difference(a, b), stats.chi2_contingency(np.vstack([a, b]), correction=False)
-    assert found.chi_square == pytest.approx(expected.statistic)
-    assert (found.degrees, found.p_value) == (expected.dof, pytest.approx(expected.pvalue))
+    a, b = random.integers(120, 160, 12), random.integers(120, 160, 12)
+    assert (a + b).min() * min(a.sum(), b.sum()) / (a + b).sum() >= ASYMPTOTIC
+    assert difference(a, b).p_value == pytest.approx(stats.chi2_contingency([a, b], correction=False).pvalue)
 
 
-def test_rare_levels_are_taken_together() -> None:
-    rare, pooled = difference([100, 50, 4, 3], [90, 60, 3, 4]), difference([100, 50, 7], [90, 60, 7])
-    assert (rare.chi_square, rare.degrees) == (pooled.chi_square, 2)
-    assert difference([100, 50, 1], [90, 60, 1]).degrees == 1
+def test_with_few_rows_it_is_fishers_exact_test() -> None:
+    for a, b in (([50, 10], [58, 2]), ([55, 5], [40, 20]), ([48, 12], [45, 15])):
+        exact = stats.fisher_exact([a, b]).pvalue
+        assert difference(a, b).p_value == pytest.approx(exact, rel=0.5)
+
+
+def test_with_few_rows_and_many_levels_it_is_scipys_test_by_resampling() -> None:
+    random = np.random.default_rng(5)
+    a, b = random.multinomial(60, [0.2] * 5), random.multinomial(90, [0.2, 0.2, 0.1, 0.2, 0.3])
+    resampled = stats.chi2_contingency(
+        [a, b], correction=False, method=stats.PermutationMethod(n_resamples=1_999, rng=random)
+    )
+    assert difference(a, b).p_value == pytest.approx(resampled.pvalue, rel=0.5)
+
+
+@pytest.mark.parametrize("rows", [(60, 60), (90, 70), (1_000, 60)], ids=str)
+@pytest.mark.parametrize(
+    "sample",
+    [
+        lambda random, n: random.choice(5, n, p=[0.6, 0.3, 0.05, 0.04, 0.01]),
+        lambda random, n: random.integers(0, 150, n),
+        lambda random, n: random.random(n) < 0.1,
+    ],
+    ids=["few levels", "many levels", "two"],
+)
+def test_however_few_the_rows_false_alarms_are_the_stated_ones(rows: tuple[int, int], sample: Sample) -> None:
+    assert share_at_most(0.05, *rows, sample, 120) <= 0.05 + 3 * (0.05 * 0.95 / 120) ** 0.5
+
+
+def test_levels_are_taken_together_whichever_side_their_rows_are_on() -> None:
+    """Were they chosen by the counts that are tested, the p-value would not be valid."""
+    found = {difference([20, 20, 20, rows], [20, 20, 20, 8 - rows]).p_value > 0.9 for rows in (3, 4, 5)}
+    assert found == {True}
+    assert difference([2_000, 2_000, 0], [20, 20, 8]).p_value == pytest.approx(1e-4)
+
+
+def test_new_values_are_found_among_ever_so_many() -> None:
+    random = np.random.default_rng(6)
+    for reference, least in ((60, 0.8), (10_000, 1.0)):
+        p = [
+            difference(
+                *counted(random.integers(0, 300, reference), random.integers(1_000, 1_300, 60))
+            ).p_value
+            for _ in range(20)
+        ]
+        assert np.mean(np.array(p) <= 0.05) >= least
+    ids = np.arange(120)
+    assert difference(*counted(ids[:60], ids[60:])).p_value == 1.0, "values that never repeat tell nothing"
+
+
+def test_more_rows_than_can_be_drawn_from_are_tested_all_the_same() -> None:
+    found = difference([2 * 10**9, 10**9, 3, 2], [2 * 10**9, 10**9, 3, 2])
+    assert found == (0.0, 1.0)
+
+
+def test_a_p_value_by_draws_is_exact_on_average() -> None:
+    random = np.random.default_rng(13)
+    p = [sequential_p(lambda n: random.normal(size=n), float(random.normal())) for _ in range(800)]
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+    assert sequential_p(lambda n: random.normal(size=n), 99.0) == pytest.approx(1e-4)
 
 
 def test_p_values_are_uniform_when_nothing_has_changed() -> None:
@@ -33,14 +108,14 @@ def test_p_values_are_uniform_when_nothing_has_changed() -> None:
     assert stats.kstest(p, "uniform").pvalue > 0.01
 
 
-def test_quantile_bins_of_the_reference_leave_them_uniform() -> None:
-    """Edges that are taken from one of the samples are no unfair game."""
+def test_quantile_bins_of_both_samples_leave_them_uniform() -> None:
+    """Edges that are taken from the rows that are compared are no unfair game while they do not ask which side a row is on."""
     random = np.random.default_rng(8)
     p = []
-    for _ in range(400):
-        a, b = random.normal(size=1_000), random.normal(size=700)
-        edges = np.quantile(a, np.linspace(0, 1, 11)[1:-1])
-        counts = [np.bincount(np.searchsorted(edges, x), minlength=10) for x in (a, b)]
+    for _ in range(300):
+        a, b = random.normal(size=80), random.normal(size=60)
+        edges = np.quantile(np.concatenate([a, b]), np.linspace(0, 1, 7)[1:-1])
+        counts = [np.bincount(np.searchsorted(edges, x), minlength=6) for x in (a, b)]
         p.append(difference(*counts).p_value)
     assert stats.kstest(p, "uniform").pvalue > 0.01
 
@@ -57,11 +132,10 @@ def test_three_rows_and_one_level_tell_nothing(
 
 def test_an_empty_sample_has_no_difference() -> None:
     found = difference([0, 0], [5, 5])
-    assert np.isnan([found.total_variation, found.chi_square, found.p_value]).all()
-    assert found.degrees == 0
+    assert np.isnan(found).all()
 
 
-@pytest.mark.parametrize("counts", [[1, -1], [1, float("nan")], [1, 2, 3]])
+@pytest.mark.parametrize("counts", [[1, -1], [1, float("nan")], [1, 0.5], [1, 2, 3]])
 def test_what_are_no_counts_is_refused(counts: list[float]) -> None:
     with pytest.raises(ValueError, match=r"negative|fit each other"):
         difference(counts, [1, 1])

@@ -1,9 +1,9 @@
 """Which features are distributed otherwise than before? A diagnosis: it says where to look, and by itself starts nothing.
 
-One query counts every feature's levels on both sides: categories by value, numbers in bins between quantiles of the
-reference, missing as a level of its own. What is said of the counts is in `stats/change/two_samples.py`. With many rows the smallest
-difference is significant, so that a feature has drifted only if it is both: significant, with the share of false discoveries
-among all features held, and large, in the share of rows that lie elsewhere.
+One query counts every feature's levels on both sides: categories by value, numbers in bins between quantiles, missing as a level
+of its own. What the levels are is decided by the rows of both sides together, as `stats/change/two_samples.py`, which judges the
+counts, asks. With many rows the smallest difference is significant, so that a feature has drifted only if it is both: significant,
+with the share of false discoveries among all features held, and large, in the share of rows that lie elsewhere.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,11 @@ from whorl.storage.steps import Steps
 
 NUMBERS: tuple[FeatureType, ...] = ("float", "int")
 COMPARED: tuple[FeatureType, ...] = (*NUMBERS, "bool", "category")
-BINS = 20
-# Quantiles of about so many rows of the reference set the bins: which bins they are matters little.
+# Bins of a number: fewer where the smaller side has not this many rows for each.
+MOST_BINS, ROWS_PER_BIN = 20, 10
+# Quantiles of about so many rows set the bins: which bins they are matters little.
 BINS_FROM = 20_000
-# Of a category; what is rarer is counted as one.
+# Of a category; rarer ones are counted together with those about as rare.
 MOST_LEVELS = 200
 # DuckDB groups by at most 64 sets at once.
 MOST_GROUPED = 60
@@ -97,19 +98,21 @@ def drift(
 
 
 def _edges(engine: Engine, rows: str, numbers: Sequence[str], current: str) -> dict[str, list[float]]:
-    """The upper ends of all bins but the last, of each number; none where the reference has no number."""
+    """The upper ends of all bins but the last, of each number; none where there is no number."""
     if not numbers:
         return {}
-    shares = [place / BINS for place in range(1, BINS)]
+    sides = f"SELECT count(*) AS n, count(*) FILTER ({current}) AS now FROM {rows}"
+    n, now = engine.query(sides).to_pylist()[0].values()
+    bins = min(MOST_BINS, max(2, min(now, n - now) // ROWS_PER_BIN))
+    shares = [place / bins for place in range(1, bins)]
     quantiles = ", ".join(
         f"list_sort(list_distinct(quantile_disc({quoted(name)}::DOUBLE, {shares}) FILTER (isfinite({quoted(name)}::DOUBLE)))) "
         f"AS {quoted(name)}"
         for name in numbers
     )
-    reference = f"FROM {rows} WHERE NOT ({current})"
     # By the id's hash: the same rows each time, whatever the order and the number of threads.
-    sampled = f"hash(id) <= (SELECT {BINS_FROM} / greatest(count(*), {BINS_FROM}) {reference}) * 18446744073709549568"
-    row = engine.query(f"SELECT {quantiles} {reference} AND {sampled}").to_pylist()[0]
+    sampled = f"hash(id) <= {(2**64 - 1) * BINS_FROM // max(n, BINS_FROM)}"
+    row = engine.query(f"SELECT {quantiles} FROM {rows} WHERE {sampled}").to_pylist()[0]
     return {name: found or [] for name, found in row.items()}
 
 
@@ -151,13 +154,15 @@ def _counts(rows: str, names: Sequence[str], edges: Mapping[str, list[float]], c
         )
         .add(
             "ranked",
-            "SELECT *, row_number() OVER (PARTITION BY feature ORDER BY before + now DESC, level) AS place FROM grouped",
+            "SELECT *, row_number() OVER (PARTITION BY feature ORDER BY before + now DESC, hash(level)) AS place FROM grouped",
+            "among equally frequent ones by chance: names in the order of their time, as of invoices, would take sides",
         )
         .add(
             "counts",
-            f"SELECT feature, CASE WHEN place <= {MOST_LEVELS} OR level IS NULL THEN level ELSE {text_literal(RARER)} END AS level,\n"
+            f"SELECT feature, CASE WHEN place <= {MOST_LEVELS} OR level IS NULL THEN level\n"
+            f"  ELSE {text_literal(RARER)} || ' (under ' || (2 ** (1 + floor(log2(before + now))))::BIGINT || ' rows each)' END AS level,\n"
             "  sum(before)::BIGINT AS before, sum(now)::BIGINT AS now\nFROM ranked GROUP BY ALL ORDER BY feature, level",
-            "what is rare is counted as one",
+            "what is rare is counted with what is about as rare: new values stand apart from old ones",
         )
     )
 
