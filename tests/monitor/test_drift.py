@@ -238,6 +238,8 @@ def test_features_are_compared_with_those_before_the_release(shop: Open) -> None
     assert said.value == pytest.approx(0.86, abs=0.08)
     assert "amount" in said.message
     assert "does not say that the champion got worse" in said.message
+    assert "two windows, the rows since 2026" in said.message
+    assert "when the change began they do not tell" in said.message
     sides = compared_sides(one.ws, one.day(17.5))
     assert (sides.reference_until, sides.current_from) == (one.day(10), one.day(10.5))
     one.until(18.5)

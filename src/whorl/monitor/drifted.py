@@ -33,8 +33,9 @@ def drifted_features(ws: Workspace, as_of: datetime) -> list[Finding]:
         Finding(
             kind="feature_drift",
             severity="info",
-            message=f"Features since {sides.current_from.date()} are not as they were before {sides.reference_until.date()}: {named}. "
-            "This alone does not say that the champion got worse.",
+            message=f"Features differ between two windows, the rows since {sides.current_from.date()} and those of "
+            f"{sides.reference_from.date()} to {sides.reference_until.date()}: {named}. The windows are what was compared; when the change "
+            "began they do not tell. This alone does not say that the champion got worse.",
             value=worst.moved_share,
             threshold=monitor.drift_floor,
             facts={
