@@ -257,7 +257,7 @@ def test_without_a_release_the_last_period_is_compared_with_what_came_before(sho
 
 def test_few_rows_on_a_side_or_drift_switched_off_say_nothing(shop: Open) -> None:
     few, off, none = shop(WATCH), shop(WATCH + "drift = false"), shop(WATCH)
-    for one, n in ((few, 40), (off, 300)):
+    for one, n in ((few, 15), (off, 300)):
         one.sales(400, days=(0, 10))
         one.sales(n, name="t", seed=1, days=(11, 17), amount=[9.0] * n)
     for one in (few, off, none):
