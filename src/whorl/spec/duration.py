@@ -4,6 +4,8 @@ import re
 from datetime import timedelta
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+# A time this long ago can still be written down.
+MOST_S = 36_525 * 86_400
 _FORM = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*$")
 
 
@@ -20,8 +22,11 @@ class Duration:
         match = _FORM.match(text)
         if match is None:
             raise ValueError(f"expected a span such as '30s', '15m', '24h', '14d' or '2w', found {text!r}")
+        seconds = float(match[1]) * _SECONDS[match[2]]
+        if seconds > MOST_S:
+            raise ValueError(f"expected a span of at most 100 years (36525d), found {text!r}")
         self.text = text.strip()
-        self.span = timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+        self.span = timedelta(seconds=seconds)
 
     @property
     def days(self) -> float:
