@@ -24,7 +24,7 @@ _EXPECTED: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
-    Duration: "a span such as '30s', '15m', '24h', '14d' or '2w'",
+    Duration: "a span such as '30s', '15m', '24h', '14d' or '2w', at most 100 years",
     list: "a list, [ ... ]",
     dict: "a table, { ... }",
 }
