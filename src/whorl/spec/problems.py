@@ -137,7 +137,7 @@ def expected(hint: Any) -> str:
     """What a knob takes, in words.
 
     >>> expected(Annotated[float, Meta(ge=0, le=1)]), expected(Duration | None)
-    ('a number at least 0 and at most 1', "a span such as '30s', '15m', '24h', '14d' or '2w'")
+    ('a number at least 0 and at most 1', "a span such as '30s', '15m', '24h', '14d' or '2w', at most 100 years")
     """
     return " or ".join(_words(kind) for kind in options(hint)) + _limits(hint)
 
