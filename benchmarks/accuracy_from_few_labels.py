@@ -5,7 +5,7 @@ Each way draws 200 rows, reads their labels and estimates the accuracy on all ro
 variance of the mean of 200 rows drawn at random, divided by the mean squared error. A baseline is valid where its 95 %
 interval covers in at least 94 % of the repeats. Nothing is set by data set, and a way sees the probabilities and the labels that
 it bought. Ours is `stats/sampling/few_labels.py`, as `whorl holdout ask` draws and `whorl holdout quality`
-tells each draw: bounds for these very rows. Those of the monitor's periods are for rows like these, two per cent wider here.
+tells each draw: bounds for these very rows. Those of the monitor's periods are for rows like these: .0468 wide beside .0456 on cifar10.
 """
 
 from collections.abc import Callable
