@@ -350,3 +350,20 @@ def test_a_draw_told_by_another_metric(shop: Open) -> None:
     Week(one).asks(200)
     (draw,) = draw_quality(one.ws, one.until(7))
     assert 0 < draw.low < draw.value < draw.high < 0.25
+
+
+def test_few_asked_rows_do_not_replace_many_truths_that_came_by_chance(shop: Open) -> None:
+    one = shop(WATCH)
+    week = Week(one)
+    asked = set(week.asks(40))
+    week.learns([id for id in week.ids if id not in asked][::2], 6.95)
+    period = only(one)
+    assert (period.method, period.rows > 600) == ("labelled", True)
+    assert "as many as there are of other truths" in period.waiting
+
+
+def test_an_accuracy_is_told_by_20_answers_other_metrics_by_min_rows(shop: Open) -> None:
+    for metric, told in (("accuracy", True), ("log_loss", False)):
+        one = shop(WATCH.replace("accuracy", metric).replace("min_rows = 30", ""))
+        Week(one, n=500).asks(25)
+        assert (only(one).value is not None) is told

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from whorl.errors import StateError, TruthError
-from whorl.examples.asked import JUDGE, WITHDRAWN, can_be_asked
+from whorl.examples.asked import JUDGE, WITHDRAWN, can_be_asked, least_answers
 from whorl.examples.champions_answers import champions_answers
 from whorl.examples.said import said_and_true
 from whorl.spec import Spec
@@ -163,15 +163,16 @@ def _out_of_reach(wanted: float | None, reach: float, rows: int) -> str | None:
 
 
 def _too_few_a_period(picked: pa.Table, spec: Spec) -> str | None:
-    """Periods that would have fewer answers than `[monitor] min_rows`, though all are answered."""
+    """Periods that would have too few answers for a figure, though all are answered."""
+    least = least_answers(spec, spec.monitor.metric or spec.metric)
     number = picked["time"].cast(pa.int64()).to_numpy() // round(spec.monitor.period.seconds * 1e6)
     _, labels = np.unique(number, return_counts=True)
-    few = int((labels < spec.monitor.min_rows).sum())
+    few = int((labels < least).sum())
     if not few:
         return None
     return (
-        f"{few} of {len(labels)} monitor periods ({spec.monitor.period}) would have fewer than {spec.monitor.min_rows} answers, "
-        "which is [monitor] min_rows: asked rows do not tell those. More labels, or a longer [monitor] period."
+        f"{few} of {len(labels)} monitor periods ({spec.monitor.period}) would have fewer than {least} answers "
+        "([monitor] min_rows; 20 for an accuracy): asked rows do not tell those. More labels, or a longer [monitor] period."
     )
 
 

@@ -21,7 +21,14 @@ NEARLY_ALL = 0.95
 # than the rest of it; and some of every so many neighbours in doubt have to be known.
 # Rows beside the picked ones stand for them unless nine of ten neighbours, of more than the rest of the span, were picked.
 ANSWERED = 0.9
+LEAST_ANSWERS = 20
 NEIGHBOURS = 10
+
+
+def least_answers(spec: Spec, metric: str) -> int:
+    """How many asked rows with a truth tell a period: `[monitor] min_rows`; of an accuracy 20, with which its interval holds."""
+    least = max(spec.monitor.min_rows, 1)
+    return min(least, LEAST_ANSWERS) if metric == "accuracy" else least
 
 
 def can_be_asked(spec: Spec) -> str:

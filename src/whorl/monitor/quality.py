@@ -24,6 +24,7 @@ from whorl.examples.asked import (
     beside_asked,
     can_be_asked,
     judge_draws,
+    least_answers,
 )
 from whorl.examples.champions_answers import champions_answers
 from whorl.examples.late_truth import late_truth
@@ -199,7 +200,9 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
         f"LEFT JOIN ({asked_for(ws.lake, as_of)}) r USING (id)) "
         f"WHERE split = 'holdout' AND {answered} AND {champions}"
     )
-    silent, waiting = _told_by_asked(ws, judged, as_of)
+    came = answering(ws.engine, ws.lake, examples, spec, f"split = 'holdout' AND {champions}", as_of)
+    chosen = came is not None and (came.how.weighted or bool(came.refusal))
+    silent, waiting = _told_by_asked(ws, judged, as_of, even_few=chosen)
     inside = f"period IN ({', '.join(map(str, silent)) or 'NULL'})"
     rows = ws.engine.query(
         f"SELECT * REPLACE (CASE WHEN {inside} THEN stands_for END AS stands_for), {exploration(spec)} AS exploration\n"
@@ -207,7 +210,6 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
         f"  ELSE beside > 0 AND age_days * 86400 >= {mature_s(spec):.15g} END ORDER BY time, id"
     )
     late = late_truth_weight(rows, late_truth(ws.engine, ws.lake, examples, spec, as_of), spec)
-    came = answering(ws.engine, ws.lake, examples, spec, f"split = 'holdout' AND {champions}", as_of)
     if came is not None:
         late = late * came.weight_of(rows["id"])
     late = late * rows["beside"].to_numpy()
@@ -221,21 +223,25 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
     return found.take(weight > 0)
 
 
-def _told_by_asked(ws: Workspace, judged: str, as_of: datetime) -> tuple[dict[int, float], dict[int, str]]:
+def _told_by_asked(
+    ws: Workspace, judged: str, as_of: datetime, *, even_few: bool
+) -> tuple[dict[int, float], dict[int, str]]:
     """Periods that go by asked rows, with the share that silent ones stand for; and why others with asked rows do not.
 
     They go by them where draws that count had a chance at half of the rows, and at nearly all that are older than the last
-    draw, and the answers are enough for a figure. Nobody may be silent where the metric is no mean of bounded rows: how far
+    draw, and the answers are enough for a figure and no fewer than the other truths, which come by chance: `even_few` where those do not. Nobody may be silent where the metric is no mean of bounded rows: how far
     silent ones move it is not known. Else the rows that nobody was asked for tell the period.
     """
     metric = watched_metric(ws)
     bounded = metric.row_values is not None and np.isfinite([metric.lowest, metric.greatest]).all()
+    least = least_answers(ws.spec, metric.name)
+    others = "0" if even_few else "count(*) FILTER (asked_at IS NULL AND status = 'known' AND beside > 0)"
     rows = ws.engine.query(
         f"WITH last AS (SELECT max(until) AS until FROM ({judge_draws(ws.lake, as_of)}))\n"
         "SELECT period, count(asked_at) AS asked, count(*) FILTER (asked_at IS NOT NULL AND status = 'known') AS told,\n"
         "  coalesce(sum(1 / asked_with) FILTER (stands_for = 0) / sum(1 / asked_with), 0) AS silent, avg((label IS NOT NULL)::INT) AS known,\n"
         f"  2 * count(stands_for) >= count(*) AND count(stands_for) >= {ANSWERED} * count(*) FILTER (time < until)\n"
-        f"  AND count(*) FILTER (stands_for > 0) >= {max(ws.spec.monitor.min_rows, 1)} AS enough\n"
+        f"  AND count(*) FILTER (stands_for > 0) >= greatest({least}, {others}) AS enough\n"
         f"FROM last, {judged} AND NOT censored GROUP BY period HAVING asked > 0 ORDER BY period"
     ).to_pylist()
     told, waiting = {}, {}
@@ -250,7 +256,7 @@ def _told_by_asked(ws: Workspace, judged: str, as_of: datetime) -> tuple[dict[in
         elif row["known"] < NEARLY_ALL:
             waiting[row["period"]] = (
                 f"People were asked for {row['asked']:,} rows of this period, and {row['told']:,} have a truth: too few to stand for all "
-                f"({ws.spec.monitor.min_rows} are needed, [monitor] min_rows, and nine tenths of its draw), or of too small a part of it."
+                f"({least} are needed, as many as there are of other truths, and nine tenths of its draw), or of too small a part of it."
             )
     return told, waiting
 
@@ -303,7 +309,7 @@ def _period(judged: _Judged, start: datetime, metric: Metric, spec: Spec, beside
         smoothed=beside.smoothed,
         claimed=beside.claimed,
     )
-    if n < max(spec.monitor.min_rows, 1):
+    if n < (least_answers(spec, metric.name) if asked else max(spec.monitor.min_rows, 1)):
         return found
     figure = None if asked else beside.told
     figure = figure or _figure(judged, metric, spec, spec.evaluate.level)

@@ -29,7 +29,7 @@ class MonitorSpec(Knobs, frozen=True, kw_only=True):
     ] = 0.05
     min_rows: Annotated[
         Count, knob("Periods and protected groups with fewer judged rows are not judged.", "rows")
-    ] = 20
+    ] = 50
     detectors: Annotated[
         list[str],
         knob(
