@@ -16,7 +16,7 @@ from whorl.spec import Spec, parse_spec, spec_hash
 from whorl.storage.engine import Engine
 from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.registry import Registry
-from whorl.storage.tables import FEATURE, label_type
+from whorl.storage.tables import FEATURE, label_type, lake_schemas
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -37,6 +37,7 @@ class Bench:
         self.ledger = Ledger.open(f"sqlite:///{root / 'ledger.db'}", self.clock)
         self.registry = Registry(self.ledger, spec.name, root, self.clock)
         self.engine, self.lake = Engine(root / "spill", threads=1), TablesByName()
+        self.engine.register("asked", lake_schemas(spec)["asked"].empty_table())
         self._served = self._held = pa.table({})
         self.serves({name: [] for name in spec.features})
         self.knows()
@@ -59,9 +60,14 @@ class Bench:
         self._show()
 
     def _show(self) -> None:
-        self.engine.register(
-            "examples", pa.concat_tables([self._served, self._held], promote_options="permissive")
-        )
+        rows = pa.concat_tables([self._served, self._held], promote_options="permissive")
+        for name, kind in (
+            ("label", label_type(self.spec.task)),
+            ("age_days", pa.float64()),
+            ("delay_days", pa.float64()),
+        ):
+            rows = rows.append_column(name, pa.nulls(len(rows), kind))
+        self.engine.register("examples", rows)
 
     def examples(self, as_of: datetime) -> Any:
         assert as_of == AS_OF

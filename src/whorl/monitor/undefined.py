@@ -11,4 +11,4 @@ def why_undefined(period: PeriodQuality, least: int) -> str | None:
         return period.waiting or f"Judged rows: {period.rows:,}; [monitor] min_rows asks for {least:,}."
     if period.notes:
         return period.notes[0]
-    return "The metric is undefined on these rows: they are of one class, or your own function gave nan."
+    return "The metric is undefined on these rows: they are of one class, or a function of your own gave no number."
