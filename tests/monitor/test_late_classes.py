@@ -71,7 +71,9 @@ def test_weeks_in_which_one_class_cannot_be_known_have_no_figure(shop: Open) -> 
     loans(one)
     periods = quality(one.ws, one.until(DAYS))
     told = [period for period in periods if period.value is not None]
-    assert sum(period.low <= ACCURACY <= period.high for period in told) >= len(told) - 1  # type: ignore[operator]
+    missed = [period for period in told if not (period.low or 0.0) <= ACCURACY <= (period.high or 0.0)]
+    # Of a dozen 95 % intervals one may miss.
+    assert len(missed) <= 1
     assert len(told) >= 11
     young = periods[-2]
     assert (young.value, young.rows) == (None, 0)

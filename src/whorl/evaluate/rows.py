@@ -14,6 +14,7 @@ from whorl.examples.answering import answering
 from whorl.examples.asked import asked_weights, beside_asked, outnumber_others
 from whorl.examples.late_truth import late_truth, numbers
 from whorl.examples.maturity import mature_s
+from whorl.examples.said import groups_of
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.records import DatasetVersion
 from whorl.spec import Spec
@@ -160,7 +161,7 @@ def fixed_rows(ws: Workspace, dataset: DatasetVersion, as_of: datetime) -> Judge
 
 def _with_truth(table: pa.Table, spec: Spec) -> JudgedRows:
     truth, classes = _truth(table, spec)
-    return JudgedRows(table, truth, classes, np.ones(len(truth)), _groups(table), {}, [])
+    return JudgedRows(table, truth, classes, np.ones(len(truth)), groups_of(table), {}, [])
 
 
 def _judging(spec: Spec, as_of: datetime) -> str:
@@ -188,11 +189,6 @@ def _truth(table: pa.Table, spec: Spec) -> tuple[Floats, tuple[str, ...]]:
     classes = tuple(sorted(set(labels)))
     place = {name: position for position, name in enumerate(classes)}
     return np.array([place[label] for label in labels], dtype=np.float64), classes
-
-
-def _groups(table: pa.Table) -> npt.NDArray[np.object_]:
-    groups, ids = table["group_id"].to_pylist(), table["id"].to_pylist()
-    return np.array([g if g is not None else i for g, i in zip(groups, ids, strict=True)], dtype=object)
 
 
 def _late_truth(ws: Workspace, rows: JudgedRows, as_of: datetime) -> tuple[Floats, list[str]]:

@@ -1,6 +1,7 @@
-"""What was answered for examples, and what came true, as arrays: the probabilities that were logged with each row."""
+"""What was answered for examples, what came true, and whose they are, as arrays."""
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from whorl.spec import Spec
@@ -8,7 +9,7 @@ from whorl.stats.arrays import Floats
 
 
 def said_and_true(rows: pa.Table, spec: Spec) -> tuple[Floats, Floats]:
-    """Predictions (n,) or (n, k) and truth (n,) of answered rows; truth is nan where no label is known.
+    """Logged predictions (n,) or (n, k) and truth (n,) of answered rows; truth is nan where no label is known.
 
     Classes are those of the scores and of the labels, sorted; a class that a row does not name has probability 0.
     """
@@ -27,3 +28,9 @@ def said_and_true(rows: pa.Table, spec: Spec) -> tuple[Floats, Floats]:
         for name, probability in scores.items():
             said[row, place[name]] = probability
     return said, np.array([np.nan if label is None else place[label] for label in labels], dtype=np.float64)
+
+
+def groups_of(rows: pa.Table) -> npt.NDArray[np.object_]:
+    """Whose each row is (n,): its group, else its id. Rows of one group are not independent."""
+    by = zip(rows["group_id"].to_pylist(), rows["id"].to_pylist(), strict=True)
+    return np.array([group if group is not None else id for group, id in by], dtype=object)

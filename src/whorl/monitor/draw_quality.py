@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from whorl.examples.asked import asked_rows, can_be_asked, in_span, judge_draws
+from whorl.examples.asked import JUDGE, asked_rows, can_be_asked, in_span, judge_draws
 from whorl.examples.champions_answers import champions_answers
-from whorl.examples.said import said_and_true
+from whorl.examples.said import groups_of, said_and_true
 from whorl.monitor.quality import watched_metric
 from whorl.records import Record
 from whorl.spec import Spec
@@ -60,7 +60,7 @@ def draw_quality(ws: Workspace, as_of: datetime) -> list[DrawQuality]:
     )
     answers = ws.engine.query(
         f"SELECT draw, count(*) AS n FROM {ws.lake.relation('asked')} JOIN {examples} USING (id)\n"
-        "WHERE purpose = 'judge' AND status = 'known' GROUP BY draw"
+        f"WHERE purpose = '{JUDGE}' AND status = 'known' GROUP BY draw"
     )
     answered = dict(zip(answers["draw"].to_pylist(), answers["n"].to_pylist(), strict=True))
     of_draw = np.array(picked["draw"].to_pylist(), dtype=object)
@@ -68,7 +68,6 @@ def draw_quality(ws: Workspace, as_of: datetime) -> list[DrawQuality]:
     for row in draws:
         chosen = picked.filter(pa.array(of_draw == row["draw"]))
         figure, reason = _figure(chosen, metric, ws.spec)
-        defined = figure is not None and not np.isnan([figure.value, figure.low, figure.high]).any()
         found.append(
             DrawQuality(
                 draw=row["draw"],
@@ -76,17 +75,17 @@ def draw_quality(ws: Workspace, as_of: datetime) -> list[DrawQuality]:
                 rows=row["rows"],
                 asked=row["asked"],
                 answered=answered.get(row["draw"], 0),
-                value=figure.value if figure and defined else None,
-                low=figure.low if figure and defined else None,
-                high=figure.high if figure and defined else None,
-                reason=None if defined else reason or f"'{metric.name}' is undefined on the answered rows.",
+                value=figure.value if figure else None,
+                low=figure.low if figure else None,
+                high=figure.high if figure else None,
+                reason=reason,
             )
         )
     return found
 
 
 def _figure(rows: pa.Table, metric: Metric, spec: Spec) -> tuple[Estimate | None, str | None]:
-    """The figure of a draw's rows; none, and why, while too many are silent."""
+    """The figure of a draw's rows; none, and why, where too many are silent or it is undefined."""
     if not rows.num_rows:
         return None, "Too few of its rows have a truth: nine tenths of what they stand for are needed."
     weight, chance = (rows[name].cast(pa.float64()).to_numpy() for name in ("weight", "probability"))
@@ -100,9 +99,9 @@ def _figure(rows: pa.Table, metric: Metric, spec: Spec) -> tuple[Estimate | None
     if metric.name == "accuracy":
         found = estimate_accuracy(hits(truth, said), doubt(said), 1 / stands_for, level=level)
     else:
-        by = zip(told["group_id"].to_pylist(), told["id"].to_pylist(), strict=True)
-        group = np.array([one if one is not None else id for one, id in by], dtype=object)
-        found = interval(metric, truth, said, stands_for, level=level, group=group)
+        found = interval(metric, truth, said, stands_for, level=level, group=groups_of(told))
+    if np.isnan([found.value, found.low, found.high]).any():
+        return None, f"'{metric.name}' is undefined on the answered rows."
     if not bounded:
         return found, None
     return with_silent(found, silent, lowest=metric.lowest, greatest=metric.greatest, level=level), None

@@ -29,7 +29,7 @@ from whorl.examples.asked import (
 from whorl.examples.champions_answers import champions_answers
 from whorl.examples.late_truth import late_truth
 from whorl.examples.maturity import mature_s
-from whorl.examples.said import said_and_true
+from whorl.examples.said import groups_of, said_and_true
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.models.spec_metric import spec_metric
 from whorl.monitor.answered_quality import answered_figures
@@ -340,9 +340,7 @@ def _figure(judged: _Judged, metric: Metric, spec: Spec, level: float) -> Estima
             hits(truth, predicted), doubt(predicted), 1 / judged.weight, level=level, like_these=True
         )
         return with_silent(found, judged.silent_share, lowest=0.0, greatest=1.0, level=level)
-    by = zip(judged.rows["group_id"].to_pylist(), judged.rows["id"].to_pylist(), strict=True)
-    groups = np.array([group if group is not None else id for group, id in by], dtype=object)
-    found = interval(metric, truth, predicted, judged.weight, level=level, group=groups)
+    found = interval(metric, truth, predicted, judged.weight, level=level, group=groups_of(judged.rows))
     if metric.row_values is None:
         return found
     return with_silent(

@@ -17,6 +17,7 @@ from whorl.examples.asked import asked_weights, beside_asked
 from whorl.examples.champions_answers import name_in_records
 from whorl.examples.late_truth import late_truth
 from whorl.examples.maturity import mature_s
+from whorl.examples.said import groups_of
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.models.model import load_model
 from whorl.models.spec_metric import spec_metric
@@ -107,7 +108,7 @@ def champion_rows(
         table, said, weight = table.filter(pa.array(answered)), said[answered], weight[answered]
     truth = _truth(table, classes, ws.spec)
     name, loss = row_losses(ws, truth, said)
-    return InsightRows(table, classes, truth, said, loss, name, weight, _groups(table), notes)
+    return InsightRows(table, classes, truth, said, loss, name, weight, groups_of(table), notes)
 
 
 def row_losses(ws: Workspace, truth: Floats, said: Floats) -> tuple[str, Floats]:
@@ -207,8 +208,3 @@ def _logged(table: pa.Table, classes: tuple[str, ...], spec: Spec) -> tuple[Floa
     every = tuple(sorted({name for scores in given for name in scores} | set(classes)))
     filled = [[scores.get(name, 0.0) if scores else np.nan for name in every] for scores in given]
     return np.array(filled, dtype=np.float64).reshape(len(given), len(every)), every
-
-
-def _groups(table: pa.Table) -> npt.NDArray[np.object_]:
-    by = zip(table["group_id"].to_pylist(), table["id"].to_pylist(), strict=True)
-    return np.array([group if group is not None else id for group, id in by], dtype=object)
