@@ -16,10 +16,12 @@ from sqlalchemy.engine import URL
 
 from whorl.clock import Clock, RealClock
 from whorl.errors import NotFound, StorageError
-from whorl.examples.arrivals import Arrivals
+from whorl.examples.arrivals import Arrivals, can_settle
 from whorl.examples.join import Examples
+from whorl.examples.joined import Joined, joined_by
+from whorl.examples.rejoin import keep_joined
 from whorl.examples.settle import LEAST_ROWS, settle
-from whorl.examples.settled import settled_by
+from whorl.examples.settled import Settled, settled_by
 from whorl.spec import Spec, spec_hash
 from whorl.storage import flywheels
 from whorl.storage.engine import Engine
@@ -79,6 +81,7 @@ class Workspace:
         self._examples: Examples | None = None
         self._arrivals: Arrivals | None = None
         self._settled_folder = root / "settled" / spec.name
+        self._joined_folder = self._settled_folder / "joined"
         self._settle_from_rows = settle_from_rows
         self._of_spec: dict[Callable[[Spec], Any], Any] = {}
 
@@ -86,7 +89,7 @@ class Workspace:
         """The examples as of a time; the last one asked for is kept, so that the steps of a cycle share it."""
         if self._examples is None or self._examples.as_of != as_of:
             self.drop_examples()
-            self._examples = Examples(self.lake, self.engine, self.spec, as_of)
+            self._examples = Examples(self.lake, self.engine, self.spec, as_of, self._kept(as_of))
         return self._examples
 
     def drop_examples(self) -> None:
@@ -122,10 +125,25 @@ class Workspace:
                 cycles,
                 self._settle_from_rows,
             )
+            if kept is not None:
+                keep_joined(self.lake, self.engine, self.spec, self._joined_folder, kept)
         except (StorageError, OSError) as error:
             log.warning("%s: what was looked at is not kept: %s", self.name, error)
             return False
         return kept is not None
+
+    def _kept(self, as_of: datetime) -> tuple[Joined, Settled] | None:
+        """What is kept of an earlier join, and what is settled to go on from it."""
+        joined = joined_by(self._joined_folder, self.lake, self.spec, as_of)
+        settled = settled_by(self._settled_folder, self.lake, self.spec, as_of)
+        if (
+            joined is None
+            or settled is None
+            or settled.as_of < joined.as_of
+            or not can_settle(self.lake, self.spec)
+        ):
+            return None
+        return joined, settled
 
     def of_spec(self, make: Callable[[Spec], T]) -> T:
         """What a stage makes of the spec, made once and kept."""

@@ -1,5 +1,6 @@
 """What is found from what is new alone is what the whole join finds, cycle after cycle, whatever came and in which order."""
 
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,9 @@ from joined import Story, day, spec_with
 
 from whorl.curate.candidates import candidate_steps
 from whorl.examples.arrivals import Arrivals
+from whorl.examples.join import Examples
+from whorl.examples.joined import Joined, joined_by
+from whorl.examples.rejoin import keep_joined
 from whorl.examples.settle import settle
 from whorl.examples.settled import Settled, settled_by
 from whorl.examples.taken import TRAINING
@@ -69,9 +73,24 @@ class Turns:
         taken = Arrivals(self.told.lake, self.told.engine, self.told.spec, day(number), self.turned)
         return self._candidates(number, self.told.as_of(number).name, taken.newly_taken())
 
-    def settle(self, arrivals: Arrivals) -> Settled | None:
+    def settle(self, arrivals: Arrivals) -> None:
         told = self.told
-        return settle(told.lake, told.engine, told.spec, self.folder, arrivals, self.turned, least_rows=0)
+        settled = settle(told.lake, told.engine, told.spec, self.folder, arrivals, self.turned, least_rows=0)
+        assert settled is not None
+        keep_joined(told.lake, told.engine, told.spec, self.folder / "joined", settled, rows=3)
+
+    def kept(self, number: int) -> tuple[Joined, Settled] | None:
+        told = self.told
+        settled = settled_by(self.folder, told.lake, told.spec, day(number))
+        joined = joined_by(self.folder / "joined", told.lake, told.spec, day(number))
+        return None if settled is None or joined is None else (joined, settled)
+
+    def examples(
+        self, number: int, kept: tuple[Joined, Settled] | None
+    ) -> tuple[list[dict[str, Any]], dict[str, int]]:
+        told = self.told
+        with closing(Examples(told.lake, told.engine, told.spec, day(number), kept)) as examples:
+            return examples.select(order="id").to_pylist(), examples.counts()
 
     def consider(
         self, number: int, rows: list[dict[str, Any]], chosen: list[dict[str, Any]], *, made: bool
@@ -127,8 +146,12 @@ def test_what_is_new_gives_what_the_whole_gives(labels: str, cycles: list[Any]) 
             arrivals = turns.arrivals(number)
             found = turns.found(number, arrivals)
             assert found == turns.expected(number)
+            whole = turns.examples(number, None)
+            assert turns.examples(number, turns.kept(number)) == whole
             if skips:
                 turns.settle(arrivals)
+                assert turns.kept(number) is not None
+                assert turns.examples(number, turns.kept(number)) == whole
                 assert turns.found(number, turns.arrivals(number)) == found, (
                     "a step that runs again finds the same"
                 )

@@ -15,8 +15,8 @@ AS_OF = datetime(2026, 2, 1, tzinfo=UTC)
 def test_the_steps_tell_the_story() -> None:
     steps = example_steps(spec_with(), AS_OF, "predictions", "labels")
     assert steps.names == [
-        "received_predictions", "repeated_ids", "completed_predictions", "parted_groups", "received_labels", "label_matches",
-        "matched_labels", "repeatedly_labelled", "last_labels", "outcomes", "examples",
+        "received_predictions", "repeated_ids", "completed_predictions", "received_labels", "label_matches",
+        "matched_labels", "repeatedly_labelled", "last_labels", "joined", "parted_groups", "outcomes", "examples",
     ]  # fmt: skip
     assert "-- step: last_labels: corrections: the last one received wins" in steps.explain()
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from whorl.clock import as_utc
 from whorl.examples.columns import label_keys, prediction_columns
 from whorl.examples.join import Examples
-from whorl.examples.settled import Settled
+from whorl.examples.settled import Settled, settled_schemas
 from whorl.examples.steps import (
     LABEL_COLUMNS,
     PARTED,
@@ -30,10 +30,9 @@ from whorl.examples.steps import (
 from whorl.examples.taken import TRAINING, contradicted, last_taken
 from whorl.spec import Spec
 from whorl.storage.engine import Engine
-from whorl.storage.keyed_rows import KeyedRows
 from whorl.storage.lake import Lake
 from whorl.storage.sql_types import instant_literal, quoted, sql_type, text_literal
-from whorl.storage.tables import TableName, lake_schemas
+from whorl.storage.tables import TableName
 
 VALUE_COLUMNS = "value, value_time, value_received_at, value_source"
 USABLE_STATUS = "('known', 'defaulted')"
@@ -335,31 +334,16 @@ class Arrivals:
     def _find(self, name: str, keys: str, rows: str | None = None) -> None:
         """Keep as `name` the settled `rows` (by default those of that name) whose key has a hash that one of `keys` has."""
         kind = rows or name
-        schema = settled_schemas(self._spec)[kind]
-        found = None
-        if self.settled is not None:
-            hashes = self._engine.query(f"SELECT DISTINCT hash(COLUMNS(*)) AS hash FROM ({keys})")[
-                "hash"
-            ].to_numpy()
-            store: KeyedRows = getattr(self.settled, kind)
-            found = store.find(hashes)
-        self._register(name, schema.empty_table() if found is None else _whole(found, schema))
+        if self.settled is None:
+            self._register(name, settled_schemas(self._spec)[kind].empty_table())
+            return
+        hashes = self._engine.query(f"SELECT DISTINCT hash(COLUMNS(*)) AS hash FROM ({keys})")
+        self._register(name, self.settled.find(kind, hashes["hash"].to_numpy(), self._spec))
 
 
 def can_settle(lake: Lake, spec: Spec) -> bool:
     """Whether what was looked at can be kept by id: with business keys, or names of traces, everything is joined anew."""
     return not label_keys(spec) and lake.version("spans") < 0
-
-
-def settled_schemas(spec: Spec) -> dict[str, pa.Schema]:
-    """The columns of the rows that are kept by key."""
-    stored = lake_schemas(spec)
-    return {
-        "predictions": pa.schema([stored["predictions"].field(name) for name in prediction_columns(spec)]),
-        "labels": pa.schema([stored["labels"].field(name) for name in LABEL_COLUMNS.split(", ")]),
-        "taken": pa.schema([stored["considered"].field(name) for name in ("id", "as_of", "label")]),
-        "holdout": pa.schema([stored["predictions"].field(name) for name in ("group_id", "id")]),
-    }
 
 
 def usable_at(spec: Spec) -> str:
@@ -370,15 +354,6 @@ def usable_at(spec: Spec) -> str:
     forward = spec.evaluate.time_forward
     old_enough = spec.labels.lag.seconds + (forward.seconds if forward else 0)
     return f"time + INTERVAL {int(old_enough)} SECOND"
-
-
-def _whole(found: pa.Table, schema: pa.Schema) -> pa.Table:
-    n = found.num_rows
-    columns = [
-        found[field.name].cast(field.type) if field.name in found.column_names else pa.nulls(n, field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in schema]))
 
 
 def _day(when: datetime) -> date:

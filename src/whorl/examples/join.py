@@ -13,9 +13,12 @@ import pyarrow as pa
 from whorl.clock import as_utc
 from whorl.examples.columns import KEY, STATUSES, label_keys
 from whorl.examples.coverage import coverage
+from whorl.examples.joined import Joined
 from whorl.examples.late_truth import came_by_itself
 from whorl.examples.other_names import by_one_name
-from whorl.examples.steps import add_label_steps, conflicts, example_steps, in_window
+from whorl.examples.rejoin import Rejoined
+from whorl.examples.settled import Settled
+from whorl.examples.steps import add_label_steps, conflicting_ids, example_steps, in_window, kept_examples
 from whorl.spec import Spec
 from whorl.storage.engine import Engine, Steps
 from whorl.storage.lake import Lake
@@ -28,15 +31,29 @@ class Examples:
     """Predictions with their truth, as it was known at `as_of`.
 
     The lake's files are listed when this is made: rows appended afterwards are not seen, even if received earlier.
-    The join runs at the first question, into a temporary table of the engine; `close` drops it.
+    The join runs at the first question, into a temporary table of the engine; `close` drops it. Of what is kept of an earlier join, only
+    what came since is joined; the rest is read where it lies.
+
+    Args:
+        kept: The join as of an earlier time, and what is settled as of that time or a later one.
     """
 
-    def __init__(self, lake: Lake, engine: Engine, spec: Spec, as_of: datetime) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        engine: Engine,
+        spec: Spec,
+        as_of: datetime,
+        kept: tuple[Joined, Settled] | None = None,
+    ) -> None:
         self.as_of = as_utc(as_of)
         self._engine, self._lake, self._spec = engine, lake, spec
         self._predictions = by_one_name(lake, "predictions", "id", self.as_of)
         self._labels = by_one_name(lake, "labels", "prediction_id", self.as_of)
         self._table = f"examples_{next(_numbers)}"
+        self._rejoined = (
+            None if kept is None else Rejoined(lake, engine, spec, *kept, self.as_of, self._table)
+        )
 
     def steps(self) -> Steps:
         """The join, ending in `examples`."""
@@ -45,7 +62,11 @@ class Examples:
     @cached_property
     def name(self) -> str:
         """The engine's table that holds the examples; its columns are those of `example_schema`."""
-        self._engine.create(self._table, self.steps().sql("examples"))
+        if self._rejoined is None:
+            self._engine.create(self._table, self.steps().sql("examples"))
+        else:
+            told = kept_examples(self._spec, self.as_of, self._rejoined.rows, self._rejoined.parted)
+            self._engine.name(self._table, told.sql("examples"))
         return self._table
 
     def select(
@@ -85,10 +106,16 @@ class Examples:
             f"FROM {self.name} GROUP BY key"
         )
         found |= dict(zip(rows["key"].to_pylist(), rows["rows"].to_pylist(), strict=True))
-        labels = self._engine.query(self._label_steps().sql("label_counts")).to_pylist()[0]
         told = {f"labels.{flag}": sum(rows[flag].to_pylist()) for flag in ("corrected", "contradictory")}
-        differ = self._engine.query(conflicts(self._spec, self.as_of, self._predictions))["ids"][0].as_py()
-        return {"predictions": sum(found.values()), **found, **labels, **told, "conflicts": differ}
+        return {"predictions": sum(found.values()), **found, **told, **self._record_counts()}
+
+    def _record_counts(self) -> dict[str, int]:
+        """`labels`, what became of them, and `conflicts`."""
+        if self._rejoined is not None:
+            return self._rejoined.counts()
+        found: dict[str, int] = self._engine.query(self._label_steps().sql("label_counts")).to_pylist()[0]
+        conflicting = conflicting_ids(self._spec, self.as_of, self._predictions)
+        return found | {"conflicts": self._engine.query(conflicting).num_rows}
 
     def coverage(self) -> dict[str, Any]:
         """How much of the truth is known and how late it comes; see `coverage.py`."""
@@ -122,6 +149,8 @@ class Examples:
     def close(self) -> None:
         """Drop the temporary table."""
         self._engine.drop(self._table)
+        if self._rejoined is not None:
+            self._rejoined.drop()
 
     def _label_list(self, which: str, limit: int, offset: int) -> pa.Table:
         sql = self._label_steps().sql(f"SELECT * FROM {which} LIMIT {limit} OFFSET {offset}")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whorl.examples.arrivals import USABLE_STATUS, Arrivals, can_settle, settled_schemas
-from whorl.examples.settled import Settled, nothing_settled
+from whorl.examples.arrivals import USABLE_STATUS, Arrivals, can_settle
+from whorl.examples.settled import Settled, nothing_settled, settled_schemas
 from whorl.examples.steps import PARTED
 from whorl.examples.taken import contradicted, last_taken
 from whorl.spec import Spec

@@ -15,13 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whorl.examples.columns import label_keys, prediction_columns
+from whorl.examples.steps import LABEL_COLUMNS
 from whorl.records import Record
 from whorl.spec import Spec
-from whorl.storage.keyed_rows import KeyedRows, Made
+from whorl.storage.keyed_rows import Hashes, KeyedRows, Made
 from whorl.storage.lake import Lake
-from whorl.storage.tables import TEXT, TIME, feature_fields
+from whorl.storage.tables import TEXT, TIME, feature_fields, lake_schemas
 
 FORM = 3
+# Before anything was received.
+BEGINNING = datetime.fromisoformat("0001-01-02T00:00Z")
 WAITING = pa.schema([pa.field("id", TEXT), pa.field("time", TIME)])
 UNMATCHED = pa.schema([pa.field("id", TEXT)])
 
@@ -61,6 +64,12 @@ class Settled:
     @property
     def as_of(self) -> datetime:
         return self.contents.as_of
+
+    def find(self, kind: str, hashes: Hashes, spec: Spec) -> pa.Table:
+        """The rows of a kind whose key has one of these hashes (n,), by `hash` of the engine; two keys may share one."""
+        schema = settled_schemas(spec)[kind]
+        found = getattr(self, kind).find(hashes)
+        return schema.empty_table() if found is None else _whole(found, schema)
 
     def waiting(self) -> pa.Table:
         return self._small("waiting", WAITING)
@@ -120,8 +129,7 @@ def settled_by(folder: Path, lake: Lake, spec: Spec, as_of: datetime) -> Settled
 def nothing_settled(folder: Path, lake: Lake, spec: Spec) -> Settled:
     """A new beginning; what lay there is removed."""
     shutil.rmtree(folder, ignore_errors=True)
-    beginning = datetime.fromisoformat("0001-01-02T00:00Z")
-    return Settled(folder, Contents(as_of=beginning, made_from=made_from(lake, spec), versions={}))
+    return Settled(folder, Contents(as_of=BEGINNING, made_from=made_from(lake, spec), versions={}))
 
 
 def made_from(lake: Lake, spec: Spec) -> str:
@@ -132,3 +140,23 @@ def made_from(lake: Lake, spec: Spec) -> str:
         [str(field.type) for field in feature_fields(spec)], labels.window, labels.default_after, spec.schema.censored,
     ]  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(parts, enc_hook=str)).hexdigest()
+
+
+def settled_schemas(spec: Spec) -> dict[str, pa.Schema]:
+    """The columns of the rows that are kept by key."""
+    stored = lake_schemas(spec)
+    return {
+        "predictions": pa.schema([stored["predictions"].field(name) for name in prediction_columns(spec)]),
+        "labels": pa.schema([stored["labels"].field(name) for name in LABEL_COLUMNS.split(", ")]),
+        "taken": pa.schema([stored["considered"].field(name) for name in ("id", "as_of", "label")]),
+        "holdout": pa.schema([stored["predictions"].field(name) for name in ("group_id", "id")]),
+    }
+
+
+def _whole(found: pa.Table, schema: pa.Schema) -> pa.Table:
+    n = found.num_rows
+    columns = [
+        found[field.name].cast(field.type) if field.name in found.column_names else pa.nulls(n, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in schema]))

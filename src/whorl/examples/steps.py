@@ -40,7 +40,7 @@ def example_steps(
         predictions: Table expression of the lake's predictions; `labels`: of its labels.
         parted: Relation of the groups on both sides, where `predictions` are not all there are.
     """
-    steps = completed_steps(spec, as_of, predictions).add(
+    steps = joined_steps(spec, as_of, predictions, labels).add(
         "parted_groups",
         f"SELECT group_id FROM {parted}"
         if parted
@@ -48,9 +48,42 @@ def example_steps(
         "(SELECT group_id FROM completed_predictions WHERE split = 'holdout')",
         "groups on both sides of a holdout whose share was changed",
     )
-    steps = add_label_steps(steps, spec, as_of, labels)
-    return steps.add("outcomes", _outcomes(spec, as_of), "whether the truth is known").add(
-        "examples", _examples(spec, as_of), "the declared default where no news is news"
+    return _told(steps, spec, as_of)
+
+
+def joined_steps(spec: Spec, as_of: datetime, predictions: str, labels: str) -> Steps:
+    """Steps ending in `joined`: one row an id with the label that counts, nothing of which changes while no record or label comes."""
+    return add_label_steps(completed_steps(spec, as_of, predictions), spec, as_of, labels).add(
+        "joined",
+        "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source,\n"
+        "  coalesce(l.corrected, false) AS corrected, coalesce(l.contradictory, false) AS contradictory,\n"
+        "  l.matched_id IS NOT NULL AS labelled\n"
+        "FROM completed_predictions p LEFT JOIN last_labels l ON l.matched_id = p.id",
+        "each prediction with the label that counts, if any",
+        inline=True,
+    )
+
+
+def kept_examples(spec: Spec, as_of: datetime, joined: str, parted: str | None) -> Steps:
+    """Steps ending in `examples`, over the rows of `joined` as of a time.
+
+    Args:
+        joined: Relation with the columns of the step of that name.
+        parted: Relation of the groups on both sides; None: there is none.
+    """
+    steps = Steps().add("joined", f"SELECT * FROM {joined}", inline=True)
+    if parted is not None:
+        steps = steps.add("parted_groups", f"SELECT group_id FROM {parted}", inline=True)
+    return _told(steps, spec, as_of)
+
+
+def _told(steps: Steps, spec: Spec, as_of: datetime) -> Steps:
+    parted = "parted_groups" in steps.names
+    return steps.add("outcomes", _outcomes(spec, as_of), "whether the truth is known", inline=True).add(
+        "examples",
+        _examples(spec, as_of, parted=parted),
+        "the declared default where no news is news",
+        inline=True,
     )
 
 
@@ -167,15 +200,13 @@ def _label_matches(spec: Spec) -> str:
     )
 
 
-def conflicts(spec: Spec, as_of: datetime, predictions: str) -> str:
-    """SQL: how many ids have records that say different things of one field, received by T."""
+def conflicting_ids(spec: Spec, as_of: datetime, predictions: str) -> str:
+    """SQL: `id` of which records that were received by T say different things of one field."""
     said = [name for name in prediction_columns(spec) if name not in ("id", "time", "received_at", "split")]
     differ = " OR ".join(f"count(DISTINCT {quoted(name)}::VARCHAR) > 1" for name in said)
     received = f"{predictions} WHERE received_at <= {instant_literal(as_of)}"
-    return (
-        f"WITH several AS (SELECT id FROM {received} GROUP BY id HAVING count(*) > 1)\n"
-        f"SELECT count(*) AS ids FROM (SELECT id FROM {received} AND id IN (FROM several) GROUP BY id HAVING {differ})"
-    )
+    several = f"SELECT id FROM {received} GROUP BY id HAVING count(*) > 1"
+    return f"SELECT id FROM {received} AND id IN ({several}) GROUP BY id HAVING {differ}"
 
 
 def in_window(spec: Spec) -> str:
@@ -189,16 +220,14 @@ def _outcomes(spec: Spec, as_of: datetime) -> str:
     default, window = spec.labels.default_after, spec.labels.window
     elapsed, passed = "", ""
     if default is not None:
-        elapsed = f"\n    WHEN p.time + {sql_interval(default.after.span)} <= {instant_literal(as_of)} THEN 'defaulted'"
+        elapsed = f"\n    WHEN time + {sql_interval(default.after.span)} <= {instant_literal(as_of)} THEN 'defaulted'"
     if window is not None:
-        passed = f"\n    WHEN p.time + {sql_interval(window.span)} < {instant_literal(as_of)} THEN 'expired'"
+        passed = f"\n    WHEN time + {sql_interval(window.span)} < {instant_literal(as_of)} THEN 'expired'"
     return (
-        "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source,\n"
-        "  coalesce(l.corrected, false) AS corrected, coalesce(l.contradictory, false) AS contradictory,\n"
-        f"  {_censored(spec)} AS censored,\n"
-        "  CASE\n    WHEN l.matched_id IS NOT NULL THEN 'known'\n    WHEN censored THEN 'censored'"
+        f"SELECT *, {_censored(spec)} AS censored,\n"
+        "  CASE\n    WHEN labelled THEN 'known'\n    WHEN censored THEN 'censored'"
         f"{elapsed}{passed}\n    ELSE 'open'\n  END AS status\n"
-        "FROM completed_predictions p LEFT JOIN last_labels l ON l.matched_id = p.id"
+        "FROM joined"
     )
 
 
@@ -226,9 +255,15 @@ def _censored(spec: Spec) -> str:
     return f"coalesce(action IN ({hidden}), false)" if hidden else "false"
 
 
-def _examples(spec: Spec, as_of: datetime) -> str:
-    made = {
-        "split": f"CASE WHEN group_id IN (SELECT group_id FROM parted_groups) THEN '{PARTED}' ELSE split END",
+def _examples(spec: Spec, as_of: datetime, *, parted: bool = True) -> str:
+    made = (
+        {
+            "split": f"CASE WHEN group_id IN (SELECT group_id FROM parted_groups) THEN '{PARTED}' ELSE split END"
+        }
+        if parted
+        else {}
+    )
+    made |= {
         "label": "value",
         "label_time": "value_time",
         "label_received_at": "value_received_at",

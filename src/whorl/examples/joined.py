@@ -1,0 +1,182 @@
+"""The join as of a time, kept in files: predictions with the label that counts, so that only what came since is joined. Never the truth.
+
+Runs of rows are Parquet files, written once. A row that something came for is joined anew and stands in a later run; where it stood is
+listed as gone, and left out by a bit a row. Within a run the holdout's rows stand apart, each side in order of time, so that
+who asks for a side or a span reads little else. Columns: those of the step `joined` (`steps.py`); of an id `hash`, of its group `group_hash`,
+by the engine's `hash`; of its labels how many there are, `labels`, and how many came `late`; and whether its records are `conflicting`.
+"""
+
+import shutil
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from whorl.examples.settled import BEGINNING, made_from
+from whorl.records import Record
+from whorl.spec import Spec
+from whorl.storage.engine import Engine
+from whorl.storage.lake import Lake
+from whorl.storage.sql_types import text_literal
+
+FORM = 1
+# A last run with fewer rows is written anew with the next ones, so that many small cycles do not leave as many files.
+FULL_RUN = 1_000_000
+# Small tables beside the runs, and their columns.
+_SMALL = {
+    "gone": "NULL::BIGINT AS run, NULL::BIGINT AS row",
+    "unmatched": "NULL::UBIGINT AS hash",
+    "parted": "NULL::VARCHAR AS group_id",
+}
+
+
+class Run(Record, frozen=True):
+    """One file."""
+
+    number: int
+    rows: int
+
+
+class Contents(Record, frozen=True, kw_only=True):
+    """What counts, and what it was made from: a file of its own, replaced last. `number`: of the small tables beside the runs."""
+
+    as_of: datetime
+    made_from: str
+    versions: dict[str, int]
+    runs: tuple[Run, ...] = ()
+    number: int = 0
+    parted: bool = False
+
+
+class Changes(NamedTuple):
+    """Tables of the engine that bring the join from one time to a later one.
+
+    Args:
+        fresh: Rows joined anew. gone: `run` and `row` where they stood.
+        bits: As `Joined.gone_bits`, these with them.
+        unmatched, parted: As the methods of `Joined`, of the later time.
+    """
+
+    as_of: datetime
+    fresh: str
+    gone: str
+    bits: str
+    unmatched: str
+    parted: str
+
+
+class Joined:
+    """The rows of a folder, as of a time."""
+
+    def __init__(self, folder: Path, contents: Contents) -> None:
+        self.folder, self.contents = folder, contents
+
+    @property
+    def as_of(self) -> datetime:
+        return self.contents.as_of
+
+    def rows(self, bits: str, runs: Sequence[Run] | None = None) -> str:
+        """SQL relation of the rows that count, with their `run` and `file_row_number`. There must be a run.
+
+        Args:
+            bits: Table that `gone_bits` has filled.
+            runs: Some only.
+        """
+        files = ", ".join(text_literal(str(self._run(run.number))) for run in runs or self.contents.runs)
+        return (
+            f"(SELECT r.* FROM read_parquet([{files}], file_row_number = true) r LEFT JOIN {bits} b ON b.run = r.run\n"
+            "WHERE b.bits IS NULL OR get_bit(b.bits, r.file_row_number::INT) = 0)"
+        )
+
+    def gone_bits(self, also: str | None = None) -> str:
+        """SQL: `run`, and in `bits` a bit for each of its rows, 1 where it is gone.
+
+        Args:
+            also: Relation of `run` and `row` that are gone too.
+        """
+        last = max((run.rows for run in self.contents.runs), default=1) - 1
+        gone = self._gone() + (f" UNION ALL SELECT run, row FROM {also}" if also else "")
+        return f"SELECT run, bitstring_agg(row::INT, 0, {last}) AS bits FROM ({gone}) GROUP BY run"
+
+    def unmatched(self) -> str:
+        """SQL relation of the hashes of ids that labels wait for."""
+        return self._small("unmatched")
+
+    def parted(self) -> str:
+        """SQL relation of the groups that stand on both sides of the holdout."""
+        return self._small("parted")
+
+    def add(self, engine: Engine, changes: Changes, versions: dict[str, int]) -> "Joined":
+        """Write what changed, and make it count."""
+        number, runs = self.contents.number + 1, list(self.contents.runs)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        rows = f"SELECT * FROM {changes.fresh}"
+        if runs and runs[-1].rows < FULL_RUN:
+            last = self.rows(changes.bits, [runs.pop()])
+            rows += f" UNION ALL BY NAME SELECT * EXCLUDE (run, file_row_number) FROM {last}"
+        written = engine.write(
+            self._run(number), f"SELECT {number} AS run, * FROM ({rows}) ORDER BY split, time, id"
+        )
+        runs += [Run(number=number, rows=written)] if written else []
+        standing = ", ".join(str(run.number) for run in runs) or "NULL"
+        gone = f"SELECT * FROM ({self._gone()} UNION ALL SELECT run, row FROM {changes.gone}) WHERE run IN ({standing})"
+        engine.write(self._table("gone", number), gone)
+        engine.write(self._table("unmatched", number), f"FROM {changes.unmatched}")
+        parted = engine.write(self._table("parted", number), f"FROM {changes.parted}") > 0
+        contents = msgspec.structs.replace(
+            self.contents, as_of=changes.as_of, versions=versions, runs=tuple(runs), number=number, parted=parted
+        )  # fmt: skip
+        draft = self.folder / "contents.draft"
+        draft.write_bytes(msgspec.json.encode(contents))
+        draft.replace(self.folder / "contents.json")
+        added = Joined(self.folder, contents)
+        # Who reads what counted until now may go on.
+        self._sweep(self._files() | added._files())
+        return added
+
+    def _gone(self) -> str:
+        return f"SELECT run, row FROM {self._small('gone')}"
+
+    def _small(self, name: str) -> str:
+        number = self.contents.number
+        if not number:
+            return f"(SELECT {_SMALL[name]} WHERE false)"
+        return f"read_parquet({text_literal(str(self._table(name, number)))})"
+
+    def _run(self, number: int) -> Path:
+        return self.folder / f"run-{number:06d}.parquet"
+
+    def _table(self, name: str, number: int) -> Path:
+        return self.folder / f"{name}-{number:06d}.parquet"
+
+    def _files(self) -> set[Path]:
+        small = {self._table(name, self.contents.number) for name in _SMALL}
+        return small | {self._run(run.number) for run in self.contents.runs}
+
+    def _sweep(self, kept: set[Path]) -> None:
+        for path in self.folder.glob("*.parquet"):
+            if path not in kept:
+                path.unlink()
+
+
+def joined_by(folder: Path, lake: Lake, spec: Spec, as_of: datetime) -> Joined | None:
+    """What is kept of the join, if it can be gone on from at a time; None: everything is joined anew."""
+    try:
+        contents = msgspec.json.decode((folder / "contents.json").read_bytes(), type=Contents)
+    except (OSError, msgspec.DecodeError):
+        return None
+    same = contents.made_from == _made_from(lake, spec) and contents.as_of <= as_of
+    behind = any(lake.version(table) < version for table, version in contents.versions.items())  # type: ignore[arg-type]
+    return Joined(folder, contents) if same and not behind and contents.runs else None
+
+
+def nothing_joined(folder: Path, lake: Lake, spec: Spec) -> Joined:
+    """A new beginning; what lay there is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return Joined(folder, Contents(as_of=BEGINNING, made_from=_made_from(lake, spec), versions={}))
+
+
+def _made_from(lake: Lake, spec: Spec) -> str:
+    return f"{FORM}/{made_from(lake, spec)}"

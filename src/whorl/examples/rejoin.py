@@ -1,0 +1,243 @@
+"""Join anew what something came for, a record or a label, and nothing else: how the kept join (`joined.py`) is brought to a later time.
+
+What belongs together is told by the hash of the id, so that two ids that share one are joined anew together: nothing else
+has to be compared. Their earlier records and labels are found in what is settled (`settled.py`), and all go through the steps of the whole join.
+"""
+
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from whorl.examples.joined import Changes, Joined, joined_by, nothing_joined
+from whorl.examples.settled import BEGINNING, Settled
+from whorl.examples.steps import LABEL_COLUMNS, conflicting_ids, in_window, joined_steps, record_columns
+from whorl.spec import Spec
+from whorl.storage.engine import Engine
+from whorl.storage.lake import Lake
+from whorl.storage.sql_types import instant_literal
+from whorl.storage.tables import TableName
+
+# Records that are joined at a time, which bounds the memory.
+ROWS = 1_000_000
+
+
+class Rejoined:
+    """The join as of a time: what is kept of it as of an earlier one, but for what something came for since, which is joined anew.
+
+    Args:
+        kept: The join as of then. settled: As of then, or of a later time up to `as_of`.
+        prefix: Of the names of the engine's tables that it takes; `drop` them.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        engine: Engine,
+        spec: Spec,
+        kept: Joined,
+        settled: Settled,
+        as_of: datetime,
+        prefix: str,
+    ) -> None:
+        self._lake, self._engine, self._spec = lake, engine, spec
+        self._kept, self._settled, self._as_of = kept, settled, as_of
+        self._prefix = prefix
+        self._made: list[str] = []
+
+    @cached_property
+    def changes(self) -> Changes:
+        """What has to change in what is kept."""
+        self._touched()
+        self._history()
+        self._fresh()
+        self._keep("bits", self._kept.gone_bits(self._at("gone")))
+        self._still_unmatched()
+        self._part_groups()
+        return Changes(
+            self._as_of, *(self._at(name) for name in ("fresh", "gone", "bits", "unmatched", "parted"))
+        )
+
+    @cached_property
+    def rows(self) -> str:
+        """SQL relation with the columns of the step `joined`, and those of `joined.py`."""
+        _ = self.changes
+        return self._rows()
+
+    @cached_property
+    def parted(self) -> str | None:
+        """SQL relation of the groups on both sides; None where there is none."""
+        parted = self.changes.parted
+        return parted if self._engine.query(f"SELECT 1 FROM {parted} LIMIT 1").num_rows else None
+
+    def counts(self) -> dict[str, int]:
+        """`labels`, what became of them, and `conflicts`: predictions whose records contradict each other."""
+        received = _received(self._lake, "labels", BEGINNING, self._as_of)
+        labels = self._engine.query(f"SELECT count(*) AS n FROM {received}")["n"][0].as_py()
+        row = self._engine.query(
+            "SELECT coalesce(sum(labels), 0)::BIGINT AS matched, coalesce(sum(late), 0)::BIGINT AS late,\n"
+            f"  count(*) FILTER (conflicting) AS conflicts FROM {self.rows}"
+        ).to_pylist()[0]
+        return {
+            "labels": labels,
+            "labels.unmatched": labels - row["matched"],
+            "labels.ambiguous": 0,
+            "labels.late": row["late"],
+            "conflicts": row["conflicts"],
+        }
+
+    def drop(self) -> None:
+        """Drop the tables."""
+        for name in self._made:
+            self._engine.drop(name)
+
+    def _touched(self) -> None:
+        """`touched`: hashes of the ids that something came for. `gone`: where their rows stand."""
+        self._name("new_predictions", self._came("predictions", record_columns(self._spec), "id"))
+        self._name("new_labels", self._came("labels", LABEL_COLUMNS, "prediction_id"))
+        self._keep(
+            "touched",
+            f"SELECT hash(id) AS hash FROM {self._at('new_predictions')}\n"
+            f"UNION\nSELECT hash(prediction_id) FROM {self._at('new_labels')}",
+        )
+        if not self._kept.contents.runs:
+            self._keep(
+                "gone", "SELECT 0 AS run, 0 AS row, 0::UBIGINT AS hash, 0::UBIGINT AS group_hash WHERE false"
+            )
+            return
+        self._keep("bits", self._kept.gone_bits())
+        self._keep(
+            "gone",
+            f"SELECT run, file_row_number AS row, hash, group_hash FROM {self._kept.rows(self._at('bits'))}\n"
+            f"WHERE hash IN (FROM {self._at('touched')})",
+        )
+
+    def _came(self, table: TableName, columns: str, key: str) -> str:
+        return f"SELECT {columns} FROM {_received(self._lake, table, self._kept.as_of, self._as_of)} AND {key} IS NOT NULL"
+
+    def _history(self) -> None:
+        """`records` and `told`: all records and labels of what was touched, with those of before."""
+        earlier = self._engine.query(
+            f"SELECT hash FROM {self._at('gone')}\nUNION\n"
+            f"SELECT hash FROM {self._at('touched')} WHERE hash IN (SELECT hash FROM {self._kept.unmatched()})"
+        )
+        hashes, until = earlier["hash"].to_numpy(), f"received_at <= {instant_literal(self._kept.as_of)}"
+        for kind, name, new in (
+            ("predictions", "records", "new_predictions"),
+            ("labels", "told", "new_labels"),
+        ):
+            self._engine.register(self._at(f"earlier_{name}"), self._settled.find(kind, hashes, self._spec))
+            self._made.append(self._at(f"earlier_{name}"))
+            self._name(
+                name,
+                f"SELECT * FROM {self._at(f'earlier_{name}')} WHERE {until}\n"
+                f"UNION ALL BY NAME\nSELECT * FROM {self._at(new)}",
+            )
+
+    def _fresh(self) -> None:
+        records, told = self._at("records"), self._at("told")
+        counts = f"count(*) AS labels, count(*) FILTER (NOT ({in_window(self._spec)})) AS late"
+        steps = (
+            joined_steps(self._spec, self._as_of, records, told)
+            .add(
+                "told",
+                f"SELECT matched_id, {counts} FROM label_matches WHERE matches = 1 GROUP BY matched_id",
+            )
+            .add("conflicting", conflicting_ids(self._spec, self._as_of, records))
+            .add(
+                "fresh",
+                "SELECT j.*, coalesce(t.labels, 0) AS labels, coalesce(t.late, 0) AS late,\n"
+                "  j.id IN (SELECT id FROM conflicting) AS conflicting, hash(j.id) AS hash,\n"
+                "  CASE WHEN j.group_id IS NOT NULL THEN hash(j.group_id) END AS group_hash\n"
+                "FROM joined j LEFT JOIN told t ON t.matched_id = j.id",
+            )
+        )
+        self._keep("fresh", steps.sql("fresh"))
+
+    def _still_unmatched(self) -> None:
+        there = f"(SELECT hash FROM {self._at('fresh')})"
+        self._keep(
+            "unmatched",
+            f"SELECT hash FROM {self._kept.unmatched()} WHERE hash NOT IN {there}\n"
+            f"UNION\nSELECT hash FROM {self._at('touched')} WHERE hash NOT IN {there}",
+        )
+
+    def _part_groups(self) -> None:
+        """`parted`. Asked for by hash first: hardly ever does a group stand on both sides."""
+        fresh, kept, rows = self._at("fresh"), self._kept, self._rows()
+        sides = [f"SELECT group_hash, split FROM {fresh} WHERE group_hash IS NOT NULL"]
+        sides += [
+            f"SELECT group_hash, split FROM {rows} WHERE split = '{one}' "
+            f"AND group_hash IN (SELECT group_hash FROM {fresh} WHERE split = '{other}')"
+            for one, other in (("train", "holdout"), ("holdout", "train"))
+        ]
+        doubt = (
+            f"SELECT group_hash FROM ({' UNION ALL '.join(sides)}) GROUP BY group_hash HAVING count(DISTINCT split) > 1\n"
+            f"UNION\nSELECT group_hash FROM {self._at('gone')} "
+            f"WHERE group_hash IN (SELECT hash(group_id) FROM {kept.parted()})"
+        )
+        self._keep("doubtful", doubt)
+        parted = (
+            f"SELECT group_id FROM {kept.parted()} WHERE hash(group_id) NOT IN (FROM {self._at('doubtful')})"
+        )
+        if self._engine.query(f"SELECT 1 FROM {self._at('doubtful')} LIMIT 1").num_rows:
+            here = f"WHERE group_hash IN (FROM {self._at('doubtful')})"
+            members = f"SELECT group_id, split FROM {rows} {here}"
+            parted += f"\nUNION\nSELECT group_id FROM ({members}) GROUP BY group_id HAVING count(DISTINCT split) > 1"
+        self._keep("parted", parted)
+
+    def _rows(self) -> str:
+        fresh = f"SELECT * FROM {self._at('fresh')}"
+        if not self._kept.contents.runs:
+            return f"({fresh})"
+        return f"(SELECT * FROM {self._kept.rows(self._at('bits'))} UNION ALL BY NAME {fresh})"
+
+    def _at(self, name: str) -> str:
+        return f"{self._prefix}_{name}"
+
+    def _keep(self, name: str, sql: str) -> None:
+        self._engine.create(self._at(name), sql)
+        self._made.append(self._at(name))
+
+    def _name(self, name: str, sql: str) -> None:
+        self._engine.name(self._at(name), sql)
+        self._made.append(self._at(name))
+
+
+def keep_joined(
+    lake: Lake, engine: Engine, spec: Spec, folder: Path, settled: Settled, rows: int = ROWS
+) -> Joined:
+    """Bring what is kept of the join to the time of what is settled. Costs what came since; the first time, what is stored.
+
+    Args:
+        folder: Where it is kept.
+        rows: Records that are joined at a time, unless more were received at once.
+    """
+    kept = joined_by(folder, lake, spec, settled.as_of) or nothing_joined(folder, lake, spec)
+    versions = {table: lake.version(table) for table in ("predictions", "labels")}
+    for until in _cuts(lake, engine, kept.as_of, settled.as_of, rows):
+        step = Rejoined(lake, engine, spec, kept, settled, until, "rejoined")
+        try:
+            kept = kept.add(engine, step.changes, versions)
+        finally:
+            step.drop()
+    return kept
+
+
+def _cuts(lake: Lake, engine: Engine, since: datetime, until: datetime, rows: int) -> list[datetime]:
+    """Times between which about so many records were received; the last is `until`."""
+    received = _received(lake, "predictions", since, until)
+    parts = int(engine.query(f"SELECT count(*) AS n FROM {received}")["n"][0].as_py()) // rows
+    if parts < 2:
+        return [until]
+    shares = [number / parts for number in range(1, parts)]
+    found = engine.query(
+        f"SELECT DISTINCT unnest(approx_quantile(epoch_us(received_at), {shares})) AS us FROM {received} ORDER BY us"
+    )
+    cuts = [datetime.fromtimestamp(0, UTC) + timedelta(microseconds=us) for us in found["us"].to_pylist()]
+    return [*(cut for cut in cuts if since < cut < until), until]
+
+
+def _received(lake: Lake, table: TableName, since: datetime, until: datetime) -> str:
+    """SQL relation, with its condition, of what was received after one time and by another."""
+    rows = lake.relation(table, None if since == BEGINNING else since)
+    return f"{rows} WHERE received_at > {instant_literal(since)} AND received_at <= {instant_literal(until)}"
