@@ -60,14 +60,16 @@ class Rejoined:
     @cached_property
     def rows(self) -> str:
         """SQL relation with the columns of the step `joined`, and those of `joined.py`."""
-        _ = self.changes
-        return self._rows()
+        changes = self.changes
+        # One relation, where it can be: conditions reach its files.
+        parts = [f"SELECT * FROM {changes.fresh}"] if self._any(changes.fresh) else []
+        parts += [f"SELECT * FROM {self._kept.rows(changes.bits)}"] if self._kept.contents.runs else []
+        return f"({' UNION ALL BY NAME '.join(parts)})"
 
     @cached_property
     def parted(self) -> str | None:
         """SQL relation of the groups on both sides; None where there is none."""
-        parted = self.changes.parted
-        return parted if self._engine.query(f"SELECT 1 FROM {parted} LIMIT 1").num_rows else None
+        return self.changes.parted if self._any(self.changes.parted) else None
 
     def counts(self) -> dict[str, int]:
         """`labels`, what became of them, and `conflicts`: predictions whose records contradict each other."""
@@ -163,33 +165,31 @@ class Rejoined:
 
     def _part_groups(self) -> None:
         """`parted`. Asked for by hash first: hardly ever does a group stand on both sides."""
-        fresh, kept, rows = self._at("fresh"), self._kept, self._rows()
-        sides = [f"SELECT group_hash, split FROM {fresh} WHERE group_hash IS NOT NULL"]
-        sides += [
-            f"SELECT group_hash, split FROM {rows} WHERE split = '{one}' "
-            f"AND group_hash IN (SELECT group_hash FROM {fresh} WHERE split = '{other}')"
+        fresh, kept = self._at("fresh"), self._kept
+        among = [fresh, *([kept.rows(self._at("bits"))] if kept.contents.runs else [])]
+        sides = [
+            f"SELECT group_hash FROM {some} WHERE split = '{one}' AND group_hash IN (SELECT group_hash FROM {fresh} WHERE split = '{other}')"
+            for some in among
             for one, other in (("train", "holdout"), ("holdout", "train"))
         ]
         doubt = (
-            f"SELECT group_hash FROM ({' UNION ALL '.join(sides)}) GROUP BY group_hash HAVING count(DISTINCT split) > 1\n"
-            f"UNION\nSELECT group_hash FROM {self._at('gone')} "
+            "\nUNION\n".join(sides) + f"\nUNION\nSELECT group_hash FROM {self._at('gone')} "
             f"WHERE group_hash IN (SELECT hash(group_id) FROM {kept.parted()})"
         )
         self._keep("doubtful", doubt)
         parted = (
             f"SELECT group_id FROM {kept.parted()} WHERE hash(group_id) NOT IN (FROM {self._at('doubtful')})"
         )
-        if self._engine.query(f"SELECT 1 FROM {self._at('doubtful')} LIMIT 1").num_rows:
+        if self._any(self._at("doubtful")):
             here = f"WHERE group_hash IN (FROM {self._at('doubtful')})"
-            members = f"SELECT group_id, split FROM {rows} {here}"
-            parted += f"\nUNION\nSELECT group_id FROM ({members}) GROUP BY group_id HAVING count(DISTINCT split) > 1"
+            members = " UNION ALL ".join(f"SELECT group_id, split FROM {some} {here}" for some in among)
+            parted += (
+                f"\nUNION\nSELECT group_id FROM ({members}) GROUP BY group_id HAVING min(split) <> max(split)"
+            )
         self._keep("parted", parted)
 
-    def _rows(self) -> str:
-        fresh = f"SELECT * FROM {self._at('fresh')}"
-        if not self._kept.contents.runs:
-            return f"({fresh})"
-        return f"(SELECT * FROM {self._kept.rows(self._at('bits'))} UNION ALL BY NAME {fresh})"
+    def _any(self, table: str) -> bool:
+        return bool(self._engine.query(f"SELECT 1 FROM {table} LIMIT 1").num_rows)
 
     def _at(self, name: str) -> str:
         return f"{self._prefix}_{name}"
