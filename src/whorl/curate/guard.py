@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 
 from whorl.curate.pool import columns
 from whorl.curate.strategies.embedding import Embedding
-from whorl.examples.late_truth import late_truth
 from whorl.examples.maturity import mature_s
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight
 from whorl.records import CaseSet
@@ -224,7 +223,7 @@ def _holdout(ws: Workspace, as_of: datetime) -> tuple[pa.Table, Floats]:
         f"FROM {examples} WHERE split = 'holdout' AND status IN ('known', 'defaulted') "
         f"AND age_days * 86400 >= {mature_s(ws.spec):.15g} ORDER BY hash(unit), unit, id LIMIT {MOST_HOLDOUT}"
     )
-    late = late_truth(ws.engine, ws.lake, examples, ws.spec, as_of)
+    late = ws.examples(as_of).late_truth
     weight = judging_weight(late_truth_weight(rows, late, ws.spec), rows)
     return rows.filter(pa.array(weight > 0)), weight[weight > 0]
 

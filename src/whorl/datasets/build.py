@@ -16,7 +16,6 @@ from whorl.datasets.content_hash import content_hash
 from whorl.datasets.rows import dataset_steps
 from whorl.errors import TooFewRows
 from whorl.examples.join import Examples
-from whorl.examples.late_truth import late_truth
 from whorl.records import CaseSet, DatasetVersion
 from whorl.storage import dataset_versions
 from whorl.storage.dataset_versions import LEFT, Manifest
@@ -137,8 +136,7 @@ def _new_members(ws: Workspace, cycle_id: str, cases: CaseSet, version: int) -> 
         f"probability, blind_probability FROM {ws.lake.relation('cases')} WHERE cycle_id = '{cycle_id}' ORDER BY id"
     )
     parts = [chosen]
-    examples = ws.examples(cases.as_of).name
-    if ws.spec.labels.open_rows and late_truth(ws.engine, ws.lake, examples, ws.spec, cases.as_of).modelled:
+    if ws.spec.labels.open_rows and ws.examples(cases.as_of).late_truth.modelled:
         parts.append(_open_members(ws, cases.as_of))
     found = pa.concat_tables(parts, promote_options="permissive")
     return member_rows(ws, found, TRAINING, version, cases.as_of, cycle_id)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from whorl.examples.answering import answering
 from whorl.examples.asked import asked_weights, beside_asked, outnumber_others
-from whorl.examples.late_truth import late_truth, numbers
+from whorl.examples.late_truth import numbers
 from whorl.examples.maturity import mature_s
 from whorl.examples.said import groups_of
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
@@ -67,7 +67,7 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     was trained on elsewhere (`[champion] trained_through`), rows outside `[evaluate] window`.
     """
     spec, examples, members = ws.spec, ws.examples(as_of), ws.lake.relation("members")
-    came = answering(ws.engine, ws.lake, examples.name, spec, _judging(spec, as_of), as_of)
+    came = answering(examples, _judging(spec, as_of))
     beside = beside_asked(ws.engine, ws.lake, examples.name, spec, as_of)
     asked = _asked(ws, beside, as_of, refused=came is not None and bool(came.refusal))
     reasons = [
@@ -193,7 +193,7 @@ def _truth(table: pa.Table, spec: Spec) -> tuple[Floats, tuple[str, ...]]:
 
 def _late_truth(ws: Workspace, rows: JudgedRows, as_of: datetime) -> tuple[Floats, list[str]]:
     """Weight (n,) of judged rows by how late truth comes, 0 where it is known of some classes only, and notes."""
-    late = late_truth(ws.engine, ws.lake, ws.examples(as_of).name, ws.spec, as_of)
+    late = ws.examples(as_of).late_truth
     if not late.modelled or not len(rows):
         return rows.weight, []
     if late.delays is None:

@@ -7,7 +7,6 @@ show whether answering goes by the truth itself.
 The maths is in `stats/answering/selective_answers.py`; what it is for, in docs/who-answers.md.
 """
 
-from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whorl.examples.asked import asked_rows, beside_asked
-from whorl.examples.late_truth import late_truth
+from whorl.examples.join import Examples
 from whorl.examples.said import said_and_true
 from whorl.spec import Spec
 from whorl.stats.answering.score_regressors import number_regressors, score_regressors
@@ -31,8 +30,6 @@ from whorl.stats.answering.selective_answers import (
 )
 from whorl.stats.arrays import Floats
 from whorl.stats.metrics.accuracy import hits
-from whorl.storage.engine import Engine
-from whorl.storage.lake import Lake
 from whorl.storage.tables import FEATURE
 
 # Of the rows whose truth came, this share is younger than the age from which on a row without one counts as silent.
@@ -75,25 +72,23 @@ class Answering(NamedTuple):
         return weight
 
 
-def answering(
-    engine: Engine, lake: Lake, examples: str, spec: Spec, judging: str, as_of: datetime
-) -> Answering | None:
+def answering(examples: Examples, judging: str) -> Answering | None:
     """How the truths of the rows that judge came to be known; None where the question does not arise.
 
     Args:
-        examples: Table of the examples as of the time.
-        judging: SQL condition over them: rows that judge once their truth is known.
+        judging: SQL condition over the examples: rows that judge once their truth is known.
     """
+    engine, lake, spec, as_of = examples.engine, examples.lake, examples.spec, examples.as_of
     if spec.labels.default_after is not None or spec.task == "generation":
         return None
-    if late_truth(engine, lake, examples, spec, as_of).modelled:
+    if examples.late_truth.modelled:
         return None
     said = "scores" if spec.task == "multiclass" else "score"
-    asked = f"SELECT id, 1 / probability AS asked FROM ({asked_rows(lake, examples, spec, as_of)})"
-    beside = beside_asked(engine, lake, examples, spec, as_of)
-    came = f"SELECT quantile_cont(age_days, {_YOUNGEST}) FROM {examples} WHERE {judging} AND status = 'known'"
+    asked = f"SELECT id, 1 / probability AS asked FROM ({asked_rows(lake, examples.name, spec, as_of)})"
+    beside = beside_asked(engine, lake, examples.name, spec, as_of)
+    came = f"SELECT quantile_cont(age_days, {_YOUNGEST}) FROM {examples.name} WHERE {judging} AND status = 'known'"
     rows = engine.query(
-        f"SELECT e.*, a.asked, coalesce(b.stands_for, 1) AS stands_for FROM (SELECT * FROM {examples} WHERE {judging}) e\n"
+        f"SELECT e.*, a.asked, coalesce(b.stands_for, 1) AS stands_for FROM (SELECT * FROM {examples.name} WHERE {judging}) e\n"
         f"LEFT JOIN ({asked}) a USING (id) LEFT JOIN {beside} b USING (id)\n"
         f"WHERE {said} IS NOT NULL AND NOT censored AND age_days >= greatest({spec.labels.lag.days}, ({came})) "
         "AND status IN ('known', 'open', 'expired') ORDER BY time, id"

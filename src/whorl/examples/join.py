@@ -14,7 +14,7 @@ from whorl.clock import as_utc
 from whorl.examples.columns import KEY, STATUSES, label_keys
 from whorl.examples.coverage import coverage
 from whorl.examples.joined import Joined
-from whorl.examples.late_truth import came_by_itself
+from whorl.examples.late_truth import LateTruth, came_by_itself, late_truth
 from whorl.examples.other_names import by_one_name
 from whorl.examples.rejoin import Rejoined
 from whorl.examples.settled import Settled
@@ -47,7 +47,7 @@ class Examples:
         kept: tuple[Joined, Settled] | None = None,
     ) -> None:
         self.as_of = as_utc(as_of)
-        self._engine, self._lake, self._spec = engine, lake, spec
+        self.engine, self.lake, self.spec = engine, lake, spec
         self._predictions = by_one_name(lake, "predictions", "id", self.as_of)
         self._labels = by_one_name(lake, "labels", "prediction_id", self.as_of)
         self._table = f"examples_{next(_numbers)}"
@@ -57,16 +57,16 @@ class Examples:
 
     def steps(self) -> Steps:
         """The join, ending in `examples`."""
-        return example_steps(self._spec, self.as_of, self._predictions, self._labels)
+        return example_steps(self.spec, self.as_of, self._predictions, self._labels)
 
     @cached_property
     def name(self) -> str:
         """The engine's table that holds the examples; its columns are those of `example_schema`."""
         if self._rejoined is None:
-            self._engine.create(self._table, self.steps().sql("examples"))
+            self.engine.create(self._table, self.steps().sql("examples"))
         else:
-            told = kept_examples(self._spec, self.as_of, self._rejoined.rows, self._rejoined.parted)
-            self._engine.name(self._table, told.sql("examples"))
+            told = kept_examples(self.spec, self.as_of, self._rejoined.rows, self._rejoined.parted)
+            self.engine.name(self._table, told.sql("examples"))
         return self._table
 
     def select(
@@ -84,7 +84,7 @@ class Examples:
             sql += f" ORDER BY {order}"
         if limit is not None:
             sql += f" LIMIT {limit}"
-        return self._engine.query(sql)
+        return self.engine.query(sql)
 
     def counts(self) -> dict[str, int]:
         """How many predictions of each status and split, and what became of the labels.
@@ -100,7 +100,7 @@ class Examples:
     @cached_property
     def _counts(self) -> dict[str, int]:
         found = {f"{split}.{status}": 0 for split in ("train", "holdout") for status in STATUSES}
-        rows = self._engine.query(
+        rows = self.engine.query(
             "SELECT split || '.' || status AS key, count(*) AS rows, count(*) FILTER (corrected) AS corrected,\n"
             "  count(*) FILTER (contradictory) AS contradictory\n"
             f"FROM {self.name} GROUP BY key"
@@ -113,14 +113,19 @@ class Examples:
         """`labels`, what became of them, and `conflicts`."""
         if self._rejoined is not None:
             return self._rejoined.counts()
-        found: dict[str, int] = self._engine.query(self._label_steps().sql("label_counts")).to_pylist()[0]
-        conflicting = conflicting_ids(self._spec, self.as_of, self._predictions)
-        return found | {"conflicts": self._engine.query(conflicting).num_rows}
+        found: dict[str, int] = self.engine.query(self._label_steps().sql("label_counts")).to_pylist()[0]
+        conflicting = conflicting_ids(self.spec, self.as_of, self._predictions)
+        return found | {"conflicts": self.engine.query(conflicting).num_rows}
 
     def coverage(self) -> dict[str, Any]:
         """How much of the truth is known and how late it comes; see `coverage.py`."""
-        by_itself = came_by_itself(self._lake, self.name, self.as_of)
-        return coverage(self._engine, self.name, by_itself, self.as_of, self._spec)
+        by_itself = came_by_itself(self.lake, self.name, self.as_of)
+        return coverage(self.engine, self.name, by_itself, self.as_of, self.spec)
+
+    @cached_property
+    def late_truth(self) -> LateTruth:
+        """Whether truth is late in a way that biases what is known, and how late it comes; found once."""
+        return late_truth(self.engine, self.lake, self.name, self.spec, self.as_of)
 
     def unmatched(self, limit: int = 100, offset: int = 0) -> pa.Table:
         """Labels that wait for their prediction, the longest waiting first."""
@@ -137,7 +142,7 @@ class Examples:
         records do, the parts follow one another.
         """
         part = "coalesce(extra::JSON ->> 'otel_part' = 'true', false)"
-        return self._engine.query(
+        return self.engine.query(
             f"WITH said AS (SELECT id, time, messages, {part} AS part, min(received_at) AS received_at\n"
             f"  FROM {self._predictions} WHERE messages IS NOT NULL\n"
             f"  AND received_at <= {instant_literal(self.as_of)} GROUP BY ALL)\n"
@@ -148,22 +153,22 @@ class Examples:
 
     def close(self) -> None:
         """Drop the temporary table."""
-        self._engine.drop(self._table)
+        self.engine.drop(self._table)
         if self._rejoined is not None:
             self._rejoined.drop()
 
     def _label_list(self, which: str, limit: int, offset: int) -> pa.Table:
         sql = self._label_steps().sql(f"SELECT * FROM {which} LIMIT {limit} OFFSET {offset}")
-        return self._engine.query(sql)
+        return self.engine.query(sql)
 
     def _label_steps(self) -> Steps:
         """What became of each label, over the predictions that the examples hold."""
         steps = Steps().add("completed_predictions", f"SELECT * FROM {self.name}", inline=True)
-        named = ", ".join(f"{text_literal(key)}: {quoted(KEY + key)}" for key in label_keys(self._spec))
+        named = ", ".join(f"{text_literal(key)}: {quoted(KEY + key)}" for key in label_keys(self.spec))
         keys = f"MAP {{{named}}}" if named else "NULL::MAP(VARCHAR, VARCHAR)"
         label = f"id, time, received_at, prediction_id, value, source, {keys} AS keys"
         return (
-            add_label_steps(steps, self._spec, self.as_of, self._labels)
+            add_label_steps(steps, self.spec, self.as_of, self._labels)
             .add("unmatched_labels", f"SELECT {label} FROM label_matches WHERE matches = 0", inline=True)
             .add(
                 "ambiguous_labels",
@@ -176,7 +181,7 @@ class Examples:
                 "SELECT (SELECT count(*) FROM received_labels) AS labels,\n"
                 '  count(*) FILTER (matches = 0) AS "labels.unmatched",\n'
                 '  (SELECT count(*) FROM ambiguous_labels) AS "labels.ambiguous",\n'
-                f'  count(*) FILTER (matches = 1 AND NOT ({in_window(self._spec)})) AS "labels.late"\n'
+                f'  count(*) FILTER (matches = 1 AND NOT ({in_window(self.spec)})) AS "labels.late"\n'
                 "FROM label_matches",
             )
         )

@@ -1,8 +1,8 @@
 """The join as of a time, kept in files: predictions with the label that counts, so that only what came since is joined. Never the truth.
 
 Runs of rows are Parquet files, written once. A row that something came for is joined anew and stands in a later run; where it stood is
-listed as gone, and left out by a bit a row. Within a run the holdout's rows stand apart, each side in order of time, so that
-who asks for a side or a span reads little else. Columns: those of the step `joined` (`steps.py`); of an id `hash`, of its group `group_hash`,
+listed as gone, and left out by a bit a row. Within a run the holdout's rows stand apart, and of each side those with a label, each in order of
+time, so that who asks for a side, for labels or for a span reads little else. Columns: those of the step `joined` (`steps.py`); of an id `hash`, of its group `group_hash`,
 by the engine's `hash`; of its labels how many there are, `labels`, and how many came `late`; and whether its records are `conflicting`.
 """
 
@@ -117,7 +117,7 @@ class Joined:
             last = self.rows(changes.bits, [runs.pop()])
             rows += f" UNION ALL BY NAME SELECT * EXCLUDE (run, file_row_number) FROM {last}"
         written = engine.write(
-            self._run(number), f"SELECT {number} AS run, * FROM ({rows}) ORDER BY split, time, id"
+            self._run(number), f"SELECT {number} AS run, * FROM ({rows}) ORDER BY split, labelled, time, id"
         )
         runs += [Run(number=number, rows=written)] if written else []
         standing = ", ".join(str(run.number) for run in runs) or "NULL"

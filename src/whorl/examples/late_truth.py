@@ -7,6 +7,7 @@ for tell nothing of delays, whenever theirs came.
 """
 
 from datetime import datetime
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from whorl.stats.delay.label_delay import DelayCurves, relative_to_horizon
 from whorl.stats.delay.label_delay_tie import LEAST_GAP, LEVEL, delay_tie
 from whorl.storage.engine import Engine
 from whorl.storage.lake import Lake
-from whorl.storage.sql_types import quoted
+from whorl.storage.sql_types import instant_literal, quoted
 from whorl.storage.tables import FEATURE
 
 MOST_ROWS = 20_000
@@ -58,26 +59,36 @@ def late_truth(engine: Engine, lake: Lake, examples: str, spec: Spec, as_of: dat
     ):
         return LateTruth(False, [])
     by_itself = came_by_itself(lake, examples, as_of)
-    if labels.delay == "auto" and _share_open(engine, examples, by_itself) < LEAST_OPEN:
+    if labels.delay == "auto" and _share_open(engine, examples, by_itself, as_of) < LEAST_OPEN:
         return LateTruth(False, [])
     horizon = f", {quoted(FEATURE + labels.horizon)}" if labels.horizon else ""
+    # The chosen of a class are those with the least hashes: twice as many as can be are put in order, not all.
+    low = f"hash(id) <= {2**64 - 1}::DOUBLE * least(1, {2 * MOST_ROWS} / of_class)"
     known = engine.query(
-        f"SELECT label, delay_days, age_days{horizon}, count(*) OVER (PARTITION BY label) AS of_class FROM {by_itself}\n"
-        "WHERE label IS NOT NULL\n"
+        f"WITH classes AS (SELECT label, count(*) AS of_class FROM {by_itself} GROUP BY label)\n"
+        f"SELECT label, delay_days, age_days{horizon}, of_class FROM {by_itself} JOIN classes USING (label) WHERE {low}\n"
         f"ORDER BY row_number() OVER (PARTITION BY label ORDER BY hash(id), id), hash(id), id LIMIT {MOST_ROWS}"
     )
     found = LateTruth(True, []) if labels.delay == "survival" else _tested(known, spec)
     return found._replace(delays=_delays(known, spec)) if found.modelled and len(known) else found
 
 
-def _share_open(engine: Engine, examples: str, by_itself: str) -> float:
+def _share_open(engine: Engine, examples: str, by_itself: str, as_of: datetime) -> float:
     """Of the predictions young enough for their truth to be under way; 0 where there is none."""
-    young = f"(SELECT quantile_cont(delay_days, {YOUNG}) FROM {by_itself})"
+    young = engine.query(f"SELECT quantile_cont(delay_days, {YOUNG}) AS days FROM {by_itself}")["days"][
+        0
+    ].as_py()
+    # Said of the time as well, which leaves out older files.
+    since = "" if young is None else f" AND age_days <= {young!r} AND time >= {_days_before(as_of, young)}"
     found = engine.query(
-        f"SELECT coalesce(avg((status = 'open')::INT), 0) AS share FROM {examples} "
-        f"WHERE status IN ('known', 'open') AND age_days <= coalesce({young}, age_days)"
+        f"SELECT coalesce(avg((status = 'open')::INT), 0) AS share FROM {examples} WHERE status IN ('known', 'open'){since}"
     )
     return float(found["share"][0].as_py())
+
+
+def _days_before(as_of: datetime, days: float) -> str:
+    """SQL: so many days before a time, or a little more."""
+    return f"{instant_literal(as_of)} - to_microseconds({ceil(days * 86_400e6) + 1_000_000})"
 
 
 def _delays(known: pa.Table, spec: Spec) -> ClassDelays:
@@ -102,9 +113,7 @@ def truth_told(engine: Engine, lake: Lake, examples: str, spec: Spec, as_of: dat
 
 def came_by_itself(lake: Lake, examples: str, as_of: datetime) -> str:
     """SQL relation of the examples whose delay is known: their truth came, and nobody was asked for it."""
-    return (
-        f"(FROM {examples} WHERE status = 'known' AND id NOT IN (SELECT id FROM ({asked_for(lake, as_of)})))"
-    )
+    return f"(FROM {examples} WHERE status = 'known' AND label IS NOT NULL AND id NOT IN (SELECT id FROM ({asked_for(lake, as_of)})))"
 
 
 def _tested(known: pa.Table, spec: Spec) -> LateTruth:

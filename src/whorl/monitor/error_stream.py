@@ -63,7 +63,7 @@ def error_stream(ws: Workspace, as_of: datetime) -> ErrorStream:
     measure = (_LOSS if large else _WRONG).get(spec.task)
     if measure is None:
         return _NONE
-    mature = mature_at(ws.engine, ws.lake, ws.examples(as_of).name, spec, as_of)
+    mature = mature_at(ws.examples(as_of))
     if mature is None:
         return _NONE
     rows = ws.engine.query(_known_rows(ws, as_of, measure, mature))

@@ -27,7 +27,6 @@ from whorl.examples.asked import (
     least_answers,
 )
 from whorl.examples.champions_answers import champions_answers
-from whorl.examples.late_truth import late_truth
 from whorl.examples.maturity import mature_s
 from whorl.examples.said import groups_of, said_and_true
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
@@ -200,7 +199,7 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
         f"LEFT JOIN ({asked_for(ws.lake, as_of)}) r USING (id)) "
         f"WHERE split = 'holdout' AND {answered} AND {champions}"
     )
-    came = answering(ws.engine, ws.lake, examples, spec, f"split = 'holdout' AND {champions}", as_of)
+    came = answering(ws.examples(as_of), f"split = 'holdout' AND {champions}")
     chosen = came is not None and (came.how.weighted or bool(came.refusal))
     silent, waiting = _told_by_asked(ws, judged, as_of, even_few=chosen)
     inside = f"period IN ({', '.join(map(str, silent)) or 'NULL'})"
@@ -209,7 +208,7 @@ def _judged(ws: Workspace, as_of: datetime) -> _Judged:
         f"FROM {judged} AND status IN ('known', 'defaulted') AND CASE WHEN {inside} THEN stands_for > 0\n"
         f"  ELSE beside > 0 AND age_days * 86400 >= {mature_s(spec):.15g} END ORDER BY time, id"
     )
-    late = late_truth_weight(rows, late_truth(ws.engine, ws.lake, examples, spec, as_of), spec)
+    late = late_truth_weight(rows, ws.examples(as_of).late_truth, spec)
     if came is not None:
         late = late * came.weight_of(rows["id"])
     late = late * rows["beside"].to_numpy()

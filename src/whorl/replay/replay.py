@@ -139,7 +139,7 @@ def _judged(
 def _turned_out(ws: Workspace, as_of: datetime) -> tuple[pa.Table, list[str]]:
     """`id` and `label` of rows so old that the truth of every class is known of them, and how many others have one."""
     examples = ws.examples(as_of)
-    mature = mature_at(ws.engine, ws.lake, examples.name, ws.spec, as_of)
+    mature = mature_at(examples)
     old = "true" if mature is None else f"{mature} <= {instant_literal(as_of)}"
     known = examples.select(f"id, label, {old} AS old", where="status IN ('known', 'defaulted')")
     told = known.filter(known["old"])

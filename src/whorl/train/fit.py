@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from whorl.examples.late_truth import late_truth
 from whorl.models.digest import folder_digest
 from whorl.models.model import Model
 from whorl.records import DatasetVersion, ModelVersion, Waiting
@@ -51,7 +50,7 @@ def fit(
     """
     spec, began = ws.spec, perf_counter()
     rows = read_rows(dataset.path, spec, dataset.as_of)
-    late = late_truth(ws.engine, ws.lake, ws.examples(dataset.as_of).name, spec, dataset.as_of)
+    late = ws.examples(dataset.as_of).late_truth
     notes = [*check_leaks(ws, dataset, rows), *notes_on(rows, spec), *late.notes]
     if spec.train.trainer == "external":
         return _offer(dataset, cycle_id)

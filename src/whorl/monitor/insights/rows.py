@@ -15,7 +15,6 @@ import pyarrow as pa
 from whorl.errors import DigestMismatch, ModelError
 from whorl.examples.asked import asked_weights, beside_asked
 from whorl.examples.champions_answers import name_in_records
-from whorl.examples.late_truth import late_truth
 from whorl.examples.maturity import mature_s
 from whorl.examples.said import groups_of
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
@@ -154,7 +153,7 @@ def _table(ws: Workspace, as_of: datetime) -> pa.Table:
 
 def _weight(ws: Workspace, table: pa.Table, as_of: datetime) -> Floats:
     """What each row stands for (n,); 0 for rows so young that some class can hardly be known."""
-    late = late_truth(ws.engine, ws.lake, ws.examples(as_of).name, ws.spec, as_of)
+    late = ws.examples(as_of).late_truth
     weight = late_truth_weight(table, late, ws.spec) * table["beside"].to_numpy()
     return standing_for(table["stands_for"].to_numpy(), judging_weight(weight, table), table)
 
