@@ -127,6 +127,7 @@ class Workspace:
             )
             if kept is not None:
                 keep_joined(self.lake, self.engine, self.spec, self._joined_folder, kept)
+                self.drop_examples()
         except (StorageError, OSError) as error:
             log.warning("%s: what was looked at is not kept: %s", self.name, error)
             return False
@@ -134,16 +135,11 @@ class Workspace:
 
     def _kept(self, as_of: datetime) -> tuple[Joined, Settled] | None:
         """What is kept of an earlier join, and what is settled to go on from it."""
+        if not can_settle(self.lake, self.spec):
+            return None
         joined = joined_by(self._joined_folder, self.lake, self.spec, as_of)
         settled = settled_by(self._settled_folder, self.lake, self.spec, as_of)
-        if (
-            joined is None
-            or settled is None
-            or settled.as_of < joined.as_of
-            or not can_settle(self.lake, self.spec)
-        ):
-            return None
-        return joined, settled
+        return None if joined is None or settled is None or settled.as_of < joined.as_of else (joined, settled)
 
     def of_spec(self, make: Callable[[Spec], T]) -> T:
         """What a stage makes of the spec, made once and kept."""

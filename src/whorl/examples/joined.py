@@ -131,10 +131,14 @@ class Joined:
         draft = self.folder / "contents.draft"
         draft.write_bytes(msgspec.json.encode(contents))
         draft.replace(self.folder / "contents.json")
-        added = Joined(self.folder, contents)
-        # Who reads what counted until now may go on.
-        self._sweep(self._files() | added._files())
-        return added
+        return Joined(self.folder, contents)
+
+    def sweep(self, before: "Joined") -> None:
+        """Remove files that do not count any more; those that did `before` are left to who is reading them."""
+        kept = self._files() | before._files()
+        for path in self.folder.glob("*.parquet"):
+            if path not in kept:
+                path.unlink()
 
     def _gone(self) -> str:
         return f"SELECT run, row FROM {self._small('gone')}"
@@ -154,11 +158,6 @@ class Joined:
     def _files(self) -> set[Path]:
         small = {self._table(name, self.contents.number) for name in _SMALL}
         return small | {self._run(run.number) for run in self.contents.runs}
-
-    def _sweep(self, kept: set[Path]) -> None:
-        for path in self.folder.glob("*.parquet"):
-            if path not in kept:
-                path.unlink()
 
 
 def joined_by(folder: Path, lake: Lake, spec: Spec, as_of: datetime) -> Joined | None:

@@ -212,7 +212,10 @@ def keep_joined(
         folder: Where it is kept.
         rows: Records that are joined at a time, unless more were received at once.
     """
-    kept = joined_by(folder, lake, spec, settled.as_of) or nothing_joined(folder, lake, spec)
+    before = joined_by(folder, lake, spec, settled.as_of) or nothing_joined(folder, lake, spec)
+    if before.as_of == settled.as_of:
+        return before
+    kept = before
     versions = {table: lake.version(table) for table in ("predictions", "labels")}
     for until in _cuts(lake, engine, kept.as_of, settled.as_of, rows):
         step = Rejoined(lake, engine, spec, kept, settled, until, "rejoined")
@@ -220,6 +223,7 @@ def keep_joined(
             kept = kept.add(engine, step.changes, versions)
         finally:
             step.drop()
+    kept.sweep(before)
     return kept
 
 

@@ -39,10 +39,13 @@ def check_leaks(ws: "Workspace", dataset: DatasetVersion, rows: DatasetRows) -> 
     Raises:
         LeakFound: Names the rows or the feature, the figure, and what to do.
     """
-    # Of the completed rows: an answer that came without its group was split by its id, which means nothing.
-    held = ws.engine.query(f"SELECT id FROM {ws.examples(dataset.as_of).name} WHERE split = 'holdout'")
-    golden = ws.engine.query(f"SELECT DISTINCT id FROM {ws.lake.relation('members')} WHERE role = 'golden'")
     ids = pa.chunked_array([*rows.labelled.columns["id"].chunks, *rows.open["id"].chunks], pa.string())
+    # Of the completed rows: an answer that came without its group was split by its id, which means nothing.
+    ws.engine.register("trained_ids", pa.table({"id": ids}))
+    held = ws.engine.query(
+        f"SELECT id FROM {ws.examples(dataset.as_of).name} WHERE split = 'holdout' AND id IN (FROM trained_ids)"
+    )
+    golden = ws.engine.query(f"SELECT DISTINCT id FROM {ws.lake.relation('members')} WHERE role = 'golden'")
     check_ids(ids, held["id"], golden["id"], where=dataset.id)
     check_features(rows.labelled, ws.spec, where=dataset.id)
     columns = ", ".join(f'"{FEATURE}{name}" AS "{name}"' for name in ws.spec.features)
