@@ -119,6 +119,13 @@ def test_who_reads_what_counted_before_may_go_on(kept: Kept) -> None:
         assert reading.select(order="id") == before
 
 
+def test_who_begins_while_it_is_brought_to_a_later_time_finds_what_counted_before(kept: Kept) -> None:
+    kept.keep(1.2)
+    with closing(kept.examples(2.2)) as reading, closing(kept.examples(2.2, whole=True)) as whole:
+        kept.keep(3)
+        assert reading.select(order="id") == whole.select(order="id")
+
+
 def test_small_cycles_do_not_leave_as_many_files(kept: Kept) -> None:
     for half in range(1, 9):
         kept.keep(half / 2)

@@ -59,7 +59,7 @@ def test_indexes_are_merged_and_what_no_longer_counts_is_removed(
     before = kept.made
     kept.add(np.array([5], np.uint64), pa.table({"hash": np.array([5], np.uint64)}))
     again = KeyedRows(tmp_path / "rows", before)
-    again.sweep()
+    again.sweep(Made())
     assert again.find(np.array([5], np.uint64)) is None, "its writer did not say that it counts"
     found = again.find(written[-1][-1:])
     assert found is not None

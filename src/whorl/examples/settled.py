@@ -100,18 +100,20 @@ class Settled:
         draft.write_bytes(msgspec.json.encode(contents))
         draft.replace(self.folder / "contents.json")
         kept = Settled(self.folder, contents)
-        kept._sweep()
+        kept._sweep(self.contents)
         return kept
 
     def _small(self, name: str, schema: pa.Schema) -> pa.Table:
         path = self.folder / f"{name}-{self.contents.number}.parquet"
         return pq.read_table(path, schema=schema) if self.contents.number else schema.empty_table()
 
-    def _sweep(self) -> None:
-        for rows in (self.predictions, self.labels, self.taken, self.holdout):
-            rows.sweep()
+    def _sweep(self, before: Contents) -> None:
+        self.predictions.sweep(before.predictions)
+        self.labels.sweep(before.labels)
+        self.taken.sweep(before.taken)
+        self.holdout.sweep(before.holdout)
         for path in self.folder.glob("*.parquet"):
-            if not path.stem.endswith(f"-{self.contents.number}"):
+            if not path.stem.endswith((f"-{self.contents.number}", f"-{before.number}")):
                 path.unlink()
 
 

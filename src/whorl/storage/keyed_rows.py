@@ -88,9 +88,10 @@ class KeyedRows:
             indexes[-FANOUT:] = [(first, last, sum(n for _, _, n in few))]
         self.made = Made(runs=self.made.runs, indexes=tuple(indexes))
 
-    def sweep(self) -> None:
-        """Remove files that no longer count."""
-        kept = {self._index(first, last).name for first, last, _ in self.made.indexes}
+    def sweep(self, before: Made) -> None:
+        """Remove files that do not count any more; those that did `before` are left to who is reading them."""
+        indexes = (*self.made.indexes, *before.indexes)
+        kept = {self._index(first, last).name for first, last, _ in indexes}
         kept |= {self._run(run).name for run in range(self.made.runs)}
         if self._folder.is_dir():
             for path in self._folder.iterdir():
