@@ -1,14 +1,14 @@
-"""A whole cycle over a day's 1 M predictions and 100 k labels, with 100 M predictions in the lake and with none.
+"""A whole cycle over a day's 1 M predictions and 100 k labels, with 60 M predictions in the lake and with none.
 
 Rows are those of `curation_growth`; every step is the product's own: curate, settle, dataset, training, judging, monitoring. Cycles
-were turned over the full lake at the end of day 2, of every tenth day, and of the last two. The other arm is the day after alone, in an empty
+were turned over the full lake at the end of day 2 and of every tenth day. The other arm is the day after alone, in an empty
 lake. Each run has a process of its own and a copy of its workspace (links, which cost nothing), in turns; seconds of each step and
 peak memory are taken inside.
 
 Judging and watching look at every holdout row with a truth and at windows of all rows, so not all of a cycle can cost what is new:
 what is compared is how much more it costs.
 
-The lake is made once, in $WHORL_SCRATCH (default: a temporary folder): 25 GB, some forty minutes.
+The lake is made once, in $WHORL_SCRATCH (default: a temporary folder): 15 GB, some forty minutes.
 """
 
 import shutil
@@ -17,12 +17,12 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from curation_growth import DAYS, LABELS_A_DAY, MIB, ROWS_A_DAY, TIMES_EMPTY, opened
+from curation_growth import LABELS_A_DAY, MIB, ROWS_A_DAY, TIMES_EMPTY, opened
 from curation_lake import lay_down, lay_down_labels, scratch
 from curation_speed import MEASURE
 from report import Figure, options, report
 
-ROUNDS = 3
+ROUNDS, DAYS = 3, 60
 STEPS = ("curate", "settle", "datasets", "train", "evaluate", "monitor")
 
 CYCLE = (
@@ -55,7 +55,7 @@ with open_workspace(payments_spec(), Path(sys.argv[2]), clock=SimulatedClock(now
 
 def turned_on(days: int) -> list[int]:
     """The days at whose end a cycle was turned."""
-    return sorted({2, *range(10, days + 1, 10), days - 1, days})
+    return sorted({2, *range(10, days + 1, 10)})
 
 
 def full_lake(days: int) -> Path:

@@ -139,7 +139,9 @@ class Workspace:
             return None
         joined = joined_by(self._joined_folder, self.lake, self.spec, as_of)
         settled = settled_by(self._settled_folder, self.lake, self.spec, as_of)
-        return None if joined is None or settled is None or settled.as_of < joined.as_of else (joined, settled)
+        return (
+            None if joined is None or settled is None or settled.as_of < joined.as_of else (joined, settled)
+        )
 
     def of_spec(self, make: Callable[[Spec], T]) -> T:
         """What a stage makes of the spec, made once and kept."""

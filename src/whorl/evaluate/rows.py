@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 
 from whorl.examples.answering import answering
 from whorl.examples.asked import asked_weights, beside_asked, outnumber_others
-from whorl.examples.late_truth import numbers
 from whorl.examples.maturity import mature_s
-from whorl.examples.said import groups_of
+from whorl.examples.said import groups_of, numbers
 from whorl.examples.weights import exploration, judging_weight, late_truth_weight, standing_for
 from whorl.records import DatasetVersion
 from whorl.spec import Spec
@@ -71,7 +70,6 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     beside = beside_asked(ws.engine, ws.lake, examples.name, spec, as_of)
     asked = _asked(ws, beside, as_of, refused=came is not None and bool(came.refusal))
     reasons = [
-        ("no truth yet", "status NOT IN ('known', 'defaulted')"),
         ("others were asked for it", f"id IN (SELECT id FROM {asked} WHERE weight = 0)"),
         (
             "people were asked for it",
@@ -85,14 +83,16 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
         reasons.append(
             ("the champion was trained on it", f"time <= TIMESTAMPTZ '{spec.champion.trained_through}'")
         )
+    told = "status IN ('known', 'defaulted')"
     why = " ".join(f"WHEN {condition} THEN '{reason}'" for reason, condition in reasons)
     ws.engine.create(
         "holdout_rows",
-        f"WITH looked_at AS (SELECT *, CASE {why} END AS left_out FROM {examples.name} WHERE {_judging(spec, as_of)}) "
-        f"SELECT * REPLACE (coalesce(left_out, {_outside_window(spec)}) AS left_out) FROM looked_at",
+        f"WITH looked_at AS (SELECT *, CASE {why} END AS left_out FROM {examples.name} "
+        f"WHERE {_judging(spec, as_of)} AND {told}) SELECT * REPLACE (coalesce(left_out, {_outside_window(spec)}) AS left_out) FROM looked_at",
     )
     counted = ws.engine.query(
-        "SELECT left_out, count(*) AS n FROM holdout_rows WHERE left_out IS NOT NULL GROUP BY 1"
+        "SELECT left_out, count(*) AS n FROM holdout_rows WHERE left_out IS NOT NULL GROUP BY 1 UNION ALL\n"
+        f"SELECT 'no truth yet', count(*) AS n FROM {examples.name} WHERE {_judging(spec, as_of)} AND NOT {told} HAVING n > 0"
     )
     rows = _with_truth(
         ws.engine.query(

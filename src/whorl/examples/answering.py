@@ -30,6 +30,7 @@ from whorl.stats.answering.selective_answers import (
 )
 from whorl.stats.arrays import Floats
 from whorl.stats.metrics.accuracy import hits
+from whorl.storage.sql_types import quoted
 from whorl.storage.tables import FEATURE
 
 # Of the rows whose truth came, this share is younger than the age from which on a row without one counts as silent.
@@ -37,13 +38,16 @@ _YOUNGEST = 0.02
 # The model is fitted on blocks of at most this many rows, drawn at random; the first block tells whether it is needed.
 MOST_ROWS = 10_000
 _TREES = 60
+# Types of the features that tell who answers: texts are left out.
+_NUMBERS = ("float", "int", "bool")
+_MODELLED = (*_NUMBERS, "category")
 
 
 class Answering(NamedTuple):
     """The rows that could have answered, in order of time, and what is known of their answers.
 
     Args:
-        rows: Examples with `asked`: one over the chance of having been asked, null where no draw that counts did.
+        rows: Columns of examples, and `asked`: one over the chance of having been asked, null where no draw that counts did.
         answered: (n,) by itself.
         stands_for: (n,) how many rows each stands for because others of a draw were left out; 0 for those.
         known: (n, k) regressors: how sure the logged answer is, which class it is.
@@ -83,12 +87,14 @@ def answering(examples: Examples, judging: str) -> Answering | None:
         return None
     if examples.late_truth.modelled:
         return None
+    features = [quoted(FEATURE + name) for name, one in spec.features.items() if one.type in _MODELLED]
     said = "scores" if spec.task == "multiclass" else "score"
+    columns = ["id", "time", "age_days", "action", "label", said, *features]
     asked = f"SELECT id, 1 / probability AS asked FROM ({asked_rows(lake, examples.name, spec, as_of)})"
     beside = beside_asked(engine, lake, examples.name, spec, as_of)
     came = f"SELECT quantile_cont(age_days, {_YOUNGEST}) FROM {examples.name} WHERE {judging} AND status = 'known'"
     rows = engine.query(
-        f"SELECT e.*, a.asked, coalesce(b.stands_for, 1) AS stands_for FROM (SELECT * FROM {examples.name} WHERE {judging}) e\n"
+        f"SELECT {', '.join(f'e.{name}' for name in columns)}, a.asked, coalesce(b.stands_for, 1) AS stands_for FROM (SELECT * FROM {examples.name} WHERE {judging}) e\n"
         f"LEFT JOIN ({asked}) a USING (id) LEFT JOIN {beside} b USING (id)\n"
         f"WHERE {said} IS NOT NULL AND NOT censored AND age_days >= greatest({spec.labels.lag.days}, ({came})) "
         "AND status IN ('known', 'open', 'expired') ORDER BY time, id"
@@ -161,13 +167,15 @@ def _chances(
 
 
 def _columns(rows: pa.Table, spec: Spec) -> Floats:
-    """Features and action as numbers (n, d): categories by how frequent they are; texts are left out."""
+    """Features and action as numbers (n, d): categories by how frequent they are."""
     parts = []
     for name, feature in spec.features.items():
+        if feature.type not in _MODELLED:
+            continue
         column = rows[FEATURE + name]
-        if feature.type in ("float", "int", "bool"):
+        if feature.type in _NUMBERS:
             parts.append(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
-        elif feature.type == "category":
+        else:
             parts.append(_codes(column))
     parts.append(_codes(rows["action"]))
     return np.column_stack(parts).astype(np.float64)

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from whorl.examples.asked import asked_for
+from whorl.examples.said import numbers
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats, Indices
 from whorl.stats.delay.known_by_age import KnownByAge, all_told
@@ -153,9 +154,3 @@ def relative_days(rows: pa.Table, column: str, spec: Spec) -> Floats:
     if spec.labels.horizon is None:
         return days
     return relative_to_horizon(days, numbers(rows[FEATURE + spec.labels.horizon]))
-
-
-def numbers(column: pa.ChunkedArray) -> Floats:
-    """A column as floats (n,); null is nan."""
-    values = column.cast(pa.float64()).combine_chunks()
-    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)

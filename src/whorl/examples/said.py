@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats
@@ -13,11 +14,9 @@ def said_and_true(rows: pa.Table, spec: Spec) -> tuple[Floats, Floats]:
 
     Classes are those of the scores and of the labels, sorted; a class that a row does not name has probability 0.
     """
-    labels = rows["label"].to_pylist()
     if spec.task != "multiclass":
-        truth = [np.nan if label is None else float(label) for label in labels]
-        score = rows["score"].cast(pa.float64()).to_numpy(zero_copy_only=False)
-        return np.asarray(score, dtype=np.float64), np.array(truth, dtype=np.float64)
+        return numbers(rows["score"]), numbers(rows["label"])
+    labels = rows["label"].to_pylist()
     given = [dict(scores) for scores in rows["scores"].to_pylist()]
     classes = sorted(
         {name for scores in given for name in scores} | {name for name in labels if name is not None}
@@ -32,5 +31,13 @@ def said_and_true(rows: pa.Table, spec: Spec) -> tuple[Floats, Floats]:
 
 def groups_of(rows: pa.Table) -> npt.NDArray[np.object_]:
     """Whose each row is (n,): its group, else its id. Rows of one group are not independent."""
-    by = zip(rows["group_id"].to_pylist(), rows["id"].to_pylist(), strict=True)
-    return np.array([group if group is not None else id for group, id in by], dtype=object)
+    whose = pc.coalesce(rows["group_id"], rows["id"])
+    return np.array(whose.to_numpy(zero_copy_only=False), dtype=object)
+
+
+def numbers(column: pa.ChunkedArray) -> Floats:
+    """A column as floats (n,), true as 1; null is nan."""
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    values = column.cast(pa.float64()).combine_chunks()
+    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)

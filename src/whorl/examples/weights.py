@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whorl.examples.late_truth import LateTruth, numbers, relative_days
+from whorl.examples.late_truth import LateTruth, relative_days
+from whorl.examples.said import numbers
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats
 
