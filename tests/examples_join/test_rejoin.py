@@ -164,3 +164,64 @@ def test_who_dies_while_writing_leaves_what_counted(
     assert kept.same_as_whole(2)
     kept.keep(2)
     assert kept.same_as_whole(3)
+
+
+@pytest.mark.parametrize("name", ["joined/run-*", "joined/gone-*", "joined/unmatched-*", "joined/parted-*",
+                                  "predictions/*.arrow", "predictions/*.index", "unmatched-*"])  # fmt: skip
+@pytest.mark.parametrize("left", [None, 0, 8])
+def test_where_a_file_is_missing_or_cut_short_everything_is_joined_and_kept_anew(
+    kept: Kept, name: str, left: int | None
+) -> None:
+    kept.keep(1.2)
+    kept.keep(2.2)
+    damaged = sorted(kept.folder.glob(name))[-1]
+    if left is None:
+        damaged.unlink()
+    else:
+        damaged.write_bytes(damaged.read_bytes()[:left])
+    assert kept.same_as_whole(2.7)
+    kept.keep(3)
+    assert kept.joined(3) is not None
+    assert kept.same_as_whole(3.7)
+
+
+def test_who_begins_while_it_is_made_in_parts_goes_on_after_it(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[Examples] = []
+    add = Joined.add
+
+    def read_in_between(self: Joined, *args: Any) -> Joined:
+        made = add(self, *args)
+        began.append(kept.examples(4))
+        return made
+
+    monkeypatch.setattr(Joined, "add", read_in_between)
+    found = keep_joined(
+        kept.told.lake, kept.told.engine, kept.told.spec, kept.folder / "joined", kept.settled(4), rows=1
+    )
+    assert found.contents.number > 2
+    for examples in began:
+        with closing(examples):
+            assert examples.select("id", order="id")["id"].to_pylist() == ["p0", "p1", "p2", "p3"]
+
+
+def test_what_is_appended_after_they_were_made_is_not_seen(kept: Kept) -> None:
+    kept.keep(1.2)
+    with closing(kept.examples(3)) as found, closing(kept.examples(3, whole=True)) as whole:
+        kept.told.prediction("later", 2.5)
+        assert found.select("id", order="id") == whole.select("id", order="id")
+        kept.told.label("p0", False, 2.6)
+        assert found.counts() == whole.counts()
+
+
+def test_a_folder_whose_name_reads_as_a_pattern_is_that_folder_alone(tmp_path: Path) -> None:
+    for number, name in enumerate(["a?b", "axb"]):
+        one = Kept(tmp_path / name)
+        one.told.prediction(f"p{number}", 0)
+        one.keep(1)
+        assert one.same_as_whole(1)
+        one.told.engine.close()
+    one = Kept(tmp_path / "a?b")
+    assert one.same_as_whole(1)
+    one.told.engine.close()

@@ -18,8 +18,9 @@ from whorl.examples.settled import BEGINNING, made_from
 from whorl.records import Record
 from whorl.spec import Spec
 from whorl.storage.engine import Engine
+from whorl.storage.file_sizes import as_written, file_sizes
 from whorl.storage.lake import Lake
-from whorl.storage.sql_types import text_literal
+from whorl.storage.sql_types import file_literal
 
 FORM = 1
 # A last run with fewer rows is written anew with the next ones, so that many small cycles do not leave as many files.
@@ -40,11 +41,16 @@ class Run(Record, frozen=True):
 
 
 class Contents(Record, frozen=True, kw_only=True):
-    """What counts, and what it was made from: a file of its own, replaced last. `number`: of the small tables beside the runs."""
+    """What counts, and what it was made from: a file of its own, replaced last.
+
+    Attributes:
+        number: Of the small tables beside the runs. sizes: Bytes of each file.
+    """
 
     as_of: datetime
     made_from: str
     versions: dict[str, int]
+    sizes: dict[str, int]
     runs: tuple[Run, ...] = ()
     number: int = 0
     parted: bool = False
@@ -84,7 +90,7 @@ class Joined:
             bits: Table that `gone_bits` has filled.
             runs: Some only.
         """
-        files = ", ".join(text_literal(str(self._run(run.number))) for run in runs or self.contents.runs)
+        files = ", ".join(file_literal(str(self._run(run.number))) for run in runs or self.contents.runs)
         return (
             f"(SELECT r.* FROM read_parquet([{files}], file_row_number = true) r LEFT JOIN {bits} b ON b.run = r.run\n"
             "WHERE b.bits IS NULL OR get_bit(b.bits, r.file_row_number::INT) = 0)"
@@ -128,14 +134,17 @@ class Joined:
         contents = msgspec.structs.replace(
             self.contents, as_of=changes.as_of, versions=versions, runs=tuple(runs), number=number, parted=parted
         )  # fmt: skip
+        made = Joined(self.folder, contents)
+        sizes = file_sizes(self.folder, made._files(), self.contents.sizes)
+        made.contents = msgspec.structs.replace(contents, sizes=sizes)
         draft = self.folder / "contents.draft"
-        draft.write_bytes(msgspec.json.encode(contents))
+        draft.write_bytes(msgspec.json.encode(made.contents))
         draft.replace(self.folder / "contents.json")
-        return Joined(self.folder, contents)
+        return made
 
-    def sweep(self, before: "Joined") -> None:
-        """Remove files that do not count any more; those that did `before` are left to who is reading them."""
-        kept = self._files() | before._files()
+    def sweep(self, counted: "Sequence[Joined]") -> None:
+        """Remove files but those that count, or `counted` until now: they are left to who is reading them."""
+        kept = self._files().union(*(one._files() for one in counted))
         for path in self.folder.glob("*.parquet"):
             if path not in kept:
                 path.unlink()
@@ -147,7 +156,7 @@ class Joined:
         number = self.contents.number
         if not number:
             return f"(SELECT {_SMALL[name]} WHERE false)"
-        return f"read_parquet({text_literal(str(self._table(name, number)))})"
+        return f"read_parquet({file_literal(str(self._table(name, number)))})"
 
     def _run(self, number: int) -> Path:
         return self.folder / f"run-{number:06d}.parquet"
@@ -168,13 +177,14 @@ def joined_by(folder: Path, lake: Lake, spec: Spec, as_of: datetime) -> Joined |
         return None
     same = contents.made_from == _made_from(lake, spec) and contents.as_of <= as_of
     behind = any(lake.version(table) < version for table, version in contents.versions.items())  # type: ignore[arg-type]
-    return Joined(folder, contents) if same and not behind and contents.runs else None
+    usable = same and not behind and contents.runs and as_written(folder, contents.sizes)
+    return Joined(folder, contents) if usable else None
 
 
 def nothing_joined(folder: Path, lake: Lake, spec: Spec) -> Joined:
     """A new beginning; what lay there is removed."""
     shutil.rmtree(folder, ignore_errors=True)
-    return Joined(folder, Contents(as_of=BEGINNING, made_from=_made_from(lake, spec), versions={}))
+    return Joined(folder, Contents(as_of=BEGINNING, made_from=_made_from(lake, spec), versions={}, sizes={}))
 
 
 def _made_from(lake: Lake, spec: Spec) -> str:

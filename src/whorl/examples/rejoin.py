@@ -39,10 +39,14 @@ class Rejoined:
         as_of: datetime,
         prefix: str,
     ) -> None:
-        self._lake, self._engine, self._spec = lake, engine, spec
+        self._engine, self._spec = engine, spec
         self._kept, self._settled, self._as_of = kept, settled, as_of
         self._prefix = prefix
         self._made: list[str] = []
+        # Now, so that the lake's files are those of this moment, whenever they are read.
+        self._new_predictions = _received(lake, "predictions", kept.as_of, as_of)
+        self._new_labels = _received(lake, "labels", kept.as_of, as_of)
+        self._labels = _received(lake, "labels", BEGINNING, as_of)
 
     @cached_property
     def changes(self) -> Changes:
@@ -73,8 +77,7 @@ class Rejoined:
 
     def counts(self) -> dict[str, int]:
         """`labels`, what became of them, and `conflicts`: predictions whose records contradict each other."""
-        received = _received(self._lake, "labels", BEGINNING, self._as_of)
-        labels = self._engine.query(f"SELECT count(*) AS n FROM {received}")["n"][0].as_py()
+        labels = self._engine.query(f"SELECT count(*) AS n FROM {self._labels}")["n"][0].as_py()
         row = self._engine.query(
             "SELECT coalesce(sum(labels), 0)::BIGINT AS matched, coalesce(sum(late), 0)::BIGINT AS late,\n"
             f"  count(*) FILTER (conflicting) AS conflicts FROM {self.rows}"
@@ -94,8 +97,10 @@ class Rejoined:
 
     def _touched(self) -> None:
         """`touched`: hashes of the ids that something came for. `gone`: where their rows stand."""
-        self._name("new_predictions", self._came("predictions", record_columns(self._spec), "id"))
-        self._name("new_labels", self._came("labels", LABEL_COLUMNS, "prediction_id"))
+        columns = record_columns(self._spec)
+        self._name("new_predictions", f"SELECT {columns} FROM {self._new_predictions}")
+        told = f"SELECT {LABEL_COLUMNS} FROM {self._new_labels} AND prediction_id IS NOT NULL"
+        self._name("new_labels", told)
         self._keep(
             "touched",
             f"SELECT hash(id) AS hash FROM {self._at('new_predictions')}\n"
@@ -112,9 +117,6 @@ class Rejoined:
             f"SELECT run, file_row_number AS row, hash, group_hash FROM {self._kept.rows(self._at('bits'))}\n"
             f"WHERE hash IN (FROM {self._at('touched')})",
         )
-
-    def _came(self, table: TableName, columns: str, key: str) -> str:
-        return f"SELECT {columns} FROM {_received(self._lake, table, self._kept.as_of, self._as_of)} AND {key} IS NOT NULL"
 
     def _history(self) -> None:
         """`records` and `told`: all records and labels of what was touched, with those of before."""
@@ -215,7 +217,7 @@ def keep_joined(
     before = joined_by(folder, lake, spec, settled.as_of) or nothing_joined(folder, lake, spec)
     if before.as_of == settled.as_of:
         return before
-    kept = before
+    counted, kept = [before], before
     versions = {table: lake.version(table) for table in ("predictions", "labels")}
     for until in _cuts(lake, engine, kept.as_of, settled.as_of, rows):
         step = Rejoined(lake, engine, spec, kept, settled, until, "rejoined")
@@ -223,7 +225,8 @@ def keep_joined(
             kept = kept.add(engine, step.changes, versions)
         finally:
             step.drop()
-    kept.sweep(before)
+        counted.append(kept)
+    kept.sweep(counted)
     return kept
 
 

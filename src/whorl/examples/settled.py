@@ -18,6 +18,7 @@ from whorl.examples.columns import label_keys, prediction_columns
 from whorl.examples.steps import LABEL_COLUMNS
 from whorl.records import Record
 from whorl.spec import Spec
+from whorl.storage.file_sizes import as_written, file_sizes
 from whorl.storage.keyed_rows import Hashes, KeyedRows, Made
 from whorl.storage.lake import Lake
 from whorl.storage.tables import TEXT, TIME, feature_fields, lake_schemas
@@ -30,11 +31,12 @@ UNMATCHED = pa.schema([pa.field("id", TEXT)])
 
 
 class Contents(Record, frozen=True, kw_only=True):
-    """What has been written, and from what: a file of its own, replaced last."""
+    """What has been written, and from what: a file of its own, replaced last. `sizes`: bytes of each file."""
 
     as_of: datetime
     made_from: str
     versions: dict[str, int]
+    sizes: dict[str, int]
     cycles: tuple[str, ...] = ()
     members_seen: tuple[str, ...] = ()
     predictions: Made = Made()
@@ -96,16 +98,24 @@ class Settled:
             self.contents, as_of=as_of, versions=versions, cycles=cycles, members_seen=members_seen, number=number,
             predictions=self.predictions.made, labels=self.labels.made, taken=self.taken.made, holdout=self.holdout.made,
         )  # fmt: skip
-        draft = self.folder / "contents.draft"
-        draft.write_bytes(msgspec.json.encode(contents))
-        draft.replace(self.folder / "contents.json")
         kept = Settled(self.folder, contents)
+        sizes = file_sizes(self.folder, kept._files(), self.contents.sizes)
+        kept.contents = msgspec.structs.replace(contents, sizes=sizes)
+        draft = self.folder / "contents.draft"
+        draft.write_bytes(msgspec.json.encode(kept.contents))
+        draft.replace(self.folder / "contents.json")
         kept._sweep(self.contents)
         return kept
 
     def _small(self, name: str, schema: pa.Schema) -> pa.Table:
         path = self.folder / f"{name}-{self.contents.number}.parquet"
         return pq.read_table(path, schema=schema) if self.contents.number else schema.empty_table()
+
+    def _files(self) -> set[Path]:
+        small = {self.folder / f"{name}-{self.contents.number}.parquet" for name in ("waiting", "unmatched")}
+        return small.union(
+            *(rows.files() for rows in (self.predictions, self.labels, self.taken, self.holdout))
+        )
 
     def _sweep(self, before: Contents) -> None:
         self.predictions.sweep(before.predictions)
@@ -125,13 +135,14 @@ def settled_by(folder: Path, lake: Lake, spec: Spec, as_of: datetime) -> Settled
         return None
     same = contents.made_from == made_from(lake, spec) and contents.as_of <= as_of
     behind = any(lake.version(table) < version for table, version in contents.versions.items())  # type: ignore[arg-type]
-    return Settled(folder, contents) if same and not behind else None
+    usable = same and not behind and as_written(folder, contents.sizes)
+    return Settled(folder, contents) if usable else None
 
 
 def nothing_settled(folder: Path, lake: Lake, spec: Spec) -> Settled:
     """A new beginning; what lay there is removed."""
     shutil.rmtree(folder, ignore_errors=True)
-    return Settled(folder, Contents(as_of=BEGINNING, made_from=made_from(lake, spec), versions={}))
+    return Settled(folder, Contents(as_of=BEGINNING, made_from=made_from(lake, spec), versions={}, sizes={}))
 
 
 def made_from(lake: Lake, spec: Spec) -> str:

@@ -90,13 +90,16 @@ class KeyedRows:
 
     def sweep(self, before: Made) -> None:
         """Remove files that do not count any more; those that did `before` are left to who is reading them."""
-        indexes = (*self.made.indexes, *before.indexes)
-        kept = {self._index(first, last).name for first, last, _ in indexes}
-        kept |= {self._run(run).name for run in range(self.made.runs)}
+        kept = self.files() | KeyedRows(self._folder, before).files()
         if self._folder.is_dir():
             for path in self._folder.iterdir():
-                if path.name not in kept:
+                if path not in kept:
                     path.unlink()
+
+    def files(self) -> set[Path]:
+        """Those that count."""
+        indexes = {self._index(first, last) for first, last, _ in self.made.indexes}
+        return indexes | {self._run(run) for run in range(self.made.runs)}
 
     def _run(self, number: int) -> Path:
         return self._folder / f"{number:06d}.arrow"

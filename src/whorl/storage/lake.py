@@ -21,7 +21,7 @@ from whorl.errors import StorageError
 from whorl.spec import Spec
 from whorl.storage.fit import fit_rows, fit_stored
 from whorl.storage.on_disk import sync_commits, sync_table
-from whorl.storage.sql_types import empty_relation, quoted, sql_type, text_literal
+from whorl.storage.sql_types import empty_relation, file_literal, quoted, sql_type
 from whorl.storage.stored_files import StoredFile, stored_files
 from whorl.storage.tables import TABLES, TableName, lake_schemas
 
@@ -228,7 +228,7 @@ class Lake:
         fit_stored(table, stored, schema)
         empty = set.intersection(*(set(file.empty) for file in files))
         columns = ", ".join(_column(field, stored, field.name in empty) for field in schema)
-        listed = ", ".join(text_literal(_no_glob(file.path)) for file in files)
+        listed = ", ".join(file_literal(file.path) for file in files)
         return (
             f"(SELECT {columns} FROM read_parquet([{listed}], union_by_name = true, "
             "hive_partitioning = true, hive_types = {'day': DATE}))"
@@ -372,7 +372,3 @@ def _column(field: pa.Field, stored: pa.Schema, empty: bool) -> str:
     if field.name not in stored.names or empty:
         return f"NULL::{kind} AS {name}"
     return name if stored.field(field.name).type == field.type else f"{name}::{kind} AS {name}"
-
-
-def _no_glob(path: str) -> str:
-    return path.replace("*", "[*]").replace("?", "[?]")

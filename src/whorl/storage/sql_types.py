@@ -58,3 +58,12 @@ def text_literal(text: str) -> str:
     "'O''Neill'"
     """
     return "'" + text.replace("'", "''") + "'"
+
+
+def file_literal(path: str) -> str:
+    """A string constant of one file's path, for functions that take patterns.
+
+    >>> file_literal("/data/what?/rows.parquet")
+    "'/data/what[?]/rows.parquet'"
+    """
+    return text_literal(path.replace("*", "[*]").replace("?", "[?]"))
