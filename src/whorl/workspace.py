@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+import pyarrow as pa
 from sqlalchemy.engine import URL
 
 from whorl.clock import Clock, RealClock
@@ -128,7 +129,7 @@ class Workspace:
             if kept is not None:
                 keep_joined(self.lake, self.engine, self.spec, self._joined_folder, kept)
                 self.drop_examples()
-        except (StorageError, OSError) as error:
+        except (StorageError, OSError, pa.ArrowException) as error:
             log.warning("%s: what was looked at is not kept: %s", self.name, error)
             return False
         return kept is not None

@@ -17,7 +17,7 @@ from whorl.storage.lake import Lake
 from whorl.storage.sql_types import instant_literal
 from whorl.storage.tables import TableName
 
-# Records that are joined at a time, which bounds the memory.
+# Records and labels that are joined at a time, which bounds the memory.
 ROWS = 1_000_000
 
 
@@ -212,7 +212,7 @@ def keep_joined(
 
     Args:
         folder: Where it is kept.
-        rows: Records that are joined at a time, unless more were received at once.
+        rows: Records and labels that are joined at a time, unless more were received at once.
     """
     before = joined_by(folder, lake, spec, settled.as_of) or nothing_joined(folder, lake, spec)
     if before.as_of == settled.as_of:
@@ -232,13 +232,15 @@ def keep_joined(
 
 def _cuts(lake: Lake, engine: Engine, since: datetime, until: datetime, rows: int) -> list[datetime]:
     """Times between which about so many records were received; the last is `until`."""
-    received = _received(lake, "predictions", since, until)
-    parts = int(engine.query(f"SELECT count(*) AS n FROM {received}")["n"][0].as_py()) // rows
+    received = " UNION ALL ".join(
+        f"SELECT received_at FROM {_received(lake, table, since, until)}" for table in ("predictions", "labels")
+    )
+    parts = int(engine.query(f"SELECT count(*) AS n FROM ({received})")["n"][0].as_py()) // rows
     if parts < 2:
         return [until]
     shares = [number / parts for number in range(1, parts)]
     found = engine.query(
-        f"SELECT DISTINCT unnest(approx_quantile(epoch_us(received_at), {shares})) AS us FROM {received} ORDER BY us"
+        f"SELECT DISTINCT unnest(approx_quantile(epoch_us(received_at), {shares})) AS us FROM ({received}) ORDER BY us"
     )
     cuts = [datetime.fromtimestamp(0, UTC) + timedelta(microseconds=us) for us in found["us"].to_pylist()]
     return [*(cut for cut in cuts if since < cut < until), until]
