@@ -233,7 +233,8 @@ def keep_joined(
 def _cuts(lake: Lake, engine: Engine, since: datetime, until: datetime, rows: int) -> list[datetime]:
     """Times between which about so many records were received; the last is `until`."""
     received = " UNION ALL ".join(
-        f"SELECT received_at FROM {_received(lake, table, since, until)}" for table in ("predictions", "labels")
+        f"SELECT received_at FROM {_received(lake, table, since, until)}"
+        for table in ("predictions", "labels")
     )
     parts = int(engine.query(f"SELECT count(*) AS n FROM ({received})")["n"][0].as_py()) // rows
     if parts < 2:
