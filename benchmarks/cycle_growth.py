@@ -1,4 +1,4 @@
-"""A whole cycle over a day's 1 M predictions and 100 k labels, with 60 M predictions in the lake and with none.
+"""A whole cycle over a day's 1 M predictions and 100 k labels, with 20 M predictions in the lake and with none.
 
 Rows are those of `curation_growth`; every step is the product's own: curate, settle, dataset, training, judging, monitoring. Cycles
 were turned over the full lake at the end of day 2 and of every tenth day. The other arm is the day after alone, in an empty
@@ -8,7 +8,7 @@ peak memory are taken inside.
 Judging and watching look at every holdout row with a truth and at windows of all rows, so not all of a cycle can cost what is new:
 what is compared is how much more it costs.
 
-The lake is made once, in $WHORL_SCRATCH (default: a temporary folder): 15 GB, some forty minutes.
+The lake is made once, in $WHORL_SCRATCH (default: a temporary folder): 5 GB, some ten minutes.
 """
 
 import shutil
@@ -22,7 +22,7 @@ from curation_lake import lay_down, lay_down_labels, scratch
 from curation_speed import MEASURE
 from report import Figure, options, report
 
-ROUNDS, DAYS = 3, 60
+ROUNDS, DAYS = 3, 20
 STEPS = ("curate", "settle", "datasets", "train", "evaluate", "monitor")
 
 CYCLE = (
