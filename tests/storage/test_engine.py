@@ -137,3 +137,11 @@ def test_a_named_select_is_computed_when_it_is_asked_for_and_dropped_as_a_table_
     with pytest.raises(StorageError):
         engine.query("FROM doubled")
     engine.close()
+
+
+def test_rows_are_written_in_their_order_and_counted(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    assert engine.write(path, "SELECT i FROM range(100000) t(i) ORDER BY i DESC") == 100_000
+    assert engine.query(f"SELECT i FROM '{path}'")["i"][:3].to_pylist() == [99_999, 99_998, 99_997]
+    with pytest.raises(StorageError):
+        engine.write(tmp_path / "no such folder" / "rows.parquet", "SELECT 1 AS i")

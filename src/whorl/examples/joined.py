@@ -1,9 +1,11 @@
-"""The join as of a time, kept in files: predictions with the label that counts, so that only what came since is joined. Never the truth.
+"""The join as of a time, kept in files: predictions with the label that counts. Derived from the lake, and never the truth.
 
-Runs of rows are Parquet files, written once. A row that something came for is joined anew and stands in a later run; where it stood is
-listed as gone, and left out by a bit a row. Within a run the holdout's rows stand apart, and of each side those with a label, each in order of
-time, so that who asks for a side, for labels or for a span reads little else. Columns: those of the step `joined` (`steps.py`); of an id `hash`, of its group `group_hash`,
-by the engine's `hash`; of its labels how many there are, `labels`, and how many came `late`; and whether its records are `conflicting`.
+Runs of rows are Parquet files, written once. A row that something came for is joined anew and stands in a later run; where
+it stood is listed as gone, and left out by a bit a row. Within a run the holdout's rows stand apart, and of each side those
+with a label, each in order of time: who asks for a side, for labels or for a span reads little else.
+
+Columns: those of the step `joined` (`steps.py`); `hash` of the id and `group_hash` of the group, by the engine's `hash`;
+how many `labels` there are for it, how many of them came too `late`, and whether its records are `conflicting`.
 """
 
 import shutil
@@ -53,7 +55,6 @@ class Contents(Record, frozen=True, kw_only=True):
     sizes: dict[str, int]
     runs: tuple[Run, ...] = ()
     number: int = 0
-    parted: bool = False
 
 
 class Changes(NamedTuple):
@@ -130,9 +131,9 @@ class Joined:
         gone = f"SELECT * FROM ({self._gone()} UNION ALL SELECT run, row FROM {changes.gone}) WHERE run IN ({standing})"
         engine.write(self._table("gone", number), gone)
         engine.write(self._table("unmatched", number), f"FROM {changes.unmatched}")
-        parted = engine.write(self._table("parted", number), f"FROM {changes.parted}") > 0
+        engine.write(self._table("parted", number), f"FROM {changes.parted}")
         contents = msgspec.structs.replace(
-            self.contents, as_of=changes.as_of, versions=versions, runs=tuple(runs), number=number, parted=parted
+            self.contents, as_of=changes.as_of, versions=versions, runs=tuple(runs), number=number
         )  # fmt: skip
         made = Joined(self.folder, contents)
         sizes = file_sizes(self.folder, made._files(), self.contents.sizes)

@@ -1,7 +1,7 @@
-"""Join anew what something came for, a record or a label, and nothing else: how the kept join (`joined.py`) is brought to a later time.
+"""Bring the join that is kept (`joined.py`) to a later time: what a record or a label came for is joined anew, and nothing else.
 
-What belongs together is told by the hash of the id, so that two ids that share one are joined anew together: nothing else
-has to be compared. Their earlier records and labels are found in what is settled (`settled.py`), and all go through the steps of the whole join.
+What belongs together is told by the hash of the id. Two ids that share one are joined anew together, so nothing else has to
+be compared. Earlier records and labels are found in what is settled (`settled.py`); all go through the steps of the whole join.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ ROWS = 1_000_000
 
 
 class Rejoined:
-    """The join as of a time: what is kept of it as of an earlier one, but for what something came for since, which is joined anew.
+    """The join as of a time: what is kept of an earlier one, and anew what something came for since.
 
     Args:
         kept: The join as of then. settled: As of then, or of a later time up to `as_of`.
