@@ -156,6 +156,15 @@ def test_all_scores_equal_gives_every_row_the_same_chance(shop):
     assert np.ptp(np.asarray(found.picked["probability"])) < 1e-12
 
 
+@pytest.mark.parametrize("rows", [75, 225, 315, 365])
+def test_where_all_scores_are_equal_rounding_does_not_decide_how_is_drawn(shop, rows):
+    one = shop(TEST)
+    ids = answers(one, rows, score=0.3, holdout=1.0)
+    one.learns(ids[::3], True, 5.1)
+    one.learns([i for i in ids if i not in ids[::3]], False, 5.1)
+    assert plan(one.ws, one.until(6), labels=20).strategy == "doubt"
+
+
 def test_classes_are_asked_about_by_their_two_likeliest(shop):
     one = shop(TEST, head='task = "multiclass"')
     ids = [f"m{i}" for i in range(300)]

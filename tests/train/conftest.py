@@ -73,7 +73,7 @@ class Bench:
 
     def examples(self, as_of: datetime) -> Any:
         assert as_of == AS_OF
-        found = late_truth(self.engine, self.lake, "examples", self.spec, as_of)  # type: ignore[arg-type]
+        found = late_truth(self.engine, self.lake, "examples", self.spec, as_of)
         return SimpleNamespace(name="examples", late_truth=found)
 
     def place(self, *parts: str) -> Path:

@@ -7,6 +7,7 @@ becomes of the labels in `monitor/quality.py`.
 """
 
 from datetime import datetime
+from math import isclose
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -139,7 +140,9 @@ def _even_is_better(frame: _Frame) -> bool:
         expected_reach(frame.doubts, budget, frame.curve, frame.error_rate, even=even)
         for even in (False, True)
     )
-    return frame.basis == "known labels" and evenly < by_doubt
+    # Equal doubts make both draws the same, but for rounding.
+    less = evenly < by_doubt and not isclose(evenly, by_doubt)
+    return frame.basis == "known labels" and less
 
 
 def _next(ws: Workspace) -> tuple[int, datetime | None]:

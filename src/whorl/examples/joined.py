@@ -16,15 +16,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from whorl.examples.settled import BEGINNING, made_from
+from whorl.examples.kept_list import BEGINNING, KeptList, made_from, read_list, write_list
 from whorl.records import Record
 from whorl.spec import Spec
 from whorl.storage.engine import Engine
-from whorl.storage.file_sizes import as_written, file_sizes
 from whorl.storage.lake import Lake
 from whorl.storage.sql_types import file_literal
+from whorl.storage.tables import TableName
 
-FORM = 1
+FORM = "joined 2"
 # A last run with fewer rows is written anew with the next ones, so that many small cycles do not leave as many files.
 FULL_RUN = 1_000_000
 # Small tables beside the runs, and their columns.
@@ -42,17 +42,9 @@ class Run(Record, frozen=True):
     rows: int
 
 
-class Contents(Record, frozen=True, kw_only=True):
-    """What counts, and what it was made from: a file of its own, replaced last.
+class Contents(KeptList, frozen=True, kw_only=True):
+    """The runs that count; `number`: of the small tables beside them."""
 
-    Attributes:
-        number: Of the small tables beside the runs. sizes: Bytes of each file.
-    """
-
-    as_of: datetime
-    made_from: str
-    versions: dict[str, int]
-    sizes: dict[str, int]
     runs: tuple[Run, ...] = ()
     number: int = 0
 
@@ -115,7 +107,7 @@ class Joined:
         """SQL relation of the groups that stand on both sides of the holdout."""
         return self._small("parted")
 
-    def add(self, engine: Engine, changes: Changes, versions: dict[str, int]) -> "Joined":
+    def add(self, engine: Engine, changes: Changes, versions: dict[TableName, int]) -> "Joined":
         """Write what changed, and make it count."""
         number, runs = self.contents.number + 1, list(self.contents.runs)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -135,13 +127,7 @@ class Joined:
         contents = msgspec.structs.replace(
             self.contents, as_of=changes.as_of, versions=versions, runs=tuple(runs), number=number
         )  # fmt: skip
-        made = Joined(self.folder, contents)
-        sizes = file_sizes(self.folder, made._files(), self.contents.sizes)
-        made.contents = msgspec.structs.replace(contents, sizes=sizes)
-        draft = self.folder / "contents.draft"
-        draft.write_bytes(msgspec.json.encode(made.contents))
-        draft.replace(self.folder / "contents.json")
-        return made
+        return Joined(self.folder, write_list(self.folder, contents, Joined(self.folder, contents)._files()))
 
     def sweep(self, counted: "Sequence[Joined]") -> None:
         """Remove files but those that count, or `counted` until now: they are left to who is reading them."""
@@ -172,21 +158,13 @@ class Joined:
 
 def joined_by(folder: Path, lake: Lake, spec: Spec, as_of: datetime) -> Joined | None:
     """What is kept of the join, if it can be gone on from at a time; None: everything is joined anew."""
-    try:
-        contents = msgspec.json.decode((folder / "contents.json").read_bytes(), type=Contents)
-    except (OSError, msgspec.DecodeError):
-        return None
-    same = contents.made_from == _made_from(lake, spec) and contents.as_of <= as_of
-    behind = any(lake.version(table) < version for table, version in contents.versions.items())  # type: ignore[arg-type]
-    usable = same and not behind and contents.runs and as_written(folder, contents.sizes)
-    return Joined(folder, contents) if usable else None
+    contents = read_list(folder, Contents, lake, made_from(FORM, lake, spec), as_of)
+    return Joined(folder, contents) if contents and contents.runs else None
 
 
 def nothing_joined(folder: Path, lake: Lake, spec: Spec) -> Joined:
     """A new beginning; what lay there is removed."""
     shutil.rmtree(folder, ignore_errors=True)
-    return Joined(folder, Contents(as_of=BEGINNING, made_from=_made_from(lake, spec), versions={}, sizes={}))
-
-
-def _made_from(lake: Lake, spec: Spec) -> str:
-    return f"{FORM}/{made_from(lake, spec)}"
+    return Joined(
+        folder, Contents(as_of=BEGINNING, made_from=made_from(FORM, lake, spec), versions={}, sizes={})
+    )

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from whorl.examples.joined import Changes, Joined, joined_by, nothing_joined
-from whorl.examples.settled import BEGINNING, Settled
+from whorl.examples.kept_list import BEGINNING
+from whorl.examples.settled import Settled
 from whorl.examples.steps import LABEL_COLUMNS, conflicting_ids, in_window, joined_steps, record_columns
 from whorl.spec import Spec
 from whorl.storage.engine import Engine
@@ -218,7 +219,7 @@ def keep_joined(
     if before.as_of == settled.as_of:
         return before
     counted, kept = [before], before
-    versions = {table: lake.version(table) for table in ("predictions", "labels")}
+    versions: dict[TableName, int] = {table: lake.version(table) for table in ("predictions", "labels")}
     for until in _cuts(lake, engine, kept.as_of, settled.as_of, rows):
         step = Rejoined(lake, engine, spec, kept, settled, until, "rejoined")
         try:

@@ -59,7 +59,7 @@ class _Settling:
 
     def run(self, cycles: Sequence[str]) -> Settled:
         files = self._lake.stored_files("members")
-        versions = {
+        versions: dict[TableName, int] = {
             table: self._lake.version(table) for table in ("predictions", "labels", "considered", "members")
         }
         self._index("predictions", "id", self._settled.predictions)

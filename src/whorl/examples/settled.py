@@ -1,42 +1,32 @@
 """What earlier cycles have looked at, kept so that a cycle costs what is new: derived from the lake, and never the truth.
 
-Everything here was received by one time, `as_of`. It is thrown away, and made again from the lake, when it is missing, of
-another form, or when the lake or the spec is not the one that it was made from.
+Everything here was received by one time, `as_of`. When it is made anew: `kept_list.py`.
 """
 
-import hashlib
 import shutil
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whorl.examples.columns import label_keys, prediction_columns
+from whorl.examples.columns import prediction_columns
+from whorl.examples.kept_list import BEGINNING, KeptList, made_from, read_list, write_list
 from whorl.examples.steps import LABEL_COLUMNS
-from whorl.records import Record
 from whorl.spec import Spec
-from whorl.storage.file_sizes import as_written, file_sizes
 from whorl.storage.keyed_rows import Hashes, KeyedRows, Made
 from whorl.storage.lake import Lake
-from whorl.storage.tables import TEXT, TIME, feature_fields, lake_schemas
+from whorl.storage.tables import TEXT, TIME, TableName, lake_schemas
 
-FORM = 3
-# Before anything was received.
-BEGINNING = datetime.fromisoformat("0001-01-02T00:00Z")
+FORM = "settled 4"
 WAITING = pa.schema([pa.field("id", TEXT), pa.field("time", TIME)])
 UNMATCHED = pa.schema([pa.field("id", TEXT)])
 
 
-class Contents(Record, frozen=True, kw_only=True):
-    """What has been written, and from what: a file of its own, replaced last. `sizes`: bytes of each file."""
+class Contents(KeptList, frozen=True, kw_only=True):
+    """How far each kind has been written; `number`: of the small tables beside them."""
 
-    as_of: datetime
-    made_from: str
-    versions: dict[str, int]
-    sizes: dict[str, int]
     cycles: tuple[str, ...] = ()
     members_seen: tuple[str, ...] = ()
     predictions: Made = Made()
@@ -82,7 +72,7 @@ class Settled:
     def keep(
         self,
         as_of: datetime,
-        versions: dict[str, int],
+        versions: dict[TableName, int],
         cycles: tuple[str, ...],
         members_seen: tuple[str, ...],
         *,
@@ -98,12 +88,9 @@ class Settled:
             self.contents, as_of=as_of, versions=versions, cycles=cycles, members_seen=members_seen, number=number,
             predictions=self.predictions.made, labels=self.labels.made, taken=self.taken.made, holdout=self.holdout.made,
         )  # fmt: skip
-        kept = Settled(self.folder, contents)
-        sizes = file_sizes(self.folder, kept._files(), self.contents.sizes)
-        kept.contents = msgspec.structs.replace(contents, sizes=sizes)
-        draft = self.folder / "contents.draft"
-        draft.write_bytes(msgspec.json.encode(kept.contents))
-        draft.replace(self.folder / "contents.json")
+        kept = Settled(
+            self.folder, write_list(self.folder, contents, Settled(self.folder, contents)._files())
+        )
         kept._sweep(self.contents)
         return kept
 
@@ -129,30 +116,16 @@ class Settled:
 
 def settled_by(folder: Path, lake: Lake, spec: Spec, as_of: datetime) -> Settled | None:
     """What is settled, if it can be gone on from at a time; None: everything is looked at anew."""
-    try:
-        contents = msgspec.json.decode((folder / "contents.json").read_bytes(), type=Contents)
-    except (OSError, msgspec.DecodeError):
-        return None
-    same = contents.made_from == made_from(lake, spec) and contents.as_of <= as_of
-    behind = any(lake.version(table) < version for table, version in contents.versions.items())  # type: ignore[arg-type]
-    usable = same and not behind and as_written(folder, contents.sizes)
-    return Settled(folder, contents) if usable else None
+    contents = read_list(folder, Contents, lake, made_from(FORM, lake, spec), as_of)
+    return None if contents is None else Settled(folder, contents)
 
 
 def nothing_settled(folder: Path, lake: Lake, spec: Spec) -> Settled:
     """A new beginning; what lay there is removed."""
     shutil.rmtree(folder, ignore_errors=True)
-    return Settled(folder, Contents(as_of=BEGINNING, made_from=made_from(lake, spec), versions={}, sizes={}))
-
-
-def made_from(lake: Lake, spec: Spec) -> str:
-    """A name for all that decides what is written here, apart from the rows."""
-    labels = spec.labels
-    parts = [
-        FORM, duckdb.__version__, lake.identity("predictions"), spec.task, prediction_columns(spec), label_keys(spec),
-        [str(field.type) for field in feature_fields(spec)], labels.window, labels.default_after, spec.schema.censored,
-    ]  # fmt: skip
-    return hashlib.sha256(msgspec.json.encode(parts, enc_hook=str)).hexdigest()
+    return Settled(
+        folder, Contents(as_of=BEGINNING, made_from=made_from(FORM, lake, spec), versions={}, sizes={})
+    )
 
 
 def settled_schemas(spec: Spec) -> dict[str, pa.Schema]:

@@ -1,0 +1,80 @@
+"""The list of what is kept of the lake: which files count, and what they were made from. It is written last.
+
+What is kept is derived, and never the truth: where its list is missing, of another form, of another lake or spec, or its
+files are not as they were written, it is thrown away and made again.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+import msgspec
+
+from whorl.examples.columns import label_keys, prediction_columns
+from whorl.records import Record
+from whorl.spec import Spec
+from whorl.storage.file_sizes import as_written, file_sizes
+from whorl.storage.lake import Lake
+from whorl.storage.tables import TableName, feature_fields
+
+# Before anything was received.
+BEGINNING = datetime.fromisoformat("0001-01-02T00:00Z")
+
+
+class KeptList(Record, frozen=True, kw_only=True):
+    """What every list says.
+
+    Attributes:
+        as_of: Everything was received by then.
+        made_from: As `made_from` said.
+        versions: Of the lake's tables, those that were read.
+        sizes: Bytes of each file, by its path in the folder.
+    """
+
+    as_of: datetime
+    made_from: str
+    versions: dict[TableName, int]
+    sizes: dict[str, int]
+
+
+Kept = TypeVar("Kept", bound=KeptList)
+
+
+def read_list(folder: Path, kind: type[Kept], lake: Lake, made_from: str, as_of: datetime) -> Kept | None:
+    """The list in a folder, if it can be gone on from at a time."""
+    try:
+        kept = msgspec.json.decode((folder / "contents.json").read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError):
+        return None
+    same = kept.made_from == made_from and kept.as_of <= as_of
+    ahead = any(lake.version(table) < version for table, version in kept.versions.items())
+    return kept if same and not ahead and as_written(folder, kept.sizes) else None
+
+
+def write_list(folder: Path, kept: Kept, files: Iterable[Path]) -> Kept:
+    """Make files of a folder count, all at once.
+
+    Args:
+        kept: With the sizes of the list before: those are not looked up again.
+
+    Returns:
+        The list as it was written, with the sizes of these files.
+    """
+    listed = msgspec.structs.replace(kept, sizes=file_sizes(folder, files, kept.sizes))
+    draft = folder / "contents.draft"
+    draft.write_bytes(msgspec.json.encode(listed))
+    draft.replace(folder / "contents.json")
+    return listed
+
+
+def made_from(form: str, lake: Lake, spec: Spec) -> str:
+    """A name for all that decides what is kept, apart from the rows."""
+    labels = spec.labels
+    parts = [
+        form, duckdb.__version__, lake.identity("predictions"), spec.task, prediction_columns(spec), label_keys(spec),
+        [str(field.type) for field in feature_fields(spec)], labels.window, labels.default_after, spec.schema.censored,
+    ]  # fmt: skip
+    return hashlib.sha256(msgspec.json.encode(parts, enc_hook=str)).hexdigest()
