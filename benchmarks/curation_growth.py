@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
@@ -57,10 +58,7 @@ def turned_on(days: int) -> list[int]:
 def full_lake(days: int) -> Path:
     """The lake with its cycles, and the day after, made where they are not there: a workspace's directory."""
     root = scratch() / f"growth-{days}"
-    lake = opened(root)
-    for number in range(days):
-        lay_down(lake, iter([number]), ROWS_A_DAY)
-        lay_down_labels(lake, iter([number]), LABELS_A_DAY, ROWS_A_DAY)
+    lay_down_days(root, range(days))
     earlier = ["payments-0000"]
     for number in turned_on(days):
         marker = root / f"turned-{number}"
@@ -70,28 +68,28 @@ def full_lake(days: int) -> Path:
             )
             marker.touch()
         earlier.append(f"payments-{number:04d}")
-    lay_down(lake, iter([days]), ROWS_A_DAY)
-    lay_down_labels(lake, iter([days]), LABELS_A_DAY, ROWS_A_DAY)
+    lay_down_days(root, [days])
     return root
 
 
-def empty_lake(days: int) -> Path:
-    """The last day alone."""
-    root = scratch() / f"growth-{days}-alone"
-    lake = opened(root)
-    lay_down(lake, iter([days]), ROWS_A_DAY)
-    lay_down_labels(lake, iter([days]), LABELS_A_DAY, ROWS_A_DAY)
+def empty_lake(days: int, name: str = "growth") -> Path:
+    """The last day alone: a workspace's directory."""
+    root = scratch() / f"{name}-{days}-alone"
+    lay_down_days(root, [days])
     return root
 
 
-def opened(root: Path):  # type: ignore[no-untyped-def]
+def lay_down_days(root: Path, days: Iterable[int]) -> None:
+    """Append the payments of these days and the labels that each brought, where they are not there."""
     from whorl.clock import SimulatedClock
     from whorl.workspace import open_workspace
 
     with open_workspace(
         payments_spec(), root, clock=SimulatedClock(day(0)), mirror=False, holdout_key="ab" * 32
     ) as ws:
-        return ws.lake
+        for number in days:
+            lay_down(ws.lake, iter([number]), ROWS_A_DAY)
+            lay_down_labels(ws.lake, iter([number]), LABELS_A_DAY, ROWS_A_DAY)
 
 
 def cycle(

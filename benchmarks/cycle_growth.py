@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from curation_growth import LABELS_A_DAY, MIB, ROWS_A_DAY, TIMES_EMPTY, opened
-from curation_lake import lay_down, lay_down_labels, scratch
+from curation_growth import MIB, ROWS_A_DAY, TIMES_EMPTY, empty_lake, lay_down_days
+from curation_lake import scratch
 from curation_speed import MEASURE
 from report import Figure, options, report
 
@@ -61,25 +61,13 @@ def turned_on(days: int) -> list[int]:
 def full_lake(days: int) -> Path:
     """The lake with its cycles, and the day after, made where they are not there: a workspace's directory."""
     root = scratch() / f"whole-{days}"
-    lake = opened(root)
     for number in turned_on(days):
-        lay_down(lake, iter(range(number)), ROWS_A_DAY)
-        lay_down_labels(lake, iter(range(number)), LABELS_A_DAY, ROWS_A_DAY)
+        lay_down_days(root, range(number))
         marker = root / f"turned-{number}"
         if not marker.exists():
             print(f"cycle of day {number}: {cycle(root, number)}", flush=True)
             marker.touch()
-    lay_down(lake, iter([days]), ROWS_A_DAY)
-    lay_down_labels(lake, iter([days]), LABELS_A_DAY, ROWS_A_DAY)
-    return root
-
-
-def empty_lake(days: int) -> Path:
-    """The last day alone."""
-    root = scratch() / f"whole-{days}-alone"
-    lake = opened(root)
-    lay_down(lake, iter([days]), ROWS_A_DAY)
-    lay_down_labels(lake, iter([days]), LABELS_A_DAY, ROWS_A_DAY)
+    lay_down_days(root, [days])
     return root
 
 
@@ -114,7 +102,7 @@ def cycle_of_copy(root: Path, number: int) -> dict[str, float]:
 def main() -> None:
     chosen = options(__doc__)
     days = 4 if chosen.quick else DAYS
-    full, alone = full_lake(days), empty_lake(days)
+    full, alone = full_lake(days), empty_lake(days, "whole")
     runs: dict[str, list[dict[str, float]]] = {"empty": [], "full": []}
     for turn in range(1 if chosen.quick else ROUNDS):
         for arm, root in (("empty", alone), ("full", full)):
