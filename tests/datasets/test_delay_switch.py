@@ -56,6 +56,18 @@ def test_it_is_off_where_both_classes_are_equally_late_and_says_so(shop: Open) -
     assert "open" not in roles(one, day)
 
 
+def test_an_audit_of_old_labels_does_not_make_them_late(shop: Open) -> None:
+    one = shop('[labels]\ndelay = "survival"')
+    day = bookings(one, slow=3.0)
+    before = switch(one, day - 0.2).delays.known.age_of(0.9)
+    old = one.asked(
+        f"SELECT id FROM {one.ws.examples(one.until(day - 0.2)).name} WHERE NOT label AND age_days > 15 ORDER BY id"
+    )
+    one.learns([row["id"] for row in old[:80]], True, day - 0.1)
+    assert len(old) > 80
+    assert switch(one, day).delays.known.age_of(0.9) == pytest.approx(before, rel=0.2)
+
+
 @pytest.mark.parametrize(
     "sections",
     [

@@ -33,7 +33,7 @@ def test_a_version_has_its_rows_in_order_with_the_features_of_the_spec(shop: Ope
     two_versions(one)
     made, manifest = dataset_versions.get(one.ws.ledger, "shop", "training@1")
     rows = pq.read_table(made.path)
-    assert rows.column_names == ["id", "time", "label", "label_time", "weight", "role", "reason", "probability",
+    assert rows.column_names == ["id", "time", "label", "label_time", "delay_days", "weight", "role", "reason", "probability",
                                  "age_days", "amount", "age", "place"]  # fmt: skip
     assert rows["id"].to_pylist() == ["a", "b", "c", "d", "e"]
     assert rows["label"].to_pylist() == [True, False, True, False, True]

@@ -41,7 +41,7 @@ def weights(engine: Engine, spec: Spec, **columns: Any) -> dict[str, float]:
     status = columns.get("status", ["known"] * n)
     examples = {
         "id": ids, "split": ["train"] * n, "time": pa.array(time, pa.timestamp("us", tz="UTC")), "status": status, "label": [True] * n,
-        "label_time": pa.array(time, pa.timestamp("us", tz="UTC")), "age_days": [1.0] * n,
+        "label_time": pa.array(time, pa.timestamp("us", tz="UTC")), "age_days": [1.0] * n, "delay_days": [0.0] * n,
         "propensity": pa.array(columns.get("propensity", [None] * n), pa.float64()),
         "censored": columns.get("censored", [False] * n),
         **{f"f_{name}": pa.nulls(n, pa.float64()) for name in spec.features},

@@ -65,6 +65,15 @@ def test_the_last_received_label_wins(tmp_path: Path) -> None:
         assert told.as_of(3).counts()["labels.corrected"] == 1
 
 
+def test_the_delay_is_that_of_the_first_label_whatever_corrects_it(tmp_path: Path) -> None:
+    with story(tmp_path) as told:
+        told.prediction("a", 0)
+        told.label("a", True, at=2)
+        told.label("a", False, at=9)
+        row = told.row(10)
+        assert (row["label"], row["label_time"], row["delay_days"]) == (False, day(9), 2.0)
+
+
 def test_an_early_label_waits_for_its_prediction(tmp_path: Path) -> None:
     with story(tmp_path) as told:
         told.label("a", True, at=1)

@@ -103,6 +103,14 @@ class Bench:
                 "label_time": pa.array(
                     [*said[:labelled], *[None] * (rows - labelled)], pa.timestamp("us", tz="UTC")
                 ),
+                "delay_days": pa.array(
+                    [
+                        (told - made).total_seconds() / 86400
+                        for told, made in zip(said[:labelled], time, strict=False)
+                    ]
+                    + [None] * (rows - labelled),
+                    pa.float64(),
+                ),
                 "weight": pa.array(columns.get("weight", np.ones(rows)), pa.float64()),
                 "role": ["labelled"] * labelled + ["open"] * (rows - labelled),
                 "reason": ["random"] * rows,

@@ -18,7 +18,7 @@ from whorl.storage.tables import FEATURE
 def dataset_steps(
     examples: str, members: str, spec: Spec, *, name: str, version: int, as_of: datetime
 ) -> Steps:
-    """Steps ending in `dataset_rows`: id, time, label, label_time, weight, role, reason, probability, age_days, features."""
+    """Steps ending in `dataset_rows`: id, time, label, label_time, delay_days, weight, role, reason, probability, age_days, features."""
     features = ", ".join(f'"{FEATURE}{feature}" AS "{feature}"' for feature in spec.features)
     separator = ", " if features else ""
     steps = (
@@ -57,6 +57,7 @@ def dataset_steps(
         "dataset_rows",
         "SELECT id, time, CASE WHEN member_role = 'open' THEN NULL ELSE label END AS label, "
         "CASE WHEN member_role = 'open' THEN NULL ELSE label_time END AS label_time, "
+        "CASE WHEN member_role = 'open' THEN NULL ELSE delay_days END AS delay_days, "
         f"least(replay_weight * exploration * selection * thinned, {MAX_WEIGHT}) AS weight, "
         "CASE WHEN member_role = 'open' THEN 'open' ELSE 'labelled' END AS role, "
         f"reason, probability, age_days{separator}{features} FROM composed_rows ORDER BY {row_order(spec)}",

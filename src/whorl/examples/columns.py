@@ -31,7 +31,8 @@ def example_schema(spec: Spec) -> pa.Schema:
     """Every column of an example with its type, in order.
 
     `censored`: the action hides the truth. `label` is NULL unless status is known or defaulted. `corrected`: its
-    labels said different things; `contradictory`: at the very moment of the one that counts. `age_days` counts from the prediction to the as-of time, `delay_days` to the label; it is negative when the label's time is earlier.
+    labels said different things; `contradictory`: at the very moment of the one that counts. `age_days` counts from the prediction to the as-of time, `delay_days` to its first
+    label, whatever corrected that later; it is negative when the label's time is earlier.
     Features are `f_<name>`, protected attributes `g_<name>`, business keys of the label join `k_<name>`.
     """
     number, whole, flag = pa.float64(), pa.int64(), pa.bool_()

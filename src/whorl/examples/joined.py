@@ -24,7 +24,7 @@ from whorl.storage.lake import Lake
 from whorl.storage.sql_types import file_literal
 from whorl.storage.tables import TableName
 
-FORM = "joined 2"
+FORM = "joined 3"
 # A last run with fewer rows is written anew with the next ones, so that many small cycles do not leave as many files.
 FULL_RUN = 1_000_000
 # Small tables beside the runs, and their columns.

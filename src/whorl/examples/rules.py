@@ -37,7 +37,7 @@ WORDS = {
     "label_source": "who or what said so",
     "status": "known, defaulted, open, censored or expired",
     "age_days": "days from the prediction to now",
-    "delay_days": "days from the prediction to its label",
+    "delay_days": "days from the prediction to its first label",
     "model_version": "the model that answered",
     "latency_ms": "how long the answer took",
     "cost_usd": "what the call cost",

@@ -56,7 +56,7 @@ def joined_steps(spec: Spec, as_of: datetime, predictions: str, labels: str) -> 
     return add_label_steps(completed_steps(spec, as_of, predictions), spec, as_of, labels).add(
         "joined",
         "SELECT p.*, l.value, l.time AS value_time, l.received_at AS value_received_at, l.source AS value_source,\n"
-        "  coalesce(l.corrected, false) AS corrected, coalesce(l.contradictory, false) AS contradictory,\n"
+        "  l.first_time AS value_first_time, coalesce(l.corrected, false) AS corrected, coalesce(l.contradictory, false) AS contradictory,\n"
         "  l.matched_id IS NOT NULL AS labelled\n"
         "FROM completed_predictions p LEFT JOIN last_labels l ON l.matched_id = p.id",
         "each prediction with the label that counts, if any",
@@ -139,9 +139,9 @@ def add_label_steps(steps: Steps, spec: Spec, as_of: datetime, labels: str) -> S
         )
         .add(
             "last_labels",
-            "SELECT *, false AS corrected, false AS contradictory\n"
+            "SELECT *, time AS first_time, false AS corrected, false AS contradictory\n"
             "FROM matched_labels ANTI JOIN repeatedly_labelled USING (matched_id)\n"
-            "UNION ALL\nSELECT *, min(value) OVER same <> max(value) OVER same,\n"
+            "UNION ALL\nSELECT *, min(time) OVER same, min(value) OVER same <> max(value) OVER same,\n"
             "  min(value) OVER at_once <> max(value) OVER at_once\n"
             "FROM matched_labels SEMI JOIN repeatedly_labelled USING (matched_id)\n"
             "WINDOW same AS (PARTITION BY matched_id), at_once AS (PARTITION BY matched_id, received_at, time)\n"
@@ -243,7 +243,7 @@ def lone_examples(spec: Spec, as_of: datetime, pairs: str, parted: str) -> Steps
         .add("parted_groups", f"SELECT group_id FROM {parted}")
         .add(
             "outcomes",
-            f"SELECT *, false AS corrected, false AS contradictory, {_censored(spec)} AS censored, 'known' AS status FROM {pairs}",
+            f"SELECT *, value_time AS value_first_time, false AS corrected, false AS contradictory, {_censored(spec)} AS censored, 'known' AS status FROM {pairs}",
             inline=True,
         )
         .add("examples", _examples(spec, as_of), inline=True)
@@ -270,7 +270,7 @@ def _examples(spec: Spec, as_of: datetime, *, parted: bool = True) -> str:
         "label_source": "value_source",
         "defaulted": "status = 'defaulted'",
         "age_days": f"(epoch({instant_literal(as_of)}) - epoch(time)) / 86400",
-        "delay_days": "(epoch(value_time) - epoch(time)) / 86400",
+        "delay_days": "(epoch(value_first_time) - epoch(time)) / 86400",
     }
     default = spec.labels.default_after
     if default is not None:

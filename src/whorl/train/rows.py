@@ -66,7 +66,7 @@ class DatasetRows:
 
     Args:
         labelled: With target; weights are on one scale with `open_weight`.
-        delay_days: (labelled,) from prediction to label, at least 0.
+        delay_days: (labelled,) from prediction to its first label, at least 0.
         labelled_age_days: (labelled,) from prediction to the as-of time.
         open: id, time, null label and features.
         open_weight: (open,) how much each stands for.
@@ -138,7 +138,7 @@ def read_rows(path: str | Path, spec: Spec, as_of: datetime) -> DatasetRows:
     target = _target(labelled["label"], classes, spec.task)
     return DatasetRows(
         labelled=TrainingRows(labelled.select(names), target, weight * scale),
-        delay_days=np.clip(_days(labelled["label_time"]) - _days(labelled["time"]), 0, None),
+        delay_days=np.maximum(labelled["delay_days"].to_numpy(), 0.0),
         labelled_age_days=age,
         open=still_open.select(names),
         open_weight=open_weight * scale,
