@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whorl.examples.answering import answering
+from whorl.examples.answering import Answering, answering
 from whorl.examples.asked import asked_weights, beside_asked, outnumber_others
 from whorl.examples.maturity import mature_s
 from whorl.examples.said import groups_of, numbers
@@ -65,10 +65,46 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
     (before they turned out to be of the holdout, or were young enough for `[evaluate] time_forward`), rows the champion
     was trained on elsewhere (`[champion] trained_through`), rows outside `[evaluate] window`.
     """
-    spec, examples, members = ws.spec, ws.examples(as_of), ws.lake.relation("members")
-    came = answering(examples, _judging(spec, as_of))
-    beside = beside_asked(ws.engine, ws.lake, examples.name, spec, as_of)
+    examples = ws.examples(as_of)
+    came = answering(examples, _judging(ws.spec, as_of))
+    beside = beside_asked(ws.engine, ws.lake, examples.name, ws.spec, as_of)
     asked = _asked(ws, beside, as_of, refused=came is not None and bool(came.refusal))
+    left_out = _look_at_each(ws, as_of, asked, beside)
+    rows = _not_left_out(ws, asked, beside)
+    late, notes = _late_truth(ws, rows, as_of)
+    told = (late > 0) | np.isfinite(rows.table["stands_for"].to_numpy())
+    if not told.all():
+        left_out["too young for the truth of every class to be known"] = int((~told).sum())
+    rows = _weighed(rows.take(told), late[told], came)
+    return msgspec.structs.replace(rows, left_out=left_out, notes=[*notes, *rows.notes, *_notes(ws.spec)])
+
+
+def _look_at_each(ws: Workspace, as_of: datetime, asked: str, beside: str) -> dict[str, int]:
+    """Make the engine's table `holdout_rows`: those with a truth, `left_out` saying why one cannot judge, NULL where it can.
+
+    Returns how many are left out, by why, and how many wait for their truth.
+    """
+    examples, judging, told = (
+        ws.examples(as_of).name,
+        _judging(ws.spec, as_of),
+        "status IN ('known', 'defaulted')",
+    )
+    why = " ".join(f"WHEN {condition} THEN '{reason}'" for reason, condition in _reasons(ws, asked, beside))
+    ws.engine.create(
+        "holdout_rows",
+        f"WITH looked_at AS (SELECT *, CASE {why} END AS left_out FROM {examples} WHERE {judging} AND {told})\n"
+        f"SELECT * REPLACE (coalesce(left_out, {_outside_window(ws.spec)}) AS left_out) FROM looked_at",
+    )
+    counted = ws.engine.query(
+        "SELECT left_out, count(*) AS n FROM holdout_rows WHERE left_out IS NOT NULL GROUP BY 1 UNION ALL\n"
+        f"SELECT 'no truth yet', count(*) AS n FROM {examples} WHERE {judging} AND NOT {told} HAVING n > 0"
+    )
+    return {row["left_out"]: row["n"] for row in counted.to_pylist()}
+
+
+def _reasons(ws: Workspace, asked: str, beside: str) -> list[tuple[str, str]]:
+    """Why a row with a truth cannot judge, and the SQL condition over examples that says so; the first that holds counts."""
+    spec, members = ws.spec, ws.lake.relation("members")
     reasons = [
         ("others were asked for it", f"id IN (SELECT id FROM {asked} WHERE weight = 0)"),
         (
@@ -83,47 +119,38 @@ def judged_rows(ws: Workspace, as_of: datetime) -> JudgedRows:
         reasons.append(
             ("the champion was trained on it", f"time <= TIMESTAMPTZ '{spec.champion.trained_through}'")
         )
-    told = "status IN ('known', 'defaulted')"
-    why = " ".join(f"WHEN {condition} THEN '{reason}'" for reason, condition in reasons)
-    ws.engine.create(
-        "holdout_rows",
-        f"WITH looked_at AS (SELECT *, CASE {why} END AS left_out FROM {examples.name} "
-        f"WHERE {_judging(spec, as_of)} AND {told}) SELECT * REPLACE (coalesce(left_out, {_outside_window(spec)}) AS left_out) FROM looked_at",
+    return reasons
+
+
+def _not_left_out(ws: Workspace, asked: str, beside: str) -> JudgedRows:
+    """The rows of `holdout_rows` that judge. `stands_for`: what an asked row weighs, NULL of others; `beside`: how many another stands for."""
+    found = ws.engine.query(
+        f"SELECT h.*, {exploration(ws.spec)} AS exploration, a.weight AS stands_for, coalesce(b.stands_for, 1) AS beside\n"
+        f"FROM holdout_rows h LEFT JOIN {asked} a USING (id) LEFT JOIN {beside} b USING (id) WHERE left_out IS NULL ORDER BY time, id"
     )
-    counted = ws.engine.query(
-        "SELECT left_out, count(*) AS n FROM holdout_rows WHERE left_out IS NOT NULL GROUP BY 1 UNION ALL\n"
-        f"SELECT 'no truth yet', count(*) AS n FROM {examples.name} WHERE {_judging(spec, as_of)} AND NOT {told} HAVING n > 0"
-    )
-    rows = _with_truth(
-        ws.engine.query(
-            f"SELECT h.*, {exploration(spec)} AS exploration, a.weight AS stands_for, coalesce(b.stands_for, 1) AS beside "
-            f"FROM holdout_rows h LEFT JOIN {asked} a USING (id) LEFT JOIN {beside} b USING (id) WHERE left_out IS NULL ORDER BY time, id"
-        ),
-        spec,
-    )
-    late, notes = _late_truth(ws, rows, as_of)
-    told = (late > 0) | np.isfinite(rows.table["stands_for"].to_numpy())
-    left_out = {row["left_out"]: row["n"] for row in counted.to_pylist()}
-    if not told.all():
-        left_out["too young for the truth of every class to be known"] = int((~told).sum())
-    rows, late = rows.take(told), late[told]
+    return _with_truth(found, ws.spec)
+
+
+def _weighed(rows: JudgedRows, late: Floats, came: Answering | None) -> JudgedRows:
+    """The rows with the weight that makes them stand for all, by who was asked where anybody was, else by who answers.
+
+    Args:
+        late: (n,) weight by how late truth comes.
+        came: Whose truth comes, where that is modelled.
+    """
     stands_for = rows.table["stands_for"].to_numpy()
     late = late * numbers(rows.table["beside"])
-    by_asked = bool(np.isfinite(stands_for).any())
-    if by_asked:
-        stand = (
-            f"{np.isfinite(stands_for).sum():,} rows that people were asked for stand for those beside them."
+    notes, refusal = ([], "") if came is None else (came.notes, came.refusal)
+    by_asked = np.isfinite(stands_for)
+    if by_asked.any():
+        notes, refusal = (
+            [*notes, f"{by_asked.sum():,} rows that people were asked for stand for those beside them."],
+            "",
         )
-        notes = [*notes, *([] if came is None else came.notes), stand]
     elif came is not None:
-        late, notes = late * came.weight_of(rows.table["id"]), [*notes, *came.notes]
-    return msgspec.structs.replace(
-        rows,
-        weight=standing_for(stands_for, judging_weight(late, rows.table), rows.table),
-        left_out=left_out,
-        notes=[*notes, *_notes(spec)],
-        refusal="" if came is None or by_asked else came.refusal,
-    )
+        late = late * came.weight_of(rows.table["id"])
+    weight = standing_for(stands_for, judging_weight(late, rows.table), rows.table)
+    return msgspec.structs.replace(rows, weight=weight, notes=notes, refusal=refusal)
 
 
 def _asked(ws: Workspace, beside: str, as_of: datetime, *, refused: bool) -> str:
