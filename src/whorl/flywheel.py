@@ -35,10 +35,8 @@ from whorl.release.deliver import deliver_webhooks
 from whorl.release.release import promote, rollback
 from whorl.spec import Spec, load_spec
 from whorl.storage import cycles
-from whorl.storage.lock import hold, take_if_free
+from whorl.storage.lock import TURNING, hold, take_if_free
 from whorl.workspace import DEFAULT_ROOT, Workspace, open_workspace
-
-LOCK = "turning"
 
 
 class Flywheel:
@@ -136,7 +134,7 @@ class Flywheel:
         Raises:
             WorkspaceHeld: A server runs this workspace and moves it by itself.
         """
-        with hold(self.workspace.root, self.workspace.ledger, LOCK):
+        with hold(self.workspace.root, self.workspace.ledger, TURNING):
             flush(self.workspace)
         return True
 
@@ -165,7 +163,7 @@ class Flywheel:
             WorkspaceHeld: A server runs this workspace and turns it by itself.
         """
         ws = self.workspace
-        with hold(ws.root, ws.ledger, LOCK):
+        with hold(ws.root, ws.ledger, TURNING):
             unfinished = cycles.unfinished(ws.ledger, ws.name)
             report = turn(ws, unfinished.id if unfinished else start(ws, "manual"))
         self._deliver()
@@ -239,7 +237,7 @@ class Flywheel:
 
     def status(self) -> Overview:
         """What turns, what is stuck and why, who is needed."""
-        return overview(self.workspace.ledger, self.workspace.name)
+        return overview(self.workspace.root, self.workspace.ledger, self.workspace.name)
 
     def insights(self, *, why: bool = False, since: datetime | str | None = None) -> Insights:
         """Where the champion errs more than elsewhere, over recent holdout rows whose truth is known.
@@ -285,7 +283,7 @@ class Flywheel:
     def _deliver(self) -> None:
         """One attempt at what waits in the outbox; where a server runs, it does this."""
         ws = self.workspace
-        lock = take_if_free(ws.root, ws.ledger, LOCK)
+        lock = take_if_free(ws.root, ws.ledger, TURNING)
         if lock is not None:
             with lock:
                 deliver_webhooks(ws.ledger, ws.spec.release.secret_env, ws.name)

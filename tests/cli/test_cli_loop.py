@@ -13,10 +13,10 @@ from shop_cli import SPEC, run
 from sqlalchemy import insert
 
 from whorl.cli.gate import EXIT_CODES
-from whorl.flywheel import LOCK, open_flywheel
-from whorl.storage import verdicts
+from whorl.flywheel import open_flywheel
+from whorl.storage import cycles, verdicts
 from whorl.storage.ledger.tables import findings
-from whorl.storage.lock import hold
+from whorl.storage.lock import TURNING, hold
 from whorl.workspace import open_ledger
 
 
@@ -65,7 +65,7 @@ def test_ingest_by_sql_leaves_the_flushing_to_who_runs_it(tmp_path: Path, extrac
     assert "10 accepted" in first.output
     status = json.loads(run("status", "--spec", spec, "--json").stdout)
     assert status["inbox_rows"] == 0
-    with open_ledger(tmp_path / ".whorl") as ledger, hold(tmp_path / ".whorl", ledger, LOCK):
+    with open_ledger(tmp_path / ".whorl") as ledger, hold(tmp_path / ".whorl", ledger, TURNING):
         second = run("ingest", *source, "--query", "SELECT * FROM orders")
     assert second.exit_code == 0, second.output
     assert "moves it into the lake" in second.output
@@ -81,6 +81,24 @@ def test_status(turned: Path) -> None:
     assert "nobody is needed" in said.output
     (one,) = json.loads(run("status", "--all", "--spec", turned, "--json").stdout)
     assert (one["flywheel"], one["versions"], one["cycle_state"]) == ("shop", 2, "finished")
+
+
+def test_a_cycle_whose_process_died_needs_somebody(tmp_path: Path) -> None:
+    spec = tmp_path / "flywheel.toml"
+    spec.write_text(SPEC, encoding="utf-8")
+    with open_flywheel(spec) as flywheel:
+        ws = flywheel.workspace
+        first = cycles.start(ws.ledger, "shop", "manual", ws.clock.now(), ws.spec_hash)
+        cycles.move(ws.ledger, "shop", first, "running", step="train")
+        with hold(ws.root, ws.ledger, TURNING):
+            assert flywheel.status().needs == []
+            assert "nobody is needed" in run("status", "--spec", spec).output
+        stopped = f"{first} stopped in its step train, and nothing runs it."
+        assert flywheel.status().needs[0].startswith(f"Cycle {stopped} Start `whorl serve`, or")
+    said = run("status", "--spec", spec).output
+    assert stopped in said
+    assert "nobody is needed" not in said
+    assert stopped in run("doctor", "--spec", spec).output, "both say the same"
 
 
 def test_findings_are_dated_and_those_of_a_replaced_champion_are_left_out(

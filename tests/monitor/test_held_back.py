@@ -23,7 +23,7 @@ def opened(path: Path, clock: SimulatedClock, monitor: str) -> Workspace:
 
 
 def said(ws: Workspace) -> list[str]:
-    return [need for need in overview(ws.ledger, ws.name).needs if "asks for a cycle" in need]
+    return [need for need in overview(ws.root, ws.ledger, ws.name).needs if "asks for a cycle" in need]
 
 
 def found(ws: Workspace, kind: str = "error_rate_up") -> None:

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from whorl.capture.accept import accept
 from whorl.capture.flush import flush
 from whorl.clock import SimulatedClock
-from whorl.flywheel import LOCK
 from whorl.serve.checkup import ledger as of_ledger
 from whorl.serve.checkup import machine
 from whorl.serve.checkup.check import Check
@@ -24,7 +23,7 @@ from whorl.serve.checkup.checkup import checkup
 from whorl.spec import parse_spec
 from whorl.storage import api_keys, cycles, unreadable
 from whorl.storage.ledger import tables as t
-from whorl.storage.lock import hold
+from whorl.storage.lock import TURNING, hold
 from whorl.storage.outbox import Outbox
 from whorl.workspace import Workspace, open_workspace
 
@@ -84,12 +83,12 @@ def test_all_is_well_beside_whoever_runs_it(ws: Workspace, look: Look) -> None:
     before = sorted(ws.root.rglob("*"))
     assert levels(look()) == {}
     assert sorted(ws.root.rglob("*")) == before, "looking makes nothing"
-    with hold(ws.root, ws.ledger, LOCK):
+    with hold(ws.root, ws.ledger, TURNING):
         found = look()
         assert levels(found) == {}
         assert f"Process {os.getpid()} on" in found["lock"].message
         with pytest.raises(Exception, match="holds this workspace"):
-            hold(ws.root, ws.ledger, LOCK)
+            hold(ws.root, ws.ledger, TURNING)
     assert len(found) >= 14
     assert "No process" in look()["lock"].message
     assert [p for p in sorted(ws.root.rglob("*")) if p not in before] == [ws.root / "turning.lock"]
@@ -208,7 +207,7 @@ def test_cycles_that_stopped(ws: Workspace, look: Look, clock: SimulatedClock) -
     first = cycles.start(ws.ledger, "shop", "manual", clock.now(), ws.spec_hash)
     found = look()["cycles"]
     assert (found.level, first in found.message) == ("warn", True)
-    with hold(ws.root, ws.ledger, LOCK):
+    with hold(ws.root, ws.ledger, TURNING):
         assert look()["cycles"].level == "ok", "somebody runs it"
         clock.advance(timedelta(days=2))
         assert look()["cycles"].level == "warn"
@@ -324,7 +323,7 @@ def test_on_postgresql(ledger_url: str, root: Path, clock: SimulatedClock) -> No
     with open_workspace(parse_spec(TOML), root, clock=clock, ledger_url=ledger_url) as ws:
         accept(ws, "predictions", [ROW])
         flush(ws)
-        with hold(root, ws.ledger, LOCK):
+        with hold(root, ws.ledger, TURNING):
             found = checkup(root, [], clock, ledger_url)
         assert [check for check in found if check.level != "ok"] == []
         assert any("runs it since" in check.message for check in found)

@@ -24,11 +24,13 @@ class FlywheelRoutes(Controller):
     @get("/", sync_to_thread=True, summary="What turns, what is stuck, who is needed: every flywheel",
          responses=GATED)  # fmt: skip
     def every(self, service: NamedDependency[Service], caller: NamedDependency[Caller]) -> list[Overview]:
-        return [overview(service.ledger, name) for name in service.wheels if caller.may_see(name)]
+        return [
+            overview(service.root, service.ledger, name) for name in service.wheels if caller.may_see(name)
+        ]
 
     @get("/{name:str}", sync_to_thread=True, summary="The same for one flywheel", responses=SHOWS)
     def one(self, wheel: NamedDependency[Wheel]) -> Overview:
-        return overview(wheel.ws.ledger, wheel.name)
+        return overview(wheel.ws.root, wheel.ws.ledger, wheel.name)
 
 
 class HealthRoutes(Controller):

@@ -104,7 +104,7 @@ def _of_ledger(service: Service, names: list[str]) -> list[Family]:
     """What is measured when it is asked for, of these flywheels."""
     now, ledger = service.clock.now(), service.ledger
     depths = {name: depth_of(ledger, name) for name in names}
-    seen = {name: overview(ledger, name, findings=0) for name in names}
+    seen = {name: overview(service.root, ledger, name, findings=0) for name in names}
 
     def gauge(name: str, help: str, values: dict[str, float]) -> Family:
         samples = [Sample("", {"flywheel": flywheel}, value) for flywheel, value in values.items()]

@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from whorl.cli.terminal import DEFAULT_SPEC, AsJson, Root, SpecPath, print_json
+from whorl.cli.terminal import DEFAULT_SPEC, AsJson, Root, SpecPath, print_json, root_of
 
 
 def doctor(
@@ -18,9 +18,8 @@ def doctor(
     """
     from whorl.clock import RealClock
     from whorl.serve.checkup.checkup import checkup
-    from whorl.workspace import DEFAULT_ROOT
 
-    root = (workspace or spec.absolute().parent / DEFAULT_ROOT).absolute()
+    root = root_of(spec, workspace)
     specs = [spec] if spec.exists() or spec != DEFAULT_SPEC else []
     checks = checkup(root, specs, RealClock(), os.environ.get("WHORL_LEDGER"))
     bad = [check for check in checks if check.level == "bad"]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whorl.cli.terminal import DEFAULT_SPEC, AsJson, Root, SpecPath, opened_ledger, print_json, shown
+from whorl.cli.terminal import DEFAULT_SPEC, AsJson, Root, SpecPath, opened_ledger, print_json, root_of, shown
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ def status(
         names = known if every else [load_spec(spec).name]
         if not every and names[0] not in known:
             raise flywheels.unknown(ledger, names[0])
-        found = [overview(ledger, name) for name in names]
+        found = [overview(root_of(spec, workspace), ledger, name) for name in names]
         now = ledger.clock.now()
     if as_json:
         print_json(found if every else found[0])

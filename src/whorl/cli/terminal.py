@@ -46,11 +46,17 @@ def opened(spec: Path, root: Path | None) -> Iterator["Flywheel"]:
 @contextmanager
 def opened_ledger(spec: Path, root: Path | None) -> Iterator["Ledger"]:
     """The ledger alone, for what must not touch the lake."""
-    from whorl.workspace import DEFAULT_ROOT, open_ledger
+    from whorl.workspace import open_ledger
 
-    place = root or spec.absolute().parent / DEFAULT_ROOT
-    with open_ledger(place, ledger_url=os.environ.get("WHORL_LEDGER")) as ledger:
+    with open_ledger(root_of(spec, root), ledger_url=os.environ.get("WHORL_LEDGER")) as ledger:
         yield ledger
+
+
+def root_of(spec: Path, root: Path | None) -> Path:
+    """The workspace directory, as a whole path."""
+    from whorl.workspace import DEFAULT_ROOT
+
+    return (root or spec.absolute().parent / DEFAULT_ROOT).absolute()
 
 
 def print_json(value: Any) -> None:

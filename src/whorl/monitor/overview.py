@@ -1,6 +1,7 @@
-"""One screen about a flywheel: what turns, what is stuck and why, who is needed. Reads the ledger only."""
+"""One screen about a flywheel: what turns, what is stuck and why, who is needed. Reads the ledger, and who holds its lock."""
 
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import func, select
 
@@ -12,7 +13,10 @@ from whorl.storage.findings import Raised, listed
 from whorl.storage.inbox import depth_of
 from whorl.storage.ledger import tables
 from whorl.storage.ledger.ledger import Ledger
+from whorl.storage.lock import TURNING, holder
 from whorl.storage.outbox import undelivered
+
+START = "Start `whorl serve`, or run `whorl cycle run`."
 
 
 class Overview(Record, frozen=True, kw_only=True):
@@ -40,8 +44,8 @@ class Overview(Record, frozen=True, kw_only=True):
     needs: list[str]
 
 
-def overview(ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
-    """The state of one flywheel. Raises NotFound when the ledger does not know it."""
+def overview(root: Path, ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
+    """The state of one flywheel of the workspace in `root`. Raises NotFound when the ledger does not know it."""
     last = next(iter(cycles.listed(ledger, name, limit=1)), None)
     depth = depth_of(ledger, name)
     with ledger.read() as connection:
@@ -56,7 +60,7 @@ def overview(ledger: Ledger, name: str, *, findings: int = 5) -> Overview:
         ]
     champion = pointer.model_id if pointer else None
     error = last.error["message"] if last and last.error else None
-    needs = [*_needs(last, error), *_held_back(ledger, name, last), *unsent(ledger, name)]
+    needs = [*_needs(root, ledger, last, error), *_held_back(ledger, name, last), *unsent(ledger, name)]
     if last is not None and pointer is None:
         needs += _without_champion(ledger, last)
     return Overview(
@@ -100,7 +104,14 @@ def unsent(ledger: Ledger, name: str) -> list[str]:
     ]
 
 
-def _needs(last: cycles.Cycle | None, error: str | None) -> list[str]:
+def stopped(root: Path, ledger: Ledger, last: cycles.Cycle) -> str | None:
+    """In a sentence, where a cycle is that was running when its process died; None while a process runs it, or it is not to run."""
+    if last.state != "running" or holder(root, ledger, TURNING) is not None:
+        return None
+    return f"{last.id} stopped in its step {last.step or 'flush'}, and nothing runs it."
+
+
+def _needs(root: Path, ledger: Ledger, last: cycles.Cycle | None, error: str | None) -> list[str]:
     if last is None:
         return ["No cycle has run yet: `whorl cycle run`, or `whorl serve` with a [cadence]."]
     if last.waiting_for is not None:
@@ -109,7 +120,8 @@ def _needs(last: cycles.Cycle | None, error: str | None) -> list[str]:
         return [f"Cycle {last.id} waits for {what.what} ({what.where}){until}: {what.hint}"]
     if last.state == "failed":
         return [f"Cycle {last.id} failed: {error}"]
-    return []
+    where = stopped(root, ledger, last)
+    return [] if where is None else [f"Cycle {where} {START} It goes on at that step."]
 
 
 def _held_back(ledger: Ledger, name: str, last: cycles.Cycle | None) -> list[str]:

@@ -23,7 +23,6 @@ from whorl.errors import (
     WorkspaceHeld,
     did_you_mean,
 )
-from whorl.flywheel import LOCK
 from whorl.serve.flusher import Flusher, How
 from whorl.serve.flushing import FLUSHING
 from whorl.serve.meter import Meter
@@ -34,7 +33,7 @@ from whorl.spec.cautions import cautions
 from whorl.storage import flywheels
 from whorl.storage.inbox import CAPACITY_BYTES
 from whorl.storage.ledger.ledger import Ledger
-from whorl.storage.lock import Lock, hold
+from whorl.storage.lock import TURNING, Lock, hold
 from whorl.workspace import Workspace, embedded_url
 
 log = logging.getLogger("whorl.serve")
@@ -171,7 +170,7 @@ class Service:
         return ended
 
     def _taken_lock(self) -> Lock | None:
-        return hold(self.root, self.ledger, LOCK) if self.only is None else None
+        return hold(self.root, self.ledger, TURNING) if self.only is None else None
 
     def _ours(self) -> bool:
         return self._lock is not None and self._lock.still_held()
@@ -181,7 +180,7 @@ class Service:
         if self._ours():
             return True
         try:
-            self._lock = hold(self.root, self.ledger, LOCK)
+            self._lock = hold(self.root, self.ledger, TURNING)
         except WorkspaceHeld:
             return False
         except StorageError:

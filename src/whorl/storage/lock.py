@@ -25,6 +25,9 @@ from whorl.storage.ledger.ledger import Ledger
 from whorl.storage.ledger.tables import meta
 from whorl.storage.ledger.upsert import insert_or_replace
 
+# Of who flushes and turns.
+TURNING = "turning"
+
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """Who holds a lock."""

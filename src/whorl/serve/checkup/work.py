@@ -6,25 +6,24 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from whorl.flywheel import LOCK
+from whorl.monitor.overview import START, stopped
 from whorl.serve.checkup.check import Check
 from whorl.storage import cycles as all_cycles
 from whorl.storage import flywheels, unreadable
 from whorl.storage.inbox import depth_of
 from whorl.storage.ledger import tables as t
 from whorl.storage.ledger.ledger import Ledger
-from whorl.storage.lock import holder
+from whorl.storage.lock import TURNING, holder
 from whorl.storage.outbox import failing
 
 SLOW = timedelta(minutes=1)
 STUCK = timedelta(minutes=15)
 LONG = timedelta(days=1)
-_START = "Start `whorl serve`, or run `whorl cycle run`."
 
 
 def lock(root: Path, ledger: Ledger) -> Iterator[Check]:
     """Who flushes and turns."""
-    by = holder(root, ledger, LOCK)
+    by = holder(root, ledger, TURNING)
     if by is None:
         yield Check.ok("lock", str(root), "No process runs this workspace.")
     else:
@@ -50,7 +49,7 @@ def inbox(ledger: Ledger, now: datetime) -> Iterator[Check]:
         if waits < SLOW:
             yield Check.ok("inbox", flywheel, message)
         else:
-            hint = f"{_START} If one runs: its log says why flushing fails; a begun batch is taken up again."
+            hint = f"{START} If one runs: its log says why flushing fails; a begun batch is taken up again."
             make = Check.bad if waits > STUCK else Check.warn
             yield make("inbox", flywheel, message, hint)
 
@@ -83,14 +82,12 @@ def _claimed(ledger: Ledger, flywheel: str) -> int:
 
 def cycles(root: Path, ledger: Ledger, now: datetime) -> Iterator[Check]:
     """The last cycle of each flywheel."""
-    runs = holder(root, ledger, LOCK) is not None
     for flywheel in flywheels.names(ledger):
         last = next(iter(all_cycles.listed(ledger, flywheel, limit=1)), None)
         if last is None:
             yield Check.ok("cycles", flywheel, "None has run yet.")
-        elif last.state == "running" and not runs:
-            message = f"{last.id} stopped in its step {last.step or 'flush'}, and nothing runs it."
-            yield Check.warn("cycles", flywheel, message, f"{_START} It goes on at that step.")
+        elif (where := stopped(root, ledger, last)) is not None:
+            yield Check.warn("cycles", flywheel, where, f"{START} It goes on at that step.")
         elif last.state == "running" and now - last.updated_at > LONG:
             message = f"{last.id} is in its step {last.step} for {_span(now - last.updated_at)}."
             yield Check.warn(
