@@ -9,7 +9,7 @@ clusters are made, and each gives its most undecided one.
 
 Sources: diverse undecided rows: Zhdanov (2019), "Diverse mini-batch active learning", arXiv:1901.05954; the share of
 them: the shrinkage factor of James & Stein (1961), "Estimation with quadratic loss", 4th Berkeley Symposium 1:361-379.
-What was tried beside it: docs/selection.md.
+What was tried beside it: docs/experiments.md.
 """
 
 import numpy as np
