@@ -27,9 +27,12 @@ from whorl.cycle import CycleReport, start, turn
 from whorl.errors import NotFound, RecordError, StateError, StorageError
 from whorl.evaluate.holdout_ask import record, withdraw
 from whorl.evaluate.holdout_plan import HoldoutPlan, plan
+from whorl.evaluate.holdout_sheet import with_inputs
+from whorl.examples.asked_list import Purpose, asked_list
 from whorl.models.model import Model, load_model
 from whorl.monitor.insights.insights import Insights, insights
 from whorl.monitor.overview import Overview, overview
+from whorl.monitor.told_quality import QualityTold, told_quality
 from whorl.records import Accepted, Release
 from whorl.release.deliver import deliver_webhooks
 from whorl.release.release import promote, rollback
@@ -215,7 +218,9 @@ class Flywheel:
         flush(self.workspace)
         return plan(self.workspace, settled(self.workspace), labels=labels, precision=precision)
 
-    def ask_holdout(self, *, labels: int | None = None, precision: float | None = None) -> HoldoutPlan:
+    def ask_holdout(
+        self, *, labels: int | None = None, precision: float | None = None, by: str | None = None
+    ) -> HoldoutPlan:
         """Make the draw of `plan_holdout`: its rows are kept as asked for. Log their labels as any others, by id.
 
         Raises:
@@ -223,17 +228,46 @@ class Flywheel:
         """
         with hold(self.workspace.root, self.workspace.ledger, f"asking-{self.workspace.name}"):
             planned = self.plan_holdout(labels=labels, precision=precision)
-            record(self.workspace, planned)
+            record(self.workspace, planned, by=by or whoami())
         return planned
 
-    def withdraw_holdout(self, draw: str) -> int:
+    def withdraw_holdout(self, draw: str, *, by: str | None = None) -> int:
         """Take the last draw of `ask_holdout` back, so that its rows can be drawn from again; how many rows it had asked for.
 
         Raises:
             StateError: It is not the last draw.
             WorkspaceHeld: Another process is asking.
         """
-        return withdraw(self.workspace, draw)
+        return withdraw(self.workspace, draw, by=by or whoami())
+
+    def asked(
+        self,
+        *,
+        purpose: Purpose | None = None,
+        draw: str | None = None,
+        waiting: bool = False,
+        with_prediction: bool = False,
+        after: tuple[datetime, str, str] | None = None,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Rows that people were asked for, the last draw first: draw, purpose, inputs, and `label`, None while the truth waits.
+
+        Args:
+            with_prediction: Tell what the model answered too; who answers holdout rows is not to see it. Others: `asked_list`.
+        """
+        ws, now = self.workspace, self.workspace.clock.now()
+        rows = asked_list(
+            ws.examples(now), purpose=purpose, draw=draw, waiting=waiting, after=after, limit=limit
+        )
+        return with_inputs(ws, rows, now, with_prediction=with_prediction)
+
+    def quality(self) -> QualityTold:
+        """The watched metric in each `[monitor] period`, and over the rows of each draw that people were asked for."""
+        return told_quality(self.workspace, self.workspace.clock.now())
+
+    def coverage(self) -> dict[str, Any]:
+        """How much of the truth is known, and how late it comes; keys: `examples/coverage.py`."""
+        return self.workspace.examples(self.workspace.clock.now()).coverage()
 
     def status(self) -> Overview:
         """What turns, what is stuck and why, who is needed."""

@@ -8,6 +8,7 @@ import pytest
 from shop_cli import run
 
 from whorl.flywheel import open_flywheel
+from whorl.storage import audit
 
 SPEC = """
 name = "shop"
@@ -95,6 +96,35 @@ def test_what_is_asked_once_waits_is_answered_and_tells_the_quality(spec: Path, 
     assert draw["rows"] > 150
     assert draw["low"] < 1
     assert "No row waits" in run("holdout", "list", "--waiting", "--spec", spec).stdout
+
+
+def test_python_says_what_the_commands_say(spec: Path) -> None:
+    run("holdout", "ask", "--labels", "40", "--by", "ann", "--spec", spec)
+    with open_flywheel(spec) as flywheel:
+        (first, *_) = flywheel.asked(limit=1)
+        flywheel.log_label(first["id"], True)
+        flywheel.flush()
+        listed = json.loads(run("holdout", "list", "--spec", spec, "--json").stdout)
+        assert [row["id"] for row in flywheel.asked(purpose="judge")] == [row["id"] for row in listed]
+        assert len(flywheel.asked(waiting=True)) == 39
+        assert flywheel.asked(purpose="train") == []
+        place = (first["asked_at"], first["draw"], first["id"])
+        assert [row["id"] for row in flywheel.asked(after=place)] == [row["id"] for row in listed[1:]]
+
+        quality = json.loads(run("holdout", "quality", "--spec", spec, "--json").stdout)
+        told = flywheel.quality()
+        assert (told.metric, told.greater_is_better) == (quality["metric"], True)
+        assert [one.reason for one in told.periods] == [one["reason"] for one in quality["periods"]]
+        assert [one.draw for one in told.draws] == [one["draw"] for one in quality["draws"]] == ["judge-0001"]
+
+        coverage = json.loads(run("labels", "coverage", "--spec", spec, "--json").stdout)
+        assert flywheel.coverage() | {"as_of": ""} == coverage | {"as_of": ""}
+        (deed,) = audit.entries(flywheel.workspace.ledger, "shop")
+        assert (deed.by, deed.action, deed.body) == (
+            "ann",
+            "holdout.ask",
+            {"draw": "judge-0001", "labels": 40},
+        )
 
 
 def test_who_answers_gets_the_inputs_and_not_what_the_model_said(spec: Path, tmp_path: Path) -> None:

@@ -1,16 +1,19 @@
 """Truths asked of people: who is asked for, with what chance, and how a row comes back once its truth is there."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from shop import NO_REASONS, Shop
-from whorl.curate.ask import waiting
 from whorl.curate.curate import curate
 from whorl.curate.strategies.choose import choose
 from whorl.curate.strategies.pool import Pool
+from whorl.evaluate.holdout_sheet import with_inputs
+from whorl.examples.asked_list import asked_list
 
 Open = Callable[..., Shop]
 ASK = f"[curate]\nask = 10\nbudget = 20\n{NO_REASONS}"
@@ -28,6 +31,10 @@ def opened(one: Shop, n: int = 100, name: str = "open", **columns: object) -> li
 
 def asked(one: Shop) -> list[dict]:
     return one.asked(f"SELECT * FROM {one.lake('asked')} ORDER BY as_of, id")
+
+
+def waiting(one: Shop, as_of: datetime, limit: int | None = None) -> pa.Table:
+    return asked_list(one.ws.examples(as_of), purpose="train", waiting=True, limit=limit)
 
 
 def first(one: Shop) -> None:
@@ -112,14 +119,14 @@ def test_a_labelled_row_enters_with_the_chance_it_was_asked_with_outside_the_bud
 def test_what_people_still_owe_an_answer_to_is_listed_with_inputs_and_why(shop: Open) -> None:
     one = shop(ASK)
     first(one)
-    listed = waiting(one.ws, one.until(3), 100)
+    listed = with_inputs(one.ws, waiting(one, one.until(3)), one.day(3), with_prediction=True)
     assert len(listed) == 10
     row = listed[0]
     assert set(row["inputs"]) == {"amount", "age", "place"}
     assert row["prediction"] == pytest.approx(row["inputs"]["amount"])
     one.learns([listed[0]["id"]], [True], 3.5)
-    assert len(waiting(one.ws, one.until(5), 100)) == 9
-    assert len(waiting(one.ws, one.day(5), 4)) == 4
+    assert len(waiting(one, one.until(5))) == 9
+    assert len(waiting(one, one.day(5), 4)) == 4
 
 
 def test_totals_over_asked_rows_weighted_by_their_chance_are_unbiased() -> None:

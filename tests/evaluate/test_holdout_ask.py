@@ -6,8 +6,9 @@ import pytest
 
 from shop import Shop
 from whorl.errors import SourceError, StateError, TruthError
-from whorl.evaluate.holdout_ask import ask_in_cycle, asked, record
+from whorl.evaluate.holdout_ask import ask_in_cycle, record
 from whorl.evaluate.holdout_plan import plan
+from whorl.examples.asked_list import asked_list
 from whorl.storage.lock import hold
 from whorl.storage.row_file import write_rows
 
@@ -124,12 +125,12 @@ def test_a_draw_is_kept_once_and_its_rows_are_never_asked_again(shop):
 
 def test_what_was_asked_is_listed_with_the_truth_that_came(shop):
     one = answered_shop(shop)
-    assert asked(one.ws, one.until(6)).num_rows == 0
+    assert asked_list(one.ws.examples(one.until(6))).num_rows == 0
     found = plan(one.ws, one.until(6), labels=5)
     record(one.ws, found)
     ids = found.picked["id"].to_pylist()
     one.learns(ids[:2], True, 6.5)
-    listed = {row["id"]: row["label"] for row in asked(one.ws, one.until(7)).to_pylist()}
+    listed = {row["id"]: row["label"] for row in asked_list(one.ws.examples(one.until(7))).to_pylist()}
 
     assert listed == dict.fromkeys(ids[:2], True) | dict.fromkeys(ids[2:])
 
@@ -244,7 +245,7 @@ def test_a_cycle_asks_once_however_often_its_step_runs(shop):
     again = ask_in_cycle(one.ws, "shop-0001", one.until(6))
 
     assert first == again == 40
-    assert set(asked(one.ws, one.until(6))["draw"].to_pylist()) == {"judge-shop-0001"}
+    assert set(asked_list(one.ws.examples(one.until(6)))["draw"].to_pylist()) == {"judge-shop-0001"}
     assert ask_in_cycle(one.ws, "shop-0002", one.until(6)) == 0, "no row has come since"
 
 
@@ -259,4 +260,4 @@ def test_a_cycle_that_waited_asks_for_nothing_that_was_asked_meanwhile(shop):
     began = one.until(4)
     record(one.ws, plan(one.ws, one.until(6), labels=50))
     assert ask_in_cycle(one.ws, "shop-0001", began) == 0
-    assert asked(one.ws, one.until(6)).num_rows == 50
+    assert asked_list(one.ws.examples(one.until(6))).num_rows == 50

@@ -7,8 +7,9 @@ import pytest
 
 from shop import Shop
 from whorl.errors import StateError
-from whorl.evaluate.holdout_ask import asked, record, withdraw
+from whorl.evaluate.holdout_ask import record, withdraw
 from whorl.evaluate.holdout_plan import plan
+from whorl.examples.asked_list import asked_list
 
 Open = Callable[..., Shop]
 
@@ -34,15 +35,15 @@ def test_a_draw_by_mistake_is_taken_back_and_its_rows_are_drawn_from_again(shop:
         withdraw(one.ws, "judge-0009")
     one.until(6.5)
     assert withdraw(one.ws, "judge-0001") == 3
-    assert asked(one.ws, one.until(6.6)).num_rows == 0
-    assert asked(one.ws, one.day(6.4)).num_rows == 3, "it was as it was"
+    assert asked_list(one.ws.examples(one.until(6.6))).num_rows == 0
+    assert asked_list(one.ws.examples(one.day(6.4))).num_rows == 3, "it was as it was"
     with pytest.raises(StateError, match="there is none"):
         withdraw(one.ws, "judge-0001")
 
     again = plan(one.ws, one.until(7), labels=100)
     assert (again.draw, again.since, again.rows) == ("judge-0002", None, mistake.rows)
     record(one.ws, again)
-    assert set(asked(one.ws, one.until(7.1))["draw"].to_pylist()) == {"judge-0002"}
+    assert set(asked_list(one.ws.examples(one.until(7.1)))["draw"].to_pylist()) == {"judge-0002"}
 
 
 def test_only_the_last_draw_is_taken_back(shop: Open) -> None:

@@ -27,6 +27,7 @@ GOOD: dict[str, dict[str, Any]] = {
 # What can be wrong with a request that is as it is described: with records, 422, as [schema] says what they are.
 NOT_TOLD: dict[str, list[str]] = {
     "/readyz": ["503"],
+    "/v1/flywheels/{name}/asked": ["400"],
     "/v1/flywheels/{name}/cases": ["400"],
     "/v1/flywheels/{name}/datasets": ["400"],
     "/v1/flywheels/{name}/insights": ["400"],
@@ -71,7 +72,8 @@ def test_every_operation_answers_as_it_is_published(
         assert refused <= NEVER, "these were never answered with a success, so little was looked at"
 
 
-# Nothing waits for a model; there is no champion before the first; a cycle waits; the tasks do not run here.
+# Nothing waits for a model; there is no champion before the first; a cycle waits; the tasks do not run here; no prediction has a score,
+# so there is no holdout row to ask about.
 NEVER = {
     "POST /v1/flywheels/{name}/cycles/{cycle_id}/submit",
     "POST /v1/flywheels/{name}/models/rollback",
@@ -79,6 +81,8 @@ NEVER = {
     "POST /v1/flywheels/{name}/cycles/{cycle_id}/approve",
     "POST /v1/flywheels/{name}/cycles/{cycle_id}/reject",
     "GET /readyz",
+    "GET /v1/flywheels/{name}/holdout/plan",
+    "POST /v1/flywheels/{name}/holdout/ask",
 }
 
 

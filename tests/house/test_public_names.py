@@ -22,6 +22,12 @@ def test_a_public_name_is_documented(name: str) -> None:
     assert any(mentioned.search(page.read_text(encoding="utf-8")) for page in PAGES)
 
 
+@pytest.mark.parametrize("verb", [name for name in vars(whorl.Flywheel) if not name.startswith("_")])
+def test_a_verb_is_documented(verb: str) -> None:
+    verbs = (ROOT / "docs" / "python.md").read_text(encoding="utf-8").partition("## Verbs")[2]
+    assert re.search(rf"^\| .*`{verb}[(`]", verbs, re.MULTILINE)
+
+
 def test_every_lazy_name_is_public_and_the_other_way_round() -> None:
     assert sorted(whorl._HOMES) == sorted(whorl.__all__)
 

@@ -13,6 +13,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 
+from whorl.api.asked import AskedRoutes
 from whorl.api.auth import Gate, needs, the_caller
 from whorl.api.capture import CaptureRoutes, Door
 from whorl.api.cycles import CycleRoutes
@@ -32,7 +33,7 @@ from whorl.serve.wheel import Wheel
 ROUTES: dict[Only | None, list[type[Controller]]] = {
     None: [
         HealthRoutes, MetricsRoutes, FlywheelRoutes, CaptureRoutes, OtlpRoutes, PredictRoutes, CycleRoutes,
-        ModelRoutes, FoundRoutes, FigureRoutes,
+        ModelRoutes, FoundRoutes, FigureRoutes, AskedRoutes,
     ],
     "capture": [HealthRoutes, MetricsRoutes, CaptureRoutes, OtlpRoutes],
     "flush": [HealthRoutes, MetricsRoutes],

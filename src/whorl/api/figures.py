@@ -14,10 +14,8 @@ from litestar.params import FromQuery, QueryParameter
 from whorl.api.auth import needs
 from whorl.api.failures import SHOWS, HttpError, failures
 from whorl.errors import StateError
-from whorl.monitor.draw_quality import DrawQuality, draw_quality
 from whorl.monitor.insights.insights import Insights, begin_of, insights
-from whorl.monitor.quality import PeriodQuality, quality, watched_metric
-from whorl.monitor.undefined import why_undefined
+from whorl.monitor.told_quality import QualityTold, told_quality
 from whorl.records import Record
 from whorl.serve.wheel import Wheel
 from whorl.workspace import Workspace
@@ -30,21 +28,6 @@ Since = Annotated[
         schema_extra={"format": "date-time"},
     ),
 ]
-
-
-class PeriodShown(PeriodQuality, frozen=True, kw_only=True, omit_defaults=False):
-    """A period's figure; `reason`: why there is none, null where there is one."""
-
-    reason: str | None = None
-
-
-class QualityShown(Record, frozen=True, kw_only=True, omit_defaults=False):
-    """The watched metric in each `[monitor] period`, and over the span of each draw that people were asked for, oldest first."""
-
-    metric: str
-    greater_is_better: bool
-    periods: list[PeriodShown]
-    draws: list[DrawQuality]
 
 
 class AgeShown(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -147,8 +130,8 @@ class FigureRoutes(Controller):
 
     @get("/quality", tags=["quality"], responses=failures(409) | SHOWS,
          summary="The watched metric by period, and how it was told")  # fmt: skip
-    async def quality(self, wheel: NamedDependency[Wheel], figures: NamedDependency[Figures]) -> QualityShown:
-        return await figures.of(wheel, _quality)
+    async def quality(self, wheel: NamedDependency[Wheel], figures: NamedDependency[Figures]) -> QualityTold:
+        return await figures.of(wheel, told_quality)
 
     @get("/labels/coverage", tags=["labels"], responses=SHOWS,
          summary="How much of the truth is known by age, and how late it comes")  # fmt: skip
@@ -161,19 +144,6 @@ def _begin(since: str | None) -> datetime | None:
         return begin_of(since)
     except StateError as error:
         raise HttpError(400, error.message, where="since", hint=error.hint) from error
-
-
-def _quality(ws: Workspace, as_of: datetime) -> QualityShown:
-    metric, least = watched_metric(ws), ws.spec.monitor.min_rows
-    return QualityShown(
-        metric=metric.name,
-        greater_is_better=metric.greater_is_better,
-        periods=[
-            PeriodShown(**msgspec.structs.asdict(one), reason=why_undefined(one, least))
-            for one in quality(ws, as_of)
-        ],
-        draws=draw_quality(ws, as_of),
-    )
 
 
 def _coverage(ws: Workspace, as_of: datetime) -> Coverage:

@@ -13,7 +13,7 @@ from litestar.params import FromQuery
 
 from whorl.api.auth import needs
 from whorl.api.failures import SHOWS, BodyError
-from whorl.api.pages import Before, Limit, Page, page
+from whorl.api.pages import Before, Limit, Page, no_place, page
 from whorl.examples.join import Examples
 from whorl.records import DatasetVersion, Record
 from whorl.serve.wheel import Wheel
@@ -143,9 +143,4 @@ def _key(before: str) -> tuple[float, str]:
     try:
         return float(severity), last_id
     except ValueError:
-        raise BodyError(
-            400,
-            f"{before!r} is no place in this list.",
-            where="before",
-            hint="Send `next` of the page before.",
-        ) from None
+        raise no_place(before) from None

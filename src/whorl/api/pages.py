@@ -5,6 +5,7 @@ from typing import Annotated, Generic, TypeVar
 
 from litestar.params import QueryParameter
 
+from whorl.api.failures import BodyError
 from whorl.records import Record
 
 T = TypeVar("T")
@@ -23,6 +24,13 @@ class Page(Record, Generic[T], frozen=True, kw_only=True, omit_defaults=False):
 
     items: list[T]
     next: str | None
+
+
+def no_place(before: str) -> BodyError:
+    """What was sent as `before` is no `next` of a list whose places have several parts."""
+    return BodyError(
+        400, f"{before!r} is no place in this list.", where="before", hint="Send `next` of the page before."
+    )
 
 
 def page(found: Sequence[T], limit: int, key: Callable[[T], object]) -> Page[T]:

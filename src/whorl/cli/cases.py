@@ -147,12 +147,12 @@ def _cases(flywheel: "Flywheel", reason: str | None, cycle: str | None, limit: i
 
 
 def _print_asked(flywheel: "Flywheel", limit: int, *, as_json: bool) -> None:
-    from whorl.curate.ask import waiting
     from whorl.curate.why import in_words
 
-    ws = flywheel.workspace
-    most = None if as_json else limit
-    rows = [row | {"why": in_words(row["strategy"])} for row in waiting(ws, ws.clock.now(), most)]
+    waiting = flywheel.asked(
+        purpose="train", waiting=True, with_prediction=True, limit=None if as_json else limit
+    )
+    rows = [row | {"why": in_words(row["strategy"])} for row in waiting]
     columns: dict[str, Callable[[dict[str, Any]], Any]] = {
         "id": itemgetter("id"),
         "inputs": lambda row: _pairs(row["inputs"]),

@@ -10,6 +10,7 @@ import typer
 from whorl.cli.terminal import (
     DEFAULT_SPEC,
     AsJson,
+    By,
     Root,
     SpecPath,
     opened,
@@ -21,16 +22,11 @@ from whorl.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    import pyarrow as pa
-
     from whorl.evaluate.holdout_plan import HoldoutPlan
     from whorl.flywheel import Flywheel
     from whorl.monitor.draw_quality import DrawQuality
-    from whorl.monitor.quality import PeriodQuality
+    from whorl.monitor.told_quality import PeriodTold
     from whorl.stats.intervals.estimate import Estimate
-    from whorl.workspace import Workspace
 
 app = typer.Typer(
     help="Quality from few labels: which truths to ask for, and what they say.", no_args_is_help=True
@@ -88,6 +84,7 @@ def ask(
     out: Out = None,
     with_prediction: WithPrediction = False,
     withdraw: Withdraw = None,
+    by: By = None,
     spec: SpecPath = DEFAULT_SPEC,
     workspace: Root = None,
     as_json: AsJson = False,
@@ -101,9 +98,9 @@ def ask(
         check_writable(out)
     with opened(spec, workspace) as flywheel:
         if withdraw is not None:
-            told = {"withdrawn": withdraw, "labels": flywheel.withdraw_holdout(withdraw)}
+            told = {"withdrawn": withdraw, "labels": flywheel.withdraw_holdout(withdraw, by=by)}
             return print_json(told) if as_json else print_facts(told)
-        planned = flywheel.ask_holdout(labels=labels, precision=precision)
+        planned = flywheel.ask_holdout(labels=labels, precision=precision, by=by)
         _hand_out(flywheel, planned.picked["id"].to_pylist(), out, with_prediction=with_prediction)
     _show(planned, out, as_json=as_json)
 
@@ -122,19 +119,17 @@ def list_(
 
     What the model answered is left out, unless --with-prediction asks for it.
     """
-    import pyarrow.compute as pc
-
-    from whorl.evaluate.holdout_ask import asked
+    from whorl.evaluate.holdout_sheet import with_inputs
+    from whorl.examples.asked_list import asked_list
 
     with opened(spec, workspace) as flywheel:
         ws = flywheel.workspace
         now = ws.clock.now()
-        rows = asked(ws, now)
-        if waiting:
-            rows = rows.filter(pc.is_null(rows["label"]))
+        rows = asked_list(ws.examples(now), purpose="judge", waiting=waiting)
         ids = rows["id"].to_pylist()
         _hand_out(flywheel, ids, out, with_prediction=with_prediction)
-        found = _with_inputs(ws, rows if as_json else rows.slice(0, limit), now, with_prediction)
+        some = rows if as_json else rows.slice(0, limit)
+        found = with_inputs(ws, some, now, with_prediction=with_prediction)
     columns: dict[str, Callable[[dict[str, Any]], Any]] = {
         "draw": itemgetter("draw"),
         "id": itemgetter("id"),
@@ -157,24 +152,10 @@ def list_(
 @app.command("quality")
 def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJson = False) -> None:
     """The watched metric per [monitor] period, how it was told, and beside it what the model claims; and of each draw as a whole."""
-    from msgspec.structs import asdict
-
-    from whorl.monitor.draw_quality import draw_quality
-    from whorl.monitor.quality import quality as of_periods
-    from whorl.monitor.quality import watched_metric
-    from whorl.monitor.undefined import why_undefined
-
     with opened(spec, workspace) as flywheel:
-        ws = flywheel.workspace
-        now, metric = ws.clock.now(), watched_metric(ws).name
-        found, draws = of_periods(ws, now), draw_quality(ws, now)
-        least = ws.spec.monitor.min_rows
-    told = {
-        "metric": metric,
-        "periods": [{**asdict(one), "reason": why_undefined(one, least)} for one in found],
-        "draws": [asdict(one) for one in draws],
-    }
-    columns: dict[str, Callable[[PeriodQuality], Any]] = {
+        told = flywheel.quality()
+    metric, found, draws = told.metric, told.periods, told.draws
+    columns: dict[str, Callable[[PeriodTold], Any]] = {
         "from": lambda one: one.start.date().isoformat(),
         "rows": attrgetter("rows"),
         metric: _figure,
@@ -190,9 +171,7 @@ def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJs
     print_lines("note", list(dict.fromkeys(note for one in found for note in one.notes)))
     missing = [one for one in found if one.value is None]
     if missing:
-        typer.echo(
-            f"{len(missing)} of {len(found)} periods without a figure; the last: {why_undefined(missing[-1], least)}"
-        )
+        typer.echo(f"{len(missing)} of {len(found)} periods without a figure; the last: {missing[-1].reason}")
 
     if draws:
         of_draw: dict[str, Callable[[DrawQuality], Any]] = {
@@ -206,37 +185,14 @@ def quality(spec: SpecPath = DEFAULT_SPEC, workspace: Root = None, as_json: AsJs
         print_lines("note", [f"{one.draw}: {one.reason}" for one in draws if one.reason])
 
 
-def _figure(told: "PeriodQuality | DrawQuality | Estimate") -> str:
+def _figure(told: "PeriodTold | DrawQuality | Estimate") -> str:
     if told.value is None or told.low is None or told.high is None:
         return shown(told.value)
     return f"{told.value:.4g} [{told.low:.4g}, {told.high:.4g}]"
 
 
-def _claimed(period: "PeriodQuality") -> str:
+def _claimed(period: "PeriodTold") -> str:
     return shown(period.claimed) + (", contradicted" if period.contradicted else "")
-
-
-def _with_inputs(
-    ws: "Workspace", rows: "pa.Table", as_of: "datetime", with_prediction: bool
-) -> list[dict[str, Any]]:
-    """Rows that were asked for, each with `inputs` by name and `prediction`: None while whoever answers is not to see it."""
-    import msgspec
-
-    from whorl.evaluate.holdout_sheet import sheet
-
-    handed = sheet(ws, rows["id"].to_pylist(), as_of, with_prediction=with_prediction)
-    by_id = {one["id"]: one for one in handed.to_pylist(maps_as_pydicts="strict")}
-    names = [*ws.spec.features, *(["messages"] if "messages" in handed.column_names else [])]
-    found = []
-    for row in rows.to_pylist():
-        told = by_id.get(row["id"], {})
-        said = [told[name] for name in ("score", "scores", "output") if told.get(name) is not None]
-        row["inputs"] = {name: told.get(name) for name in names}
-        if row["inputs"].get("messages"):
-            row["inputs"]["messages"] = msgspec.json.decode(row["inputs"]["messages"])
-        row["prediction"] = said[0] if said else None
-        found.append(row)
-    return found
 
 
 def _in_one_line(inputs: dict[str, Any]) -> str:
@@ -262,14 +218,13 @@ def _one_of(precision: float | None, labels: int | None) -> None:
 
 
 def _show(planned: "HoldoutPlan", out: Path | None, *, as_json: bool) -> None:
-    unknown = "[evaluate] label_cost is not set: the price is not known." if planned.cost is None else None
-    facts: dict[str, Any] = {
-        name: getattr(planned, name) for name in planned.__struct_fields__ if name != "picked"
-    }
+    from msgspec.structs import asdict
+
     if as_json:
-        print_json(facts | {"reason": unknown})
+        print_json(planned.facts())
         return
-    cost = facts.pop("cost")
+    facts = asdict(planned.facts())
+    cost, unknown = facts.pop("cost"), facts.pop("reason")
     print_facts(
         facts
         | {"cost": unknown if cost is None else f"{cost:,.2f} USD", "file": None if out is None else str(out)}

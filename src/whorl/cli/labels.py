@@ -53,7 +53,7 @@ def coverage(
 ) -> None:
     """How much of the truth is known by age, how late it comes by class and segment, what is open or hidden, as of now."""
     with opened(spec, workspace) as flywheel:
-        found = flywheel.workspace.examples(flywheel.workspace.clock.now()).coverage()
+        found = flywheel.coverage()
     if as_json:
         print_json(found)
         return

@@ -6,7 +6,6 @@ budget, and stands for those whose truth nobody will know.
 """
 
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -97,30 +96,6 @@ def _chance_to_come(ws: Workspace, as_of: datetime, age: Floats) -> Floats:
     )
     delay = others["delay"].cast(pa.float64()).to_numpy(zero_copy_only=False)
     return chance_to_come(delay, others["age"].to_numpy(), age)
-
-
-def waiting(ws: Workspace, as_of: datetime, limit: int | None) -> list[dict[str, Any]]:
-    """Rows that people were asked for and whose truth has not come: id, time, inputs, prediction, strategy, asked."""
-    names = list(ws.spec.features)
-    inputs = "".join(f', e."{FEATURE}{name}"' for name in names)
-    found = ws.engine.query(
-        f"SELECT e.id, e.time, e.score, e.scores, e.output, a.strategy, a.as_of AS asked{inputs} "
-        f"FROM {ws.examples(as_of).name} e JOIN {ws.lake.relation('asked')} a ON a.id = e.id "
-        f"WHERE a.purpose = '{TRAIN}' AND e.label IS NULL ORDER BY a.as_of, e.id {'' if limit is None else f'LIMIT {limit}'}"
-    ).to_pylist()
-    return [
-        {
-            "id": row["id"],
-            "time": row["time"],
-            "inputs": {name: row[FEATURE + name] for name in names},
-            "prediction": row["score"]
-            if row["score"] is not None
-            else dict(row["scores"] or {}) or row["output"],
-            "strategy": row["strategy"],
-            "asked": row["asked"],
-        }
-        for row in found
-    ]
 
 
 def _askable(ws: Workspace, as_of: datetime) -> tuple[pa.Table, float]:

@@ -1,6 +1,6 @@
 """Make a planned draw, or take one back: what people are asked for goes into the lake's `asked` table, once.
 
-The file for them: `holdout_sheet.py`.
+What is handed to them: `holdout_sheet.py`.
 """
 
 import logging
@@ -12,6 +12,7 @@ import pyarrow as pa
 from whorl.errors import StateError, WorkspaceHeld
 from whorl.evaluate.holdout_plan import HoldoutPlan, plan
 from whorl.examples.asked import JUDGE, WITHDRAWN, judge_draws
+from whorl.storage import audit
 from whorl.storage.lock import hold
 from whorl.storage.sql_types import text_literal
 from whorl.storage.tables import lake_schemas
@@ -20,8 +21,11 @@ from whorl.workspace import Workspace
 log = logging.getLogger("whorl.evaluate")
 
 
-def record(ws: Workspace, planned: HoldoutPlan) -> None:
+def record(ws: Workspace, planned: HoldoutPlan, *, by: str | None = None) -> None:
     """Keep which rows were asked for, with their chances.
+
+    Args:
+        by: Who asks, for the audit trail; None for a cycle, which has a journal.
 
     Raises:
         StateError: Another process has made this draw.
@@ -49,6 +53,7 @@ def record(ws: Workspace, planned: HoldoutPlan) -> None:
             hint="Look at the next one: whorl holdout plan.",
         )
     ws.lake.sync("asked")
+    _write_down(ws, "holdout.ask", by, draw=planned.draw, labels=planned.labels)
 
 
 def ask_in_cycle(ws: Workspace, cycle_id: str, as_of: datetime) -> int:
@@ -71,10 +76,13 @@ def ask_in_cycle(ws: Workspace, cycle_id: str, as_of: datetime) -> int:
     return planned.labels
 
 
-def withdraw(ws: Workspace, draw: str) -> int:
+def withdraw(ws: Workspace, draw: str, *, by: str | None = None) -> int:
     """Take the last draw back, so that its rows can be drawn from again; how many rows it had asked for.
 
     It stands for nothing from now on, and is kept. Truths that came stay; being asked for, they tell nothing of delays.
+
+    Args:
+        by: Who withdraws it, for the audit trail.
 
     Raises:
         StateError: It is not the last draw, or there is none.
@@ -102,16 +110,11 @@ def withdraw(ws: Workspace, draw: str) -> int:
         table = pa.table(columns, names=rows.column_names).cast(lake_schemas(ws.spec)["asked"])
         ws.lake.append("asked", table, app=f"withdrawn/{draw}", version=1)
         ws.lake.sync("asked")
+        _write_down(ws, "holdout.withdraw", by, draw=draw, labels=int(rows.num_rows))
     return int(rows.num_rows)
 
 
-def asked(ws: Workspace, as_of: datetime) -> pa.Table:
-    """Every row that was asked for so that quality can be told, the last draw first; `label` is NULL while its truth waits.
-
-    out: draw, id, time, probability, stratum, label, label_received_at
-    """
-    return ws.engine.query(
-        "SELECT a.draw, a.id, a.time, a.probability, a.stratum, e.label, e.label_received_at\n"
-        f"FROM {ws.lake.relation('asked')} a LEFT JOIN {ws.examples(as_of).name} e ON e.id = a.id\n"
-        f"WHERE a.purpose = '{JUDGE}' AND a.draw IN (SELECT draw FROM ({judge_draws(ws.lake, as_of)})) ORDER BY a.draw DESC, a.time, a.id"
-    )
+def _write_down(ws: Workspace, action: str, by: str | None, **body: str | int) -> None:
+    if by is not None:
+        with ws.ledger.write() as conn:
+            audit.append(conn, ws.name, at=ws.clock.now(), by=by, action=action, body=body)

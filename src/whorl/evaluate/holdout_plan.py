@@ -10,7 +10,6 @@ from datetime import datetime
 from math import isclose
 from typing import Literal, NamedTuple
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -18,6 +17,7 @@ from whorl.errors import StateError, TruthError
 from whorl.examples.asked import JUDGE, WITHDRAWN, can_be_asked, least_answers
 from whorl.examples.champions_answers import champions_answers
 from whorl.examples.said import said_and_true
+from whorl.records import Record
 from whorl.spec import Spec
 from whorl.stats.arrays import Floats
 from whorl.stats.calibration.logistic_line import sigmoid
@@ -34,14 +34,14 @@ ENOUGH_KNOWN = 50
 LEAST_CLAIMED_ERROR = 0.05
 
 
-class HoldoutPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A draw that has not been made yet.
+class PlanFacts(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """What is told of a draw.
 
     `strategy`: doubt, or random where doubt has been found to say nothing.
     `precision`: half the width that its interval is expected to have; `basis`: whether that goes by labels that are known
     or by what the model claims; `labelled`: rows to ask for whose truth has come already; `cost` in USD of the
-    others, None without `[evaluate] label_cost`; `warning`: a precision out of reach, periods of the monitor for which
-    the labels are too few; `picked`: columns id, time, probability, stratum, and what was answered.
+    others, None without `[evaluate] label_cost`, as `reason` says then; `warning`: a precision out of reach, periods of the
+    monitor for which the labels are too few.
     """
 
     draw: str
@@ -56,7 +56,17 @@ class HoldoutPlan(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: float
     basis: Literal["known labels", "the model's claim"]
     warning: str | None
+    reason: str | None
+
+
+class HoldoutPlan(PlanFacts, frozen=True, kw_only=True):
+    """A draw that has not been made yet; `picked`: columns id, time, probability, stratum, and what was answered."""
+
     picked: pa.Table
+
+    def facts(self) -> PlanFacts:
+        """All but the rows."""
+        return PlanFacts(**{name: getattr(self, name) for name in PlanFacts.__struct_fields__})
 
 
 def plan(
@@ -104,6 +114,7 @@ def plan(
         accuracy=1 - frame.error_rate,
         basis=frame.basis,
         warning=" ".join(filter(None, warnings)) or None,
+        reason="[evaluate] label_cost is not set: the price is not known." if cost is None else None,
         picked=picked.drop_columns(["label"]),
     )
 
