@@ -1,6 +1,8 @@
 """Rows that are found by the hashes of their keys, over many runs and merged indexes."""
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -65,3 +67,33 @@ def test_indexes_are_merged_and_what_no_longer_counts_is_removed(
     assert found is not None
     assert found["run"].to_pylist() == [RUNS - 1]
     assert len(list((tmp_path / "rows").iterdir())) == RUNS + len(before.indexes)
+
+
+def test_nothing_is_written_through_a_map(
+    filled: tuple[KeyedRows, list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of a map that finds no room on the disk ends the process."""
+    mapped = np.memmap
+
+    def only_read(*args: Any, mode: str, **others: Any) -> Any:
+        assert mode == "r"
+        return mapped(*args, mode=mode, **others)
+
+    monkeypatch.setattr(np, "memmap", only_read)
+    monkeypatch.setattr(keyed_rows, "FANOUT", 2)
+    more = np.arange(10_000, 12_400, dtype=np.uint64)
+    filled[0].add(more, pa.table({"hash": more}))
+    assert len(filled[0].made.indexes) == 1, "merged with all that came before"
+    found = filled[0].find(np.concatenate([written[-1:] for written in [*filled[1], more]]))
+    assert found is not None
+    assert found.num_rows == RUNS + 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is a thing of Linux")
+def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "000000-000001.index").symlink_to("/dev/full")
+    kept, hashes = KeyedRows(tmp_path, Made()), np.arange(100_000, dtype=np.uint64)
+    with pytest.raises(OSError) as raised:  # noqa: PT011 - which of them is looked at below
+        kept.add(hashes, pa.table({"hash": hashes}))
+    assert raised.value.errno == errno.ENOSPC
+    assert kept.made == Made()

@@ -120,21 +120,24 @@ def _read_rows(path: Path, rows: npt.NDArray[np.int64]) -> pa.Table:
 
 
 def _write_index(path: Path, sources: Sequence[tuple[Hashes, Hashes]]) -> None:
-    """All hashes in order, then their places; sources are in order by themselves."""
+    """All hashes in order, then their places; sources are in order by themselves.
+
+    Written, not mapped: a full disk is an error then, where a page of a map that finds no room ends the process.
+    """
     total = sum(len(keys) for keys, _ in sources)
     written, stretches = 0, -(-total // STRETCH)
-    out = np.memmap(path, dtype=np.uint64, mode="w+", shape=(2 * total,))
     bounds = [np.uint64(2**64 // stretches * number) for number in range(1, stretches)]
     cuts = [[0, *np.searchsorted(keys, bounds).tolist(), len(keys)] for keys, _ in sources]
-    for number in range(stretches):
-        ranges = [slice(cut[number], cut[number + 1]) for cut in cuts]
-        keys = np.concatenate([keys[part] for (keys, _), part in zip(sources, ranges, strict=True)])
-        places = np.concatenate([places[part] for (_, places), part in zip(sources, ranges, strict=True)])
-        order = np.argsort(keys, kind="stable")
-        out[written : written + len(keys)] = keys[order]
-        out[total + written : total + written + len(keys)] = places[order]
-        written += len(keys)
-    out.flush()
+    with path.open("wb") as out:
+        for number in range(stretches):
+            ranges = [slice(cut[number], cut[number + 1]) for cut in cuts]
+            keys = np.concatenate([keys[part] for (keys, _), part in zip(sources, ranges, strict=True)])
+            places = np.concatenate([places[part] for (_, places), part in zip(sources, ranges, strict=True)])
+            order = np.argsort(keys, kind="stable")
+            for start, entries in ((written, keys), (total + written, places)):
+                out.seek(start * entries.itemsize)
+                out.write(entries[order].data)
+            written += len(keys)
 
 
 def _found(keys: Hashes, places: Hashes, wanted: Hashes) -> Hashes:
