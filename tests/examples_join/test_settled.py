@@ -1,5 +1,8 @@
 """What is settled counts only where it was made from this lake and these rules; otherwise all is looked at anew."""
 
+import os
+import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -55,6 +58,35 @@ def test_not_for_another_lake(tmp_path: Path, told: Story) -> None:
     elsewhere = Story(tmp_path / "elsewhere", told.spec)
     elsewhere.prediction("p0", 0)
     assert settled_by(tmp_path / "kept", elsewhere.lake, told.spec, day(3)) is None
+
+
+def test_not_for_the_lake_of_a_backup_that_was_gone_on_from(tmp_path: Path, told: Story) -> None:
+    """Its tables are of the versions that were read, and hold other rows."""
+    tables, backup = Path(told.lake.location), tmp_path / "backup"
+    shutil.copytree(tables, backup)
+    told.prediction("gone", 1)
+    told.label("gone", True, 1.5)
+    _settled(told, tmp_path / "kept", 2)
+    shutil.rmtree(tables)
+    shutil.copytree(backup, tables)
+    for number in range(5):
+        told.prediction(f"new{number}", 2.5)
+        told.label(f"new{number}", True, 2.6)
+    assert settled_by(tmp_path / "kept", told.lake, told.spec, day(3)) is None
+
+
+def test_after_files_were_merged_and_the_log_was_shortened(tmp_path: Path, told: Story) -> None:
+    _settled(told, tmp_path / "kept", 2)
+    then = told.lake.version("predictions")
+    told.prediction("later", 2)
+    for _ in range(2):
+        told.lake.maintain(timedelta(0))
+        for commit in Path(told.lake.location).glob("*/_delta_log/*.json"):
+            os.utime(commit, (0, 0))
+    log = Path(told.lake.location) / "predictions" / "_delta_log"
+    assert all(int(path.stem) > then for path in log.glob("*.json")), "the commits of then are gone"
+    told.prediction("last", 2)
+    assert settled_by(tmp_path / "kept", told.lake, told.spec, day(3)) is not None
 
 
 def test_not_where_names_of_traces_have_come(tmp_path: Path, told: Story) -> None:

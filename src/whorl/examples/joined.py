@@ -22,7 +22,6 @@ from whorl.spec import Spec
 from whorl.storage.engine import Engine
 from whorl.storage.lake import Lake
 from whorl.storage.sql_types import file_literal
-from whorl.storage.tables import TableName
 
 FORM = "joined 3"
 # A last run with fewer rows is written anew with the next ones, so that many small cycles do not leave as many files.
@@ -107,7 +106,7 @@ class Joined:
         """SQL relation of the groups that stand on both sides of the holdout."""
         return self._small("parted")
 
-    def add(self, engine: Engine, changes: Changes, versions: dict[TableName, int]) -> "Joined":
+    def add(self, engine: Engine, changes: Changes, mark: str) -> "Joined":
         """Write what changed, and make it count."""
         number, runs = self.contents.number + 1, list(self.contents.runs)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +124,7 @@ class Joined:
         engine.write(self._table("unmatched", number), f"FROM {changes.unmatched}")
         engine.write(self._table("parted", number), f"FROM {changes.parted}")
         contents = msgspec.structs.replace(
-            self.contents, as_of=changes.as_of, versions=versions, runs=tuple(runs), number=number
+            self.contents, as_of=changes.as_of, mark=mark, runs=tuple(runs), number=number
         )  # fmt: skip
         return Joined(self.folder, write_list(self.folder, contents, Joined(self.folder, contents)._files()))
 
@@ -165,6 +164,4 @@ def joined_by(folder: Path, lake: Lake, spec: Spec, as_of: datetime) -> Joined |
 def nothing_joined(folder: Path, lake: Lake, spec: Spec) -> Joined:
     """A new beginning; what lay there is removed."""
     shutil.rmtree(folder, ignore_errors=True)
-    return Joined(
-        folder, Contents(as_of=BEGINNING, made_from=made_from(FORM, lake, spec), versions={}, sizes={})
-    )
+    return Joined(folder, Contents(as_of=BEGINNING, made_from=made_from(FORM, lake, spec), mark="", sizes={}))

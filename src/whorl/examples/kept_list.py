@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 import duckdb
 import msgspec
@@ -18,10 +19,12 @@ from whorl.records import Record
 from whorl.spec import Spec
 from whorl.storage.file_sizes import as_written, file_sizes
 from whorl.storage.lake import Lake
-from whorl.storage.tables import TableName, feature_fields
+from whorl.storage.tables import TableName, feature_fields, lake_schemas
 
 # Before anything was received.
 BEGINNING = datetime.fromisoformat("0001-01-02T00:00Z")
+# Tables of the lake that are read.
+_READ: tuple[TableName, ...] = ("predictions", "labels", "considered", "members")
 
 
 class KeptList(Record, frozen=True, kw_only=True):
@@ -30,13 +33,13 @@ class KeptList(Record, frozen=True, kw_only=True):
     Attributes:
         as_of: Everything was received by then.
         made_from: As `made_from` said.
-        versions: Of the lake's tables, those that were read.
+        mark: As `mark_lake` gave it, when all that is kept was in the lake.
         sizes: Bytes of each file, by its path in the folder.
     """
 
     as_of: datetime
     made_from: str
-    versions: dict[TableName, int]
+    mark: str
     sizes: dict[str, int]
 
 
@@ -50,8 +53,8 @@ def read_list(folder: Path, kind: type[Kept], lake: Lake, made_from: str, as_of:
     except (OSError, msgspec.DecodeError):
         return None
     same = kept.made_from == made_from and kept.as_of <= as_of
-    ahead = any(lake.version(table) < version for table, version in kept.versions.items())
-    return kept if same and not ahead and as_written(folder, kept.sizes) else None
+    marked = same and all(lake.appended(table, _mark_app(kept.mark)) >= 0 for table in _READ)
+    return kept if marked and as_written(folder, kept.sizes) else None
 
 
 def write_list(folder: Path, kept: Kept, files: Iterable[Path]) -> Kept:
@@ -68,6 +71,22 @@ def write_list(folder: Path, kept: Kept, files: Iterable[Path]) -> Kept:
     draft.write_bytes(msgspec.json.encode(listed))
     draft.replace(folder / "contents.json")
     return listed
+
+
+def mark_lake(lake: Lake, spec: Spec) -> str:
+    """Lay a new name into the log of each table that is read, in a commit without rows; returns the name.
+
+    It stays, whatever is appended, merged or cleaned up afterwards. A lake from a backup of before does not have it, and
+    does not get it by what is appended then, as it would a number that grows.
+    """
+    mark, schemas = uuid4().hex, lake_schemas(spec)
+    for table in _READ:
+        lake.append(table, schemas[table].empty_table(), _mark_app(mark), 0)
+    return mark
+
+
+def _mark_app(mark: str) -> str:
+    return f"kept/{mark}"
 
 
 def made_from(form: str, lake: Lake, spec: Spec) -> str:

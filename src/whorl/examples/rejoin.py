@@ -219,11 +219,10 @@ def keep_joined(
     if before.as_of == settled.as_of:
         return before
     counted, kept = [before], before
-    versions: dict[TableName, int] = {table: lake.version(table) for table in ("predictions", "labels")}
     for until in _cuts(lake, engine, kept.as_of, settled.as_of, rows):
         step = Rejoined(lake, engine, spec, kept, settled, until, "rejoined")
         try:
-            kept = kept.add(engine, step.changes, versions)
+            kept = kept.add(engine, step.changes, settled.contents.mark)
         finally:
             step.drop()
         counted.append(kept)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whorl.examples.arrivals import USABLE_STATUS, Arrivals, can_settle
+from whorl.examples.kept_list import mark_lake
 from whorl.examples.settled import Settled, nothing_settled, settled_schemas
 from whorl.examples.steps import PARTED
 from whorl.examples.taken import contradicted, last_taken
@@ -59,14 +60,11 @@ class _Settling:
 
     def run(self, cycles: Sequence[str]) -> Settled:
         files = self._lake.stored_files("members")
-        versions: dict[TableName, int] = {
-            table: self._lake.version(table) for table in ("predictions", "labels", "considered", "members")
-        }
         self._index("predictions", "id", self._settled.predictions)
         self._index("labels", "prediction_id", self._settled.labels)
         self._take()
         return self._settled.keep(
-            self._as_of, versions, tuple(cycles), tuple(file.path for file in files),
+            self._as_of, mark_lake(self._lake, self._spec), tuple(cycles), tuple(file.path for file in files),
             waiting=self._waiting(), unmatched=self._unmatched(),
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from whorl.examples.steps import LABEL_COLUMNS
 from whorl.spec import Spec
 from whorl.storage.keyed_rows import Hashes, KeyedRows, Made
 from whorl.storage.lake import Lake
-from whorl.storage.tables import TEXT, TIME, TableName, lake_schemas
+from whorl.storage.tables import TEXT, TIME, lake_schemas
 
 FORM = "settled 4"
 WAITING = pa.schema([pa.field("id", TEXT), pa.field("time", TIME)])
@@ -72,7 +72,7 @@ class Settled:
     def keep(
         self,
         as_of: datetime,
-        versions: dict[TableName, int],
+        mark: str,
         cycles: tuple[str, ...],
         members_seen: tuple[str, ...],
         *,
@@ -85,7 +85,7 @@ class Settled:
         for name, rows in (("waiting", waiting), ("unmatched", unmatched)):
             pq.write_table(rows, self.folder / f"{name}-{number}.parquet")
         contents = msgspec.structs.replace(
-            self.contents, as_of=as_of, versions=versions, cycles=cycles, members_seen=members_seen, number=number,
+            self.contents, as_of=as_of, mark=mark, cycles=cycles, members_seen=members_seen, number=number,
             predictions=self.predictions.made, labels=self.labels.made, taken=self.taken.made, holdout=self.holdout.made,
         )  # fmt: skip
         kept = Settled(
@@ -124,7 +124,7 @@ def nothing_settled(folder: Path, lake: Lake, spec: Spec) -> Settled:
     """A new beginning; what lay there is removed."""
     shutil.rmtree(folder, ignore_errors=True)
     return Settled(
-        folder, Contents(as_of=BEGINNING, made_from=made_from(FORM, lake, spec), versions={}, sizes={})
+        folder, Contents(as_of=BEGINNING, made_from=made_from(FORM, lake, spec), mark="", sizes={})
     )
 
 
