@@ -6,7 +6,7 @@ Opening is cheap and shared: several processes may open one workspace. Who flush
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,8 @@ from whorl.clock import Clock, RealClock
 from whorl.errors import NotFound, StorageError
 from whorl.examples.arrivals import Arrivals, can_settle
 from whorl.examples.join import Examples
-from whorl.examples.joined import Joined, joined_by
+from whorl.examples.joined import Joined, damage, joined_by
+from whorl.examples.kept_list import KeptDamaged
 from whorl.examples.rejoin import keep_joined
 from whorl.examples.settle import LEAST_ROWS, settle
 from whorl.examples.settled import Settled, settled_by
@@ -84,6 +85,7 @@ class Workspace:
         self._settled_folder = root / "settled" / spec.name
         self._joined_folder = self._settled_folder / "joined"
         self._settle_from_rows = settle_from_rows
+        self.engine.explain = self._damage
         self._of_spec: dict[Callable[[Spec], Any], Any] = {}
 
     def examples(self, as_of: datetime) -> Examples:
@@ -143,6 +145,14 @@ class Workspace:
         return (
             None if joined is None or settled is None or settled.as_of < joined.as_of else (joined, settled)
         )
+
+    def _damage(self) -> KeptDamaged | None:
+        """Why a query failed, where it is a file of the kept join: whoever asks again gets examples without it."""
+        with closing(Engine(Path(self._scratch.name), allowed=[self._joined_folder])) as engine:
+            found = damage(self._joined_folder, engine)
+        if found is not None and self._examples is not None:
+            self._examples.leave_kept()
+        return found
 
     def of_spec(self, make: Callable[[Spec], T]) -> T:
         """What a stage makes of the spec, made once and kept."""

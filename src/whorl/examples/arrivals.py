@@ -17,6 +17,7 @@ import pyarrow as pa
 from whorl.clock import as_utc
 from whorl.examples.columns import label_keys, prediction_columns
 from whorl.examples.join import Examples
+from whorl.examples.kept_list import KeptDamaged, log
 from whorl.examples.settled import Settled, settled_schemas
 from whorl.examples.steps import (
     LABEL_COLUMNS,
@@ -66,6 +67,15 @@ class Arrivals:
     @cached_property
     def labelled(self) -> str:
         """SQL relation of examples whose truth is there: all that may become candidates are among them."""
+        try:
+            return self._looked_at()
+        except KeptDamaged as error:
+            log.warning("%s It is gone on without it.", error)
+        self.close()
+        self.settled, self._made, self._received = None, [], {}
+        return self._looked_at()
+
+    def _looked_at(self) -> str:
         self._keep("newly_taken", f"FROM {self.newly_taken()}")
         if not can_settle(self._lake, self._spec):
             whole = Examples(self._lake, self._engine, self._spec, self.as_of)

@@ -14,6 +14,7 @@ from whorl.clock import as_utc
 from whorl.examples.columns import KEY, STATUSES, label_keys
 from whorl.examples.coverage import coverage
 from whorl.examples.joined import Joined
+from whorl.examples.kept_list import KeptDamaged, log
 from whorl.examples.late_truth import LateTruth, came_by_itself, late_truth
 from whorl.examples.other_names import by_one_name
 from whorl.examples.rejoin import Rejoined
@@ -62,12 +63,22 @@ class Examples:
     @cached_property
     def name(self) -> str:
         """The engine's table that holds the examples; its columns are those of `example_schema`."""
-        if self._rejoined is None:
-            self.engine.create(self._table, self.steps().sql("examples"))
-        else:
-            told = kept_examples(self.spec, self.as_of, self._rejoined.rows, self._rejoined.parted)
-            self.engine.name(self._table, told.sql("examples"))
+        if self._rejoined is not None:
+            try:
+                told = kept_examples(self.spec, self.as_of, self._rejoined.rows, self._rejoined.parted)
+                self.engine.name(self._table, told.sql("examples"))
+                return self._table
+            except KeptDamaged as error:
+                log.warning("%s It is gone on without it.", error)
+                self.leave_kept()
+        self.engine.create(self._table, self.steps().sql("examples"))
         return self._table
+
+    def leave_kept(self) -> None:
+        """Join everything at the next question: what is kept cannot be read."""
+        self.close()
+        self._rejoined = None
+        self.__dict__.pop("name", None)
 
     def select(
         self,

@@ -16,7 +16,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from whorl.examples.kept_list import BEGINNING, KeptList, made_from, read_list, write_list
+from whorl.errors import StorageError
+from whorl.examples.kept_list import (
+    BEGINNING,
+    LIST,
+    KeptDamaged,
+    KeptList,
+    let_go,
+    made_from,
+    read_list,
+    write_list,
+)
 from whorl.records import Record
 from whorl.spec import Spec
 from whorl.storage.engine import Engine
@@ -159,6 +169,24 @@ def joined_by(folder: Path, lake: Lake, spec: Spec, as_of: datetime) -> Joined |
     """What is kept of the join, if it can be gone on from at a time; None: everything is joined anew."""
     contents = read_list(folder, Contents, lake, made_from(FORM, lake, spec), as_of)
     return Joined(folder, contents) if contents and contents.runs else None
+
+
+def damage(folder: Path, engine: Engine) -> KeptDamaged | None:
+    """Look through every file that is kept of the join, after a query failed; None: it was not for one of them.
+
+    Args:
+        engine: That may fail: another one than the one that failed.
+    """
+    try:
+        listed = msgspec.json.decode((folder / LIST).read_bytes(), type=KeptList).sizes
+    except (OSError, msgspec.DecodeError):
+        return None
+    for path in (folder / name for name in listed):
+        try:
+            engine.query(f"SELECT max(hash(kept)) FROM read_parquet({file_literal(str(path))}) kept")
+        except StorageError as error:
+            return let_go(folder, error, path)
+    return None
 
 
 def nothing_joined(folder: Path, lake: Lake, spec: Spec) -> Joined:

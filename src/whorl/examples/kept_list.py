@@ -5,7 +5,9 @@ files are not as they were written, it is thrown away and made again.
 """
 
 import hashlib
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +16,7 @@ from uuid import uuid4
 import duckdb
 import msgspec
 
+from whorl.errors import StorageError
 from whorl.examples.columns import label_keys, prediction_columns
 from whorl.records import Record
 from whorl.spec import Spec
@@ -21,6 +24,9 @@ from whorl.storage.file_sizes import as_written, file_sizes
 from whorl.storage.lake import Lake
 from whorl.storage.tables import TableName, feature_fields, lake_schemas
 
+log = logging.getLogger("whorl.examples")
+
+LIST = "contents.json"
 # Before anything was received.
 BEGINNING = datetime.fromisoformat("0001-01-02T00:00Z")
 # Tables of the lake that are read.
@@ -46,10 +52,14 @@ class KeptList(Record, frozen=True, kw_only=True):
 Kept = TypeVar("Kept", bound=KeptList)
 
 
+class KeptDamaged(StorageError):
+    """A file of what is kept cannot be read. Its list is gone, so it is made anew."""
+
+
 def read_list(folder: Path, kind: type[Kept], lake: Lake, made_from: str, as_of: datetime) -> Kept | None:
     """The list in a folder, if it can be gone on from at a time."""
     try:
-        kept = msgspec.json.decode((folder / "contents.json").read_bytes(), type=kind)
+        kept = msgspec.json.decode((folder / LIST).read_bytes(), type=kind)
     except (OSError, msgspec.DecodeError):
         return None
     same = kept.made_from == made_from and kept.as_of <= as_of
@@ -69,8 +79,31 @@ def write_list(folder: Path, kept: Kept, files: Iterable[Path]) -> Kept:
     listed = msgspec.structs.replace(kept, sizes=file_sizes(folder, files, kept.sizes))
     draft = folder / "contents.draft"
     draft.write_bytes(msgspec.json.encode(listed))
-    draft.replace(folder / "contents.json")
+    draft.replace(folder / LIST)
     return listed
+
+
+def let_go(folder: Path, error: Exception, path: Path | None = None) -> KeptDamaged:
+    """Remove the list of a folder, after an error in reading a file of it; returns what to raise.
+
+    The files stay, for who is reading them, until what is kept is made anew.
+    """
+    with suppress(OSError):
+        (folder / LIST).unlink(missing_ok=True)
+    return KeptDamaged(
+        f"What is kept of the lake cannot be read ({type(error).__name__}: {error}).",
+        where=str(path or folder),
+        hint="Try again: it counts no more, and is made anew from the lake. If it happens again, look at the disk.",
+    )
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """For what does nothing but read files of a folder: damage, whatever error it shows by, becomes KeptDamaged."""
+    try:
+        yield
+    except Exception as error:
+        raise let_go(folder, error) from error
 
 
 def mark_lake(lake: Lake, spec: Spec) -> str:

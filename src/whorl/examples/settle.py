@@ -16,7 +16,6 @@ from whorl.examples.steps import PARTED
 from whorl.examples.taken import contradicted, last_taken
 from whorl.spec import Spec
 from whorl.storage.engine import Engine
-from whorl.storage.keyed_rows import KeyedRows
 from whorl.storage.lake import Lake
 from whorl.storage.sql_types import instant_literal, quoted
 from whorl.storage.tables import TableName
@@ -60,15 +59,15 @@ class _Settling:
 
     def run(self, cycles: Sequence[str]) -> Settled:
         files = self._lake.stored_files("members")
-        self._index("predictions", "id", self._settled.predictions)
-        self._index("labels", "prediction_id", self._settled.labels)
+        self._index("predictions", "id")
+        self._index("labels", "prediction_id")
         self._take()
         return self._settled.keep(
             self._as_of, mark_lake(self._lake, self._spec), tuple(cycles), tuple(file.path for file in files),
             waiting=self._waiting(), unmatched=self._unmatched(),
         )  # fmt: skip
 
-    def _index(self, table: TableName, key: str, store: KeyedRows) -> None:
+    def _index(self, table: TableName, key: str) -> None:
         received = (
             f"received_at > {instant_literal(self._since)} AND received_at <= {instant_literal(self._as_of)}"
         )
@@ -77,7 +76,7 @@ class _Settling:
             rows = self._engine.query(
                 f"SELECT {columns}, hash({key}) AS hash FROM {part} WHERE {received} AND {key} IS NOT NULL"
             )
-            store.add(rows["hash"].to_numpy(), rows.drop_columns("hash"))
+            self._settled.add(table, rows["hash"].to_numpy(), rows.drop_columns("hash"))
             if table == "predictions":
                 self._index_held(rows)
 
@@ -85,11 +84,11 @@ class _Settling:
         held = rows.filter((pc.field("split") == "holdout") & pc.field("group_id").is_valid())
         self._engine.register("held_rows", held.select(["group_id", "id"]))
         hashed = self._engine.query("SELECT *, hash(group_id) AS hash FROM held_rows")
-        self._settled.holdout.add(hashed["hash"].to_numpy(), hashed.drop_columns("hash"))
+        self._settled.add("holdout", hashed["hash"].to_numpy(), hashed.drop_columns("hash"))
 
     def _take(self) -> None:
         rows = self._engine.query(f"SELECT *, hash(id) AS hash FROM {self._arrivals.at('newly_taken')}")
-        self._settled.taken.add(rows["hash"].to_numpy(), rows.drop_columns("hash"))
+        self._settled.add("taken", rows["hash"].to_numpy(), rows.drop_columns("hash"))
 
     def _waiting(self) -> pa.Table:
         """Labelled rows that no cycle has taken, or a label says otherwise since; not those whose side of the holdout is settled."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whorl.examples.columns import prediction_columns
-from whorl.examples.kept_list import BEGINNING, KeptList, made_from, read_list, write_list
+from whorl.examples.kept_list import BEGINNING, KeptList, let_go, made_from, read_list, reading, write_list
 from whorl.examples.steps import LABEL_COLUMNS
 from whorl.spec import Spec
 from whorl.storage.keyed_rows import Hashes, KeyedRows, Made
@@ -60,8 +60,16 @@ class Settled:
     def find(self, kind: str, hashes: Hashes, spec: Spec) -> pa.Table:
         """The rows of a kind whose key has one of these hashes (n,), by `hash` of the engine; two keys may share one."""
         schema = settled_schemas(spec)[kind]
-        found = getattr(self, kind).find(hashes)
-        return schema.empty_table() if found is None else _whole(found, schema)
+        with reading(self.folder):
+            found = getattr(self, kind).find(hashes)
+            return schema.empty_table() if found is None else _whole(found, schema)
+
+    def add(self, kind: str, hashes: Hashes, rows: pa.Table) -> None:
+        """Write rows of a kind with the hash (n,) of each one's key; they count when `keep` says so."""
+        try:
+            getattr(self, kind).add(hashes, rows)
+        except ValueError as error:
+            raise let_go(self.folder, error) from error
 
     def waiting(self) -> pa.Table:
         return self._small("waiting", WAITING)
@@ -96,7 +104,10 @@ class Settled:
 
     def _small(self, name: str, schema: pa.Schema) -> pa.Table:
         path = self.folder / f"{name}-{self.contents.number}.parquet"
-        return pq.read_table(path, schema=schema) if self.contents.number else schema.empty_table()
+        if not self.contents.number:
+            return schema.empty_table()
+        with reading(self.folder):
+            return _sound(pq.read_table(path, schema=schema))
 
     def _files(self) -> set[Path]:
         small = {self.folder / f"{name}-{self.contents.number}.parquet" for name in ("waiting", "unmatched")}
@@ -145,4 +156,10 @@ def _whole(found: pa.Table, schema: pa.Schema) -> pa.Table:
         found[field.name].cast(field.type) if field.name in found.column_names else pa.nulls(n, field.type)
         for field in schema
     ]
-    return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in schema]))
+    return _sound(pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in schema])))
+
+
+def _sound(rows: pa.Table) -> pa.Table:
+    """The rows, in which no text is broken; raises ArrowInvalid."""
+    rows.validate(full=True)
+    return rows

@@ -6,7 +6,7 @@ session's time zone is UTC. SQL comes from the product; what users write is chec
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from whorl.errors import StorageError
+from whorl.errors import StorageError, WhorlError
 from whorl.storage.sql_types import quoted, text_literal
 from whorl.storage.steps import Steps, step_at, to_spark, up_to_each_step
 
@@ -23,6 +23,9 @@ __all__ = ["Engine", "Steps", "to_spark"]
 MEMORY_LIMIT = "60%"
 # Of a file that is written: so many rows are left out together where a condition allows.
 ROW_GROUP_ROWS = 49_152
+# A query that fails so does not fail for a file that it reads.
+_NOT_FOR_A_FILE = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException,
+                   duckdb.OutOfMemoryException, duckdb.InterruptException)  # fmt: skip
 _LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 
 
@@ -45,6 +48,8 @@ class Engine:
     ) -> None:
         self._connection = duckdb.connect(":memory:")
         self._named: set[str] = set()
+        # Asked when a query may have failed for a file that it read: an error to raise in place of the engine's.
+        self.explain: Callable[[], WhorlError | None] = lambda: None
         # GLOBAL: a plain SET would not reach the cursors.
         settings = [
             "SET GLOBAL TimeZone = 'UTC'",
@@ -116,6 +121,8 @@ class Engine:
         try:
             yield cursor
         except duckdb.Error as error:
+            if not isinstance(error, _NOT_FOR_A_FILE) and (explained := self.explain()):
+                raise explained from error
             message = str(error)
             step = _failed_step(cursor, sql, message)
             raise StorageError(

@@ -45,7 +45,10 @@ class KeyedRows:
         self._folder, self.made = folder, made
 
     def add(self, hashes: Hashes, rows: pa.Table) -> None:
-        """Write a run: the hash (n,) of each row's key, and the rows. At most 2^32 rows."""
+        """Write a run: the hash (n,) of each row's key, and the rows. At most 2^32 rows.
+
+        Raises ValueError where an index of before is damaged.
+        """
         if not len(hashes):
             return
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -138,6 +141,8 @@ def _write_index(path: Path, sources: Sequence[tuple[Hashes, Hashes]]) -> None:
                 out.seek(start * entries.itemsize)
                 out.write(entries[order].data)
             written += len(keys)
+    if written != total:
+        raise ValueError(f"An index that goes into {path.name} is not in order.")
 
 
 def _found(keys: Hashes, places: Hashes, wanted: Hashes) -> Hashes:
