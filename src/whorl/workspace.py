@@ -20,10 +20,10 @@ from whorl.errors import NotFound, StorageError
 from whorl.examples.arrivals import Arrivals, can_settle
 from whorl.examples.join import Examples
 from whorl.examples.joined import Joined, damage, joined_by
-from whorl.examples.kept_list import KeptDamaged
+from whorl.examples.kept_list import LIST, KeptDamaged
 from whorl.examples.rejoin import keep_joined
 from whorl.examples.settle import LEAST_ROWS, settle
-from whorl.examples.settled import Settled, settled_by
+from whorl.examples.settled import JOINED, Settled, clear_away_settled, settled_by
 from whorl.spec import Spec, spec_hash
 from whorl.storage import flywheels
 from whorl.storage.engine import Engine
@@ -83,7 +83,7 @@ class Workspace:
         self._examples: Examples | None = None
         self._arrivals: Arrivals | None = None
         self._settled_folder = root / "settled" / spec.name
-        self._joined_folder = self._settled_folder / "joined"
+        self._joined_folder = self._settled_folder / JOINED
         self._settle_from_rows = settle_from_rows
         self.engine.explain = self._damage
         self._of_spec: dict[Callable[[Spec], Any], Any] = {}
@@ -105,12 +105,16 @@ class Workspace:
         """What may become candidates as of a time, after these cycles have taken theirs; the last one asked for is kept."""
         kept = self._arrivals
         if kept is None or (kept.as_of, kept.cycles) != (as_of, tuple(cycles)):
-            if kept is not None:
-                kept.close()
+            self._drop_arrivals()
             settled = settled_by(self._settled_folder, self.lake, self.spec, as_of)
             kept = Arrivals(self.lake, self.engine, self.spec, as_of, cycles, settled)
             self._arrivals = kept
         return kept
+
+    def _drop_arrivals(self) -> None:
+        if self._arrivals is not None:
+            self._arrivals.close()
+        self._arrivals = None
 
     def settle(self, as_of: datetime, cycles: Sequence[str]) -> bool:
         """Index what was received by a time, and what these cycles have taken, so that later ones cost what is new.
@@ -132,7 +136,15 @@ class Workspace:
                 keep_joined(self.lake, self.engine, self.spec, self._joined_folder, kept)
                 self.drop_examples()
         except (StorageError, OSError, pa.ArrowException) as error:
-            log.warning("%s: what was looked at is not kept: %s", self.name, error)
+            log.warning(
+                "%s: what was looked at is not kept (%s). The next cycle looks at it again, and tries again to keep it. "
+                "Whether its place can be written, and how much is free: whorl doctor.",
+                self.name,
+                error,
+            )
+            self.drop_examples()
+            self._drop_arrivals()
+            clear_away_settled(self._settled_folder)
             return False
         return kept is not None
 
@@ -148,6 +160,9 @@ class Workspace:
 
     def _damage(self) -> KeptDamaged | None:
         """Why a query failed, where it is a file of the kept join: whoever asks again gets examples without it."""
+        reads = self._examples is not None and self._examples.reads_kept
+        if not reads and not (self._joined_folder / LIST).exists():
+            return None
         with closing(Engine(Path(self._scratch.name), allowed=[self._joined_folder])) as engine:
             found = damage(self._joined_folder, engine)
         if found is not None and self._examples is not None:

@@ -1,5 +1,6 @@
 """What is kept of earlier cycles is derived: damage to it that shows costs time, and stops nothing."""
 
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -87,6 +88,16 @@ def test_rows_that_are_read_where_they_lie_say_so_and_are_left_out_the_next_time
     kept(one).rename(one.root / "away")
     one.ws.drop_examples()
     assert found == answers(one, as_of)
+
+
+def test_it_may_be_deleted_while_it_is_read(one: Shop) -> None:
+    as_of = one.until(12)
+    one.ws.drop_examples()
+    _ = one.ws.examples(as_of).name
+    shutil.rmtree(kept(one))
+    with pytest.raises(KeptDamaged, match="cannot be read"):
+        one.ws.examples(as_of).select("sum(f_amount)")
+    assert len(answers(one, as_of)["examples"]) == 220
 
 
 def test_a_query_that_fails_for_itself_is_not_laid_to_it(one: Shop) -> None:

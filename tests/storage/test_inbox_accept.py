@@ -244,7 +244,7 @@ def test_a_disk_with_little_left_takes_nothing_until_it_has_room(
 ) -> None:
     inbox = Inbox(ledger)
     with monkeypatch.context() as full:
-        full.setattr("whorl.storage.inbox._free_bytes", lambda _: 10)
+        full.setattr("whorl.storage.inbox.free_bytes", lambda _: 10)
         with pytest.raises(InboxFull, match="no room for 11 bytes"):
             inbox.accept("fraud", [Part("labels", b"x" * 11, 1)], clock.now())
         inbox.accept("fraud", [Part("labels", b"x" * 10, 1)], clock.now())

@@ -74,6 +74,11 @@ class Examples:
         self.engine.create(self._table, self.steps().sql("examples"))
         return self._table
 
+    @property
+    def reads_kept(self) -> bool:
+        """Whether files are read that are kept of an earlier join."""
+        return self._rejoined is not None
+
     def leave_kept(self) -> None:
         """Join everything at the next question: what is kept cannot be read."""
         self.close()

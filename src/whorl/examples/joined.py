@@ -19,10 +19,10 @@ import msgspec
 from whorl.errors import StorageError
 from whorl.examples.kept_list import (
     BEGINNING,
-    LIST,
     KeptDamaged,
     KeptList,
     let_go,
+    listed,
     made_from,
     read_list,
     write_list,
@@ -178,10 +178,10 @@ def damage(folder: Path, engine: Engine) -> KeptDamaged | None:
         engine: That may fail: another one than the one that failed.
     """
     try:
-        listed = msgspec.json.decode((folder / LIST).read_bytes(), type=KeptList).sizes
-    except (OSError, msgspec.DecodeError):
-        return None
-    for path in (folder / name for name in listed):
+        files = [folder / name for name in listed(folder).sizes]
+    except (OSError, msgspec.DecodeError) as error:
+        return let_go(folder, error)
+    for path in files:
         try:
             engine.query(f"SELECT max(hash(kept)) FROM read_parquet({file_literal(str(path))}) kept")
         except StorageError as error:

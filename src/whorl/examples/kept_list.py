@@ -6,7 +6,8 @@ files are not as they were written, it is thrown away and made again.
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -67,6 +68,11 @@ def read_list(folder: Path, kind: type[Kept], lake: Lake, made_from: str, as_of:
     return kept if marked and as_written(folder, kept.sizes) else None
 
 
+def listed(folder: Path) -> KeptList:
+    """What the list in a folder says, whether or not it can be gone on from. Raises OSError, DecodeError."""
+    return msgspec.json.decode((folder / LIST).read_bytes(), type=KeptList)
+
+
 def write_list(folder: Path, kept: Kept, files: Iterable[Path]) -> Kept:
     """Make files of a folder count, all at once.
 
@@ -95,6 +101,28 @@ def let_go(folder: Path, error: Exception, path: Path | None = None) -> KeptDama
         where=str(path or folder),
         hint="Try again: it counts no more, and is made anew from the lake. If it happens again, look at the disk.",
     )
+
+
+def clear_away(folder: Path, within: Sequence[str] = ("",)) -> None:
+    """Remove what a writer has left that failed: files that the list does not name, and that are newer than it.
+
+    Those of the list before are older: they are left to who is reading them. Where there is no list, all goes.
+
+    Args:
+        within: Folders in this one, as far as files are of this list.
+    """
+    try:
+        sizes, written = listed(folder).sizes, _written(folder / LIST)
+    except (OSError, msgspec.DecodeError):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in (path for name in within for path in (folder / name).glob("*.*")):
+        if path.relative_to(folder).as_posix() not in {*sizes, LIST} and _written(path) > written:
+            path.unlink(missing_ok=True)
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 @contextmanager

@@ -4,17 +4,20 @@ Costs what is new. Where it is stopped half-way, what counted before counts on.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from whorl.errors import StorageError
 from whorl.examples.arrivals import USABLE_STATUS, Arrivals, can_settle
 from whorl.examples.kept_list import mark_lake
 from whorl.examples.settled import Settled, nothing_settled, settled_schemas
 from whorl.examples.steps import PARTED
 from whorl.examples.taken import contradicted, last_taken
 from whorl.spec import Spec
+from whorl.storage.disk_room import free_bytes
 from whorl.storage.engine import Engine
 from whorl.storage.lake import Lake
 from whorl.storage.sql_types import instant_literal, quoted
@@ -24,6 +27,9 @@ from whorl.storage.tables import TableName
 RUN_ROWS = 1_000_000
 # A smaller lake is looked through in no time.
 LEAST_ROWS = 2_000_000
+# What a prediction or a label takes, roughly, with the join that is kept.
+ROW_BYTES, MB = 155, 1_000_000
+_KEPT: tuple[TableName, ...] = ("predictions", "labels")
 
 
 def settle(
@@ -41,12 +47,27 @@ def settle(
         folder: Where it is kept.
         cycles: Those whose considered rows had their chance.
         least_rows: Of predictions in the lake; with fewer nothing is kept.
+
+    Raises:
+        StorageError: The disk has too little room; nothing was written.
     """
     if not can_settle(lake, spec) or sum(file.rows for file in lake.stored_files("predictions")) < least_rows:
         return None
     _ = arrivals.labelled
-    made = _Settling(lake, engine, spec, arrivals, arrivals.settled or nothing_settled(folder, lake, spec))
-    return made.run(cycles)
+    settled = arrivals.settled or nothing_settled(folder, lake, spec)
+    _check_room(lake, folder, arrivals.since)
+    return _Settling(lake, engine, spec, arrivals, settled).run(cycles)
+
+
+def _check_room(lake: Lake, folder: Path, since: datetime | None) -> None:
+    rows = sum(file.rows for table in _KEPT for file in lake.stored_files(table, since))
+    needed, free = rows * ROW_BYTES, free_bytes(next(place for place in folder.parents if place.is_dir()))
+    if needed > free:
+        raise StorageError(
+            f"It takes about {needed / MB:,.0f} MB, and {free / MB:,.0f} MB are free beside what the inbox needs.",
+            where=str(folder),
+            hint="Free space there; the next cycle tries again.",
+        )
 
 
 class _Settling:

@@ -4,6 +4,7 @@ Everything here was received by one time, `as_of`. When it is made anew: `kept_l
 """
 
 import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whorl.examples.columns import prediction_columns
-from whorl.examples.kept_list import BEGINNING, KeptList, let_go, made_from, read_list, reading, write_list
+from whorl.examples.kept_list import (
+    BEGINNING,
+    KeptList,
+    clear_away,
+    let_go,
+    made_from,
+    read_list,
+    reading,
+    write_list,
+)
 from whorl.examples.steps import LABEL_COLUMNS
 from whorl.spec import Spec
 from whorl.storage.keyed_rows import Hashes, KeyedRows, Made
@@ -20,6 +30,8 @@ from whorl.storage.lake import Lake
 from whorl.storage.tables import TEXT, TIME, lake_schemas
 
 FORM = "settled 4"
+# Where, in the folder, the join is kept (`joined.py`).
+JOINED = "joined"
 WAITING = pa.schema([pa.field("id", TEXT), pa.field("time", TIME)])
 UNMATCHED = pa.schema([pa.field("id", TEXT)])
 
@@ -137,6 +149,13 @@ def nothing_settled(folder: Path, lake: Lake, spec: Spec) -> Settled:
     return Settled(
         folder, Contents(as_of=BEGINNING, made_from=made_from(FORM, lake, spec), mark="", sizes={})
     )
+
+
+def clear_away_settled(folder: Path) -> None:
+    """Remove what was written and does not count, after a failure; also of the join that is kept beside."""
+    with suppress(OSError):
+        clear_away(folder / JOINED)
+        clear_away(folder, ("", "predictions", "labels", "taken", "holdout"))
 
 
 def settled_schemas(spec: Spec) -> dict[str, pa.Schema]:

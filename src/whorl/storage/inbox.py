@@ -5,7 +5,6 @@ flusher appends them to the lake under that number, which the lake refuses a sec
 position ("moved up to row N") would lose rows: a transaction that took a lower number may commit later.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
@@ -19,6 +18,7 @@ from sqlalchemy import Connection
 from whorl.errors import InboxFull, StorageError
 from whorl.storage import inbox_claims as claims
 from whorl.storage import inbox_writes as writes
+from whorl.storage.disk_room import free_bytes
 from whorl.storage.group_commit import GroupCommit
 from whorl.storage.inbox_claims import Batch
 from whorl.storage.inbox_writes import Named, Part, Write
@@ -27,8 +27,6 @@ from whorl.storage.ledger.tables import inbox
 
 CAPACITY_BYTES = 1 << 30
 BATCH_BYTES = 64 << 20
-# Left free on the ledger's disk, so that what is in the inbox can still be moved out of it.
-SPARE_BYTES, SPARE_SHARE = 256 << 20, 0.05
 _MEASURE_EVERY_S = 1.0
 # Those who accept wait for so many rows, or names of batches, at most.
 _DELETED_TOGETHER = 250
@@ -267,7 +265,7 @@ class _Room:
     def _measure(self) -> None:
         with self._ledger.read() as conn:
             self._used = int(conn.execute(sa.select(sa.func.sum(inbox.c.bytes))).scalar() or 0)
-        self._free = _free_bytes(Path(self._ledger.place).parent) if self._ledger.embedded else self._capacity
+        self._free = free_bytes(Path(self._ledger.place).parent) if self._ledger.embedded else self._capacity
         self._measured_at = perf_counter()
 
     def _refusal(self, size: int, used: int, free: int) -> InboxFull | None:
@@ -290,13 +288,6 @@ class _Room:
                 capacity=self._capacity,
             )
         return None
-
-
-def _free_bytes(directory: Path) -> int:
-    """What may be written on a directory's disk; at least 0."""
-    disk = os.statvfs(directory)
-    spare = min(SPARE_BYTES, int(disk.f_blocks * disk.f_frsize * SPARE_SHARE))
-    return max(0, disk.f_bavail * disk.f_frsize - spare)
 
 
 def _name_of(write: Write) -> tuple[str, str, str]:
