@@ -330,3 +330,41 @@ def test_on_postgresql(ledger_url: str, root: Path, clock: SimulatedClock) -> No
     gone = checkup(root, [], clock, "postgresql://ann:s3cret@127.0.0.1:1/none")
     assert [check.what for check in gone if check.level == "bad"] == ["ledger"]
     assert "s3cret" not in str(gone)
+
+
+def _settled(ws: Workspace, clock: SimulatedClock) -> Path:
+    clock.advance(timedelta(seconds=1))
+    assert ws.settle(clock.now(), [])
+    return ws.root / "settled" / ws.name
+
+
+def test_what_is_kept_of_earlier_cycles(root: Path, clock: SimulatedClock, look: Look) -> None:
+    with open_workspace(parse_spec(TOML), root, clock=clock, settle_from_rows=0) as ws:
+        accept(ws, "predictions", [ROW])
+        flush(ws)
+        assert "Nothing is kept" in look()["settled"].message
+        kept = _settled(ws, clock)
+        assert f"by {clock.now():%Y-%m-%d %H:%M:%S} UTC is kept (0.0 MB)" in look()["settled"].message
+        next(kept.glob("joined/run-*")).unlink()
+        assert look()["settled"].where == str(kept / "joined")
+        assert "missing or cut off" in look()["settled"].message
+        (kept / "contents.json").write_text("{")
+        found = look()["settled"]
+        assert (found.level, found.where) == ("warn", str(kept))
+        assert "list cannot be read" in found.message
+        assert "makes it anew" in found.hint
+
+
+@pytest.mark.usefixtures("ws")
+def test_what_cannot_be_kept(root: Path, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("whorl.serve.checkup.settled.tempfile.TemporaryFile", refused)
+        assert look()["settled"].level == "warn"
+        assert "Permission denied" in look()["settled"].message
+    (root / "settled").write_text("")
+    found = look()["settled"]
+    assert (found.level, found.where) == ("warn", str(root / "settled"))
+    assert "A file is where the folder should be" in found.message

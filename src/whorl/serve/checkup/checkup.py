@@ -10,7 +10,7 @@ import msgspec
 
 from whorl.clock import Clock
 from whorl.errors import SpecError, WhorlError, masked
-from whorl.serve.checkup import lake, ledger, machine, work
+from whorl.serve.checkup import lake, ledger, machine, settled, work
 from whorl.serve.checkup.check import Check
 from whorl.spec import Spec, load_spec
 from whorl.storage.ledger.ledger import Ledger
@@ -53,6 +53,7 @@ def checkup(
             ("keys", lambda: ledger.keys(opened, now)),
             ("lock", lambda: work.lock(root, opened)),
             ("lake", lambda: lake.tables(root / "lake", opened)),
+            ("settled", lambda: settled.kept(root / "settled", opened)),
             ("inbox", lambda: work.inbox(opened, now)),
             ("unreadable", lambda: work.unread(opened)),
             ("cycles", lambda: work.cycles(root, opened, now)),
