@@ -68,7 +68,7 @@ def test_it_is_not_begun_without_room(
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
         patch.setattr(settle, "free_bytes", lambda _: 100 * settle.ROW_BYTES)
         assert not one.ws.settle(one.until(11), [])
-    assert "0 MB are free" in caplog.text
+    assert "0.0 MB are free" in caplog.text
     assert "Free space there" in caplog.text
     assert files(one) == set()
     assert one.ws.settle(one.until(11), [])

@@ -70,7 +70,7 @@ class Arrivals:
         try:
             return self._looked_at()
         except KeptDamaged as error:
-            log.warning("%s It is gone on without it.", error)
+            log.warning("%s: %s It is gone on without it.", error.where, error.message)
         self.close()
         self.settled, self._made, self._received = None, [], {}
         return self._looked_at()

@@ -69,7 +69,7 @@ class Examples:
                 self.engine.name(self._table, told.sql("examples"))
                 return self._table
             except KeptDamaged as error:
-                log.warning("%s It is gone on without it.", error)
+                log.warning("%s: %s It is gone on without it.", error.where, error.message)
                 self.leave_kept()
         self.engine.create(self._table, self.steps().sql("examples"))
         return self._table

@@ -64,7 +64,7 @@ def _check_room(lake: Lake, folder: Path, since: datetime | None) -> None:
     needed, free = rows * ROW_BYTES, free_bytes(next(place for place in folder.parents if place.is_dir()))
     if needed > free:
         raise StorageError(
-            f"It takes about {needed / MB:,.0f} MB, and {free / MB:,.0f} MB are free beside what the inbox needs.",
+            f"It takes about {needed / MB:,.1f} MB, and {free / MB:,.1f} MB are free beside what the inbox needs.",
             where=str(folder),
             hint="Free space there; the next cycle tries again.",
         )
