@@ -96,6 +96,10 @@ def let_go(folder: Path, error: Exception, path: Path | None = None) -> KeptDama
     """
     with suppress(OSError):
         (folder / LIST).unlink(missing_ok=True)
+    return _unreadable(folder, error, path)
+
+
+def _unreadable(folder: Path, error: Exception, path: Path | None = None) -> KeptDamaged:
     return KeptDamaged(
         f"What is kept of the lake cannot be read ({type(error).__name__}: {error}).",
         where=str(path or folder),
@@ -130,6 +134,11 @@ def reading(folder: Path) -> Iterator[None]:
     """For what does nothing but read files of a folder: damage, whatever error it shows by, becomes KeptDamaged."""
     try:
         yield
+    except MemoryError:
+        raise
+    except FileNotFoundError as error:
+        # Another process may have gone on meanwhile: its list counts, and one that names a missing file does not.
+        raise _unreadable(folder, error) from error
     except Exception as error:
         raise let_go(folder, error) from error
 
