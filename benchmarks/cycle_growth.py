@@ -1,7 +1,7 @@
 """A whole cycle over a day's 1 M predictions and 100 k labels, with 20 M predictions in the lake and with none.
 
 Rows are those of `curation_growth`; every step is the product's own: curate, settle, dataset, training, judging, monitoring. Cycles
-were turned over the full lake at the end of day 2 and of every tenth day. The other arm is the day after alone, in an empty
+were turned over the full lake at the end of day 2, of every tenth day and of the last one. The other arm is the day after alone, in an empty
 lake. Each run has a process of its own and a copy of its workspace (links, which cost nothing), in turns; seconds of each step and
 peak memory are taken inside.
 
@@ -55,7 +55,7 @@ with open_workspace(payments_spec(), Path(sys.argv[2]), clock=SimulatedClock(now
 
 def turned_on(days: int) -> list[int]:
     """The days at whose end a cycle was turned."""
-    return sorted({2, *range(10, days + 1, 10)})
+    return sorted({2, *range(10, days + 1, 10), days})
 
 
 def full_lake(days: int) -> Path:
