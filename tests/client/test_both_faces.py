@@ -42,7 +42,7 @@ consent = "ok"
 OF_WHO_RUNS_IT = {
     "run_cycle", "approve", "reject", "submit", "cancel", "promote", "rollback", "status", "plan_holdout", "ask_holdout",
     "withdraw_holdout",
-    "insights",
+    "insights", "asked", "quality", "coverage",
 }  # fmt: skip
 OF_WHO_IS_FAR = {"log_call"}
 
