@@ -141,6 +141,22 @@ def test_one_of_chances_and_expectations_may_be_wrong(wrong: str) -> None:
     assert np.mean(inside) > 0.9 or wrong == "chances"
 
 
+def test_a_high_share_is_covered_where_its_few_misses_answered_often() -> None:
+    inside, optimistic = [], []
+    for seed in range(300):
+        random = np.random.default_rng(seed)
+        hit, chance = (
+            (random.random(1500) < 0.99).astype(float),
+            np.where(random.random(1500) < 0.5, 0.6, 0.15),
+        )
+        told = np.where(random.random(1500) < chance, hit, np.nan)
+        found = doubly_robust(told, chance, np.zeros((1500, 0)), share=True)
+        inside.append(found.low <= 0.99 <= found.high)
+        optimistic.append(found.low > 0.99)
+    assert np.mean(inside) > 0.93
+    assert np.mean(optimistic) < 0.04
+
+
 def found_by_the_whole_way(seed: int, chance_of: Callable[[Floats, Floats], Floats]) -> tuple[Selective, str]:
     random = np.random.default_rng(seed)
     sure, hit, _, _ = selective(random)

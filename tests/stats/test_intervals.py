@@ -124,6 +124,32 @@ def test_weighted_rows_estimate_what_they_were_picked_from() -> None:
     assert_nominal(covered(make, math.sqrt(2 / math.pi)))
 
 
+@pytest.mark.parametrize(
+    ("rate", "n", "heavy"), [(0.99, 500, 4.0), (0.98, 300, 4.0), (0.99, 1000, 10.0), (0.9, 300, 4.0)]
+)
+def test_a_weighted_accuracy_covers_where_errors_are_few(rate: float, n: int, heavy: float) -> None:
+    def make(random: Any) -> Estimate:
+        weight = np.where(random.random(n) < 0.75, 1.0, heavy)
+        return interval("accuracy", np.ones(n), (random.random(n) < rate).astype(float), weight)
+
+    estimates = [make(np.random.default_rng(seed)) for seed in range(REPEATS)]
+    assert np.mean([one.low <= rate <= one.high for one in estimates]) > 0.935
+    assert np.mean([rate < one.low for one in estimates]) < 0.045
+
+
+def test_a_weighted_accuracy_stays_narrow_where_errors_lie_on_light_rows() -> None:
+    """One row in two is light and wrong three times in ten, the other stands for ten and is hardly ever wrong."""
+    true, estimates = 1 - (10 * 0.01 + 0.3) / 11, []
+    for seed in range(REPEATS):
+        random = np.random.default_rng(seed)
+        heavy = random.random(2000) < 0.5
+        right = random.random(2000) >= np.where(heavy, 0.01, 0.3)
+        estimates.append(interval("accuracy", np.ones(2000), right.astype(float), np.where(heavy, 10.0, 1.0)))
+    assert np.mean([one.low <= true <= one.high for one in estimates]) > 0.935
+    plain = 2 * 1.96 * math.sqrt(true * (1 - true) / (2000 * 5.5**2 / 50.5))
+    assert np.mean([one.high - one.low for one in estimates]) < 0.75 * plain
+
+
 def test_groups_cover_and_ignoring_them_does_not() -> None:
     def rows(random: Any) -> tuple[Any, Any, Any]:
         group = np.repeat(np.arange(50), 8)

@@ -19,11 +19,15 @@ from whorl.stats.arrays import Floats, Indices, effective_rows, weighted_mean
 
 
 class Linear(NamedTuple):
-    """A value, its terms (n,), and the effective number of rows that it hangs on (the rarer class for rank metrics)."""
+    """A value, its terms (n,), and the effective number of rows that it hangs on (the rarer class for rank metrics).
+
+    `alike`: the variance of a mean, did weights tell nothing of the values; nan for what is none.
+    """
 
     value: float
     terms: Floats
     units: float
+    alike: float = nan
 
 
 Linearised: TypeAlias = Callable[[Floats, Floats, Floats], Linear]
@@ -40,7 +44,9 @@ def mean_linear(value: Floats, weight: Floats) -> Linear:
     mean, units = weighted_mean(value, weight), effective_rows(weight)
     if np.isnan(mean):
         return undefined(len(value))
-    return Linear(mean, weight * (value - mean) / weight.sum() * small_sample(units), units)
+    away, factor = value - mean, small_sample(units)
+    alike = weighted_mean(away * away, weight) * factor**2 / units
+    return Linear(mean, weight * away / weight.sum() * factor, units, alike)
 
 
 def macro(binary: Linearised, truth: Floats, prediction: Floats, weight: Floats) -> Linear:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from whorl.stats.arrays import Floats, effective_rows
 from whorl.stats.intervals.estimate import Estimate, from_standard_error, student_quantile
-from whorl.stats.intervals.wilson import wilson
+from whorl.stats.intervals.wilson import wilson_like
+from whorl.stats.linear import mean_linear
 
 FOLDS = 5
 
@@ -72,8 +73,8 @@ def doubly_robust(
     if not share or isnan(spread):
         return from_standard_error(found, sqrt(spread), answers, quantile=quantile)
     rate = min(max(found, 0.0), 1.0)
-    size = rate * (1 - rate) / spread if spread > 0 and 0 < rate < 1 else units
-    return Estimate(rate, *wilson(rate * size, size, z=quantile), answers)
+    alike = mean_linear(v[told], weight[told]).alike
+    return Estimate(rate, *wilson_like(rate, spread, units, z=quantile, alike=alike), answers)
 
 
 def _expected(value: Floats, known: Floats, told: npt.NDArray[np.bool_], weight: Floats, seed: int) -> Floats:

@@ -84,7 +84,7 @@ def _from_terms(metric: Metric, linear: Linear, group: Indices | None, level: fl
     if (metric.lowest, metric.greatest) == (0, 1):
         if isnan(spread) or isnan(quantile):
             return Estimate(value, nan, nan, rows)
-        return Estimate(value, *wilson_like(value, spread, units, z=quantile), rows)
+        return Estimate(value, *wilson_like(value, spread, units, z=quantile, alike=linear.alike), rows)
     estimate = from_standard_error(value, sqrt(spread), rows, quantile=quantile)
     low = metric.lowest if estimate.low < metric.lowest else estimate.low
     return Estimate(value, low, estimate.high, rows)

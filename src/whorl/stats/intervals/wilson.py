@@ -32,20 +32,42 @@ def wilson(wins: float, trials: float, *, z: float = 1.959964) -> tuple[float, f
     return max(0.0, min(rate, middle - reach)), min(1.0, max(rate, middle + reach))
 
 
-def wilson_like(share: float, variance: float, units: float, *, z: float) -> tuple[float, float]:
+def wilson_like(
+    share: float, variance: float, units: float, *, z: float, alike: float = nan
+) -> tuple[float, float]:
     """Bounds for a share whose variance was estimated: Wilson's, of as many trials as a plain share of that variance has.
+
+    Where the few errors happen to lie on rows of little weight, the estimated variance is far too small, and more so at the shares
+    that the bounds ask about. So where it is below `alike`, the bounds hold those of the score test too whose variance is the
+    estimated one at `share`, and grows away from it as that of a plain share of `alike` does.
 
     Args:
         share: Of weighted or grouped rows, or a mean of values in [0, 1]; cut where rounding leaves it outside.
         variance: Of the share, not nan. Where nothing varied, the trials are `units`.
         units: Independent rows or groups.
         z: Two-sided quantile.
+        alike: The variance of the share, did weights tell nothing of the values (`linear.py`); nan: not looked at.
 
-    Source: Korn & Graubard (1998), Survey Methodology 24:193-201.
+    Source: Korn & Graubard (1998), Survey Methodology 24:193-201, who cut the trials where they exceed the rows. The score test
+    covers as well, and stays narrow where weights do tell of the values.
 
     >>> [round(b, 3) for b in wilson_like(0.8, 0.016, 10, z=1.96)]
     [0.49, 0.943]
+    >>> [[round(b, 3) for b in wilson_like(0.99, 1e-5, 300, z=1.96, alike=alike)] for alike in (nan, 3e-5)]
+    [[0.982, 0.995], [0.976, 0.995]]
     """
     share = min(max(share, 0.0), 1.0)
-    size = share * (1 - share) / variance if variance > 0 and 0 < share < 1 else units
-    return wilson(share * size, size, z=z)
+    plain = share * (1 - share)
+    size = plain / variance if variance > 0 and plain > 0 else units
+    low, high = wilson(share * size, size, z=z)
+    if not alike > variance > 0 or plain == 0:
+        return low, high
+    down, up = _score_bounds(share, z * z * variance, z * z * alike / plain)
+    return min(low, max(down, 0.0)), max(high, min(up, 1.0))
+
+
+def _score_bounds(share: float, spread: float, step: float) -> tuple[float, float]:
+    """Shares s with (share - s)^2 = spread + step (s (1 - s) - share (1 - share))."""
+    middle, stretch = 2 * share + step, 1 + step
+    reach = sqrt(step * step * (1 - 2 * share) ** 2 + 4 * stretch * spread)
+    return (middle - reach) / (2 * stretch), (middle + reach) / (2 * stretch)

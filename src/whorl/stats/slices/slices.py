@@ -17,6 +17,7 @@ from whorl.stats.arrays import Floats, codes
 from whorl.stats.intervals.estimate import Estimate, student_quantile
 from whorl.stats.intervals.holm import holm
 from whorl.stats.intervals.wilson import wilson_like
+from whorl.stats.linear import mean_linear
 from whorl.stats.slices.conditions import Column, Condition, Mask, holds
 from whorl.stats.slices.slice_search import Found, worst_slices
 
@@ -266,7 +267,8 @@ def _part(loss: Floats, weight: Floats, group: npt.NDArray[np.intp], reach: floa
         wide = reach * error
         far = wide / value if value > 0 else nan
         return _Part(value, value - wide, value + wide, far, far)
-    low, high = wilson_like(value, error**2, _units(weight, group), z=reach)
+    alike = mean_linear(loss, weight).alike
+    low, high = wilson_like(value, error**2, _units(weight, group), z=reach, alike=alike)
     down, up = (log(value / low), log(high / value)) if value > 0 else (nan, nan)
     return _Part(value, low, high, down, up)
 
