@@ -178,6 +178,17 @@ def test_a_better_whole_hides_no_worse_part() -> None:
     assert worse.message.startswith("place = small: difference -")
 
 
+def test_rows_without_a_segment_are_one_and_no_value_of_that_name() -> None:
+    y = coin(600)
+    place = [*["None"] * 200, *[None] * 200, *["large"] * 200]
+    challenger = np.concatenate(
+        [answers(y[:200], 0.8, 2), answers(y[200:400], 0.5, 3), answers(y[400:], 0.8, 4)]
+    )
+    asked = trial(y, challenger, answers(y, 0.8, 1), spec=SEGMENTS, place=place)
+    worse = [one for one in checks(asked, "no_segment_worse", **ACCURACY) if one.decision == "reject"]
+    assert [(one.segment, one.rows) for one in worse] == [("place is missing", 200)]
+
+
 def test_a_segment_with_few_rows_is_not_judged() -> None:
     y = coin(200)
     asked = trial(y, 1 - y, y, spec=SEGMENTS, place=[f"p{i % 10}" for i in range(200)])

@@ -84,6 +84,21 @@ def test_a_correction_by_keys_wins(tmp_path: Path) -> None:
         assert told.as_of(3).counts()["labels.ambiguous"] == 0
 
 
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("cardinality", ["one", "latest", "all"])
+def test_labels_of_one_moment_and_one_id_prefer_no_value(
+    tmp_path: Path, cardinality: str, turned: bool
+) -> None:
+    with story(tmp_path, f'{ON}cardinality = "{cardinality}"') as told:
+        for number in range(40):
+            told.prediction(f"p{number}", 0, keys=_keys(f"o{number}"))
+            for value in (True, False) if turned else (False, True):
+                told.label(None, value, at=1, keys=_keys(f"o{number}"), id=f"l{number}")
+        rows, counts = told.rows(2), told.as_of(2).counts()
+    assert counts["labels.contradictory"] == 40
+    assert sum(row["label"] for row in rows) == 19
+
+
 def test_a_label_that_names_its_prediction_needs_no_keys(tmp_path: Path) -> None:
     with story(tmp_path, ON) as told:
         _three_of_one_order(told)

@@ -114,6 +114,18 @@ def test_a_segment_of_three_rows_a_missing_one_and_scores_out_of_range_are_borne
     assert label_jumps(one.ws, one.until(21)) == []
 
 
+def test_an_empty_segment_is_not_a_missing_one(shop: Open) -> None:
+    one = shop(schema=SEGMENTS)
+    for number in range(4):
+        drawn = np.random.default_rng(number).choice(list("pqr"), 600)
+        place = [{"p": None, "q": ""}.get(value, value) for value in drawn.tolist()]
+        week(one, number, flips=0.4 * (number == 3), place=place)
+    (found,) = label_jumps(one.ws, one.until(28))
+    assert found.facts["segments"] == ["place = ''"]
+    of = one.asked(f"SELECT id, f_place FROM {one.ws.examples(one.day(28)).name} WHERE f_place = ''")
+    assert set(found.facts["ids"]) <= {row["id"] for row in of}
+
+
 def test_classes_jump_too(shop: Open) -> None:
     one, random = shop(head='task = "multiclass"', schema=SEGMENTS), np.random.default_rng(0)
     for number in range(4):

@@ -281,11 +281,11 @@ def _figure(name: str, trial: Trial, level: float) -> Estimate:
 def _slices(gate: GateSpec, trial: Trial) -> list[tuple[str, npt.NDArray[np.bool_]]]:
     found: list[tuple[str, npt.NDArray[np.bool_]]] = []
     for segment in trial.spec.schema.segments:
-        values = np.array(trial.rows.table[FEATURE + segment].to_pylist(), dtype=object)
-        for value in sorted({str(v) for v in values if v is not None}):
-            chosen = np.array([str(v) == value for v in values], dtype=np.bool_)
-            if chosen.sum() >= gate.min_rows:
-                found.append((f"{segment} = {value}", chosen))
+        values = trial.rows.table[FEATURE + segment].to_pylist()
+        told = np.array([f"{segment} is missing" if v is None else f"{segment} = {v}" for v in values])
+        for name, rows in zip(*np.unique(told, return_counts=True), strict=True):
+            if rows >= gate.min_rows:
+                found.append((str(name), told == name))
     return found
 
 

@@ -183,9 +183,8 @@ def _label_matches(spec: Spec) -> str:
     if not keys:
         return by_id
     equal = " AND ".join(f"p.{quoted(KEY + key)} = l.{quoted(KEY + key)}" for key in keys)
-    one_label = ", ".join(
-        f"l.{name}" for name in ("id", "received_at", "time", *(quoted(KEY + k) for k in keys))
-    )
+    said = ("id", "received_at", "time", "value", "source", *(quoted(KEY + key) for key in keys))
+    one_label = ", ".join(f"l.{name}" for name in said)
     several = spec.labels.cardinality == "one"
     matches = (
         f"count(DISTINCT p.id) OVER (PARTITION BY {one_label})" if several else "(p.id IS NOT NULL)::INT"

@@ -29,7 +29,7 @@ class _Tested(NamedTuple):
     """One class in one segment in the last period: labels, those of the class, how many are allowed, and the chance of it."""
 
     column: str | None
-    segment: str
+    segment: str | None
     label: str
     labels: int
     known: int
@@ -40,7 +40,7 @@ class _Tested(NamedTuple):
     def name(self) -> str:
         if self.column is None:
             return "all rows"
-        return f"{self.column} = {self.segment!r}" if self.segment else f"{self.column} is missing"
+        return f"{self.column} is missing" if self.segment is None else f"{self.column} = {self.segment!r}"
 
 
 def label_jumps(ws: Workspace, as_of: datetime) -> list[Finding]:
@@ -86,11 +86,11 @@ def label_jumps(ws: Workspace, as_of: datetime) -> list[Finding]:
 def _tested(ws: Workspace, as_of: datetime, column: str | None) -> list[_Tested]:
     """Each segment and class with enough labels in the last period: what was seen, what is allowed, and p, the larger of both."""
     rows = ws.engine.query(_counts(ws, as_of, column)).to_pylist()
-    places = sorted({(row["segment"] or "", row["class"]) for row in rows})
+    places = list(dict.fromkeys((row["segment"], row["class"]) for row in rows))
     shape = (len(places), EARLIER + 1)
     known, of_all, of_labelled, n = (np.zeros(shape) for _ in range(4))
     for row in rows:
-        at = places.index((row["segment"] or "", row["class"])), EARLIER - row["ago"]
+        at = places.index((row["segment"], row["class"])), EARLIER - row["ago"]
         known[at], of_all[at], of_labelled[at], n[at] = (
             row[name] for name in ("known", "of_all", "of_labelled", "labels")
         )
@@ -138,7 +138,7 @@ def _counts(ws: Workspace, as_of: datetime, column: str | None) -> str:
         f"WITH rows AS ({rows}), classes AS ({classes})\n"
         "SELECT ago, segment, class, count(hit) AS labels, sum(chance) AS of_all,\n"
         "  coalesce(sum(chance) FILTER (hit IS NOT NULL), 0) AS of_labelled, count(*) FILTER (hit) AS known\n"
-        f"FROM classes WHERE ago BETWEEN 0 AND {EARLIER} GROUP BY ALL ORDER BY ALL"
+        f"FROM classes WHERE ago BETWEEN 0 AND {EARLIER} GROUP BY ALL ORDER BY segment, class, ago"
     )
 
 
@@ -146,9 +146,9 @@ def _ids(ws: Workspace, as_of: datetime, worst: _Tested) -> list[str]:
     """Rows of the segment and class of the last period whose score least expected their label."""
     period_s = ws.spec.monitor.period.seconds
     where = [f"time > {instant_literal(as_of)} - INTERVAL '{period_s:.15g}' SECOND", "NOT censored"]
-    params = [worst.label]
+    params: list[str | None] = [worst.label]
     if worst.column is not None:
-        where.append(f"coalesce({quoted(FEATURE + worst.column)}::VARCHAR, '') = ?")
+        where.append(f"{quoted(FEATURE + worst.column)}::VARCHAR IS NOT DISTINCT FROM ?")
         params.append(worst.segment)
     order = {"true": "score", "false": "score DESC"}.get(worst.label, "time DESC")
     order = order if ws.spec.task == "binary" else "time DESC"
