@@ -101,6 +101,16 @@ class Workspace:
             self._examples.close()
         self._examples = None
 
+    def received(self, at: datetime) -> None:
+        """Rows that were received at a time are in the lake: let go of what was joined as of then or later without them.
+
+        What is as of an earlier time, such as a cycle's, does not see them and stays.
+        """
+        if self._examples is not None and self._examples.as_of >= at:
+            self.drop_examples()
+        if self._arrivals is not None and self._arrivals.as_of >= at:
+            self._drop_arrivals()
+
     def arrivals(self, as_of: datetime, cycles: Sequence[str]) -> Arrivals:
         """What may become candidates as of a time, after these cycles have taken theirs; the last one asked for is kept."""
         kept = self._arrivals

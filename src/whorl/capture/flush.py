@@ -101,7 +101,11 @@ def arriving(ws: Workspace) -> Iterator[datetime]:
     with wait_for(ws.root, ws.ledger, _arriving_lock(ws), shared=True):
         now, told = as_utc(ws.clock.now()), marks.settled_at(ws.ledger, ws.name)
         # Where the clock of another machine was ahead, or this one was set back.
-        yield now if told is None or told <= now else told + timedelta(microseconds=1)
+        at = now if told is None or told <= now else told + timedelta(microseconds=1)
+        try:
+            yield at
+        finally:
+            ws.received(at)
 
 
 def settled(ws: Workspace) -> datetime:
