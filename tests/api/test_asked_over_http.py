@@ -98,10 +98,31 @@ def test_who_answers_is_not_told_what_the_model_said_unless_it_is_asked_for(clie
     assert not {"probability", "stratum"} & set(seen[0])
 
 
-@pytest.mark.parametrize("before", ["x", "1.5:a:b", "9" * 30 + ":a:b", ""])
+@pytest.mark.parametrize("before", ["x", "1.5:a:b", "9" * 30 + ":a:b", "", "5", "5::", "5:a"])
 def test_a_place_that_is_none(client: Client, before: str) -> None:
     answer = client.get(f"{SHOP}/asked", params={"before": before})
-    assert (answer.status_code, answer.json()["error"]["where"]) == (400, "before")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["where"]) == (400, "before")
+    assert error["hint"] == "Send `next` of the page before."
+
+
+@pytest.mark.parametrize(
+    ("route", "before"), [("cases", "nan:x"), ("cases", "0.5"), ("cases", "x"), ("datasets", "x")]
+)
+def test_a_place_that_is_none_in_another_list(client: Client, route: str, before: str) -> None:
+    error = client.get(f"{SHOP}/{route}", params={"before": before}).json()["error"]
+    assert (error["where"], error["hint"]) == ("before", "Send `next` of the page before.")
+
+
+@pytest.mark.parametrize(
+    "route",
+    ["asked", "cases", "cycles", "datasets", "findings", "models", "labels/ambiguous", "labels/unmatched", "quality"],
+)  # fmt: skip
+def test_a_parameter_that_a_route_has_not_is_refused_not_left_aside(client: Client, route: str) -> None:
+    answer = client.get(f"{SHOP}/{route}", params={"after": "garbage"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["where"]) == (400, "request", "after")
+    assert ("before" in error["hint"]) == (route != "quality")
 
 
 def test_a_plan_asks_nothing_and_a_draw_does_once(client: Client, service: Service) -> None:

@@ -13,6 +13,7 @@ from whorl.api.cycles import MAX_WORDS_BYTES, Name, Words
 from whorl.api.failures import ACTS, SHOWS, failures
 from whorl.api.figures import Figures
 from whorl.api.pages import Limit, Page, no_place, page
+from whorl.api.queries import known_parameters
 from whorl.evaluate.holdout_plan import PlanFacts, plan
 from whorl.examples.asked_list import Purpose
 from whorl.flywheel import Flywheel
@@ -56,6 +57,7 @@ class AskFor(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class AskedRoutes(Controller):
     path = "/v1/flywheels/{name:str}"
+    guards = (known_parameters,)
     request_max_body_size = MAX_WORDS_BYTES
     opt = needs("read")
 
@@ -119,6 +121,8 @@ def _key(row: AskedShown) -> str:
 def _place(before: str) -> tuple[datetime, str, str]:
     at, _, rest = before.partition(":")
     draw, _, last_id = rest.partition(":")
+    if not (draw and last_id):
+        raise no_place(before)
     try:
         return _EPOCH + timedelta(microseconds=int(at)), draw, last_id
     except (ValueError, OverflowError):

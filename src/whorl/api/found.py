@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
+from math import isnan
 from typing import Any
 
 import msgspec
@@ -12,8 +13,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from whorl.api.auth import needs
-from whorl.api.failures import SHOWS, BodyError
+from whorl.api.failures import SHOWS
 from whorl.api.pages import Before, Limit, Page, no_place, page
+from whorl.api.queries import known_parameters
 from whorl.examples.join import Examples
 from whorl.records import DatasetVersion, Record
 from whorl.serve.wheel import Wheel
@@ -55,6 +57,7 @@ class LabelShown(Record, frozen=True, kw_only=True, omit_defaults=False):
 
 class FoundRoutes(Controller):
     path = "/v1/flywheels/{name:str}"
+    guards = (known_parameters,)
     opt = needs("read")
 
     @get("/cases", sync_to_thread=True, tags=["cases"], responses=SHOWS,
@@ -93,7 +96,7 @@ class FoundRoutes(Controller):
         if before is not None:
             at = {dataset.id: place for place, dataset in enumerate(made)}.get(before)
             if at is None:
-                raise BodyError(400, f"There is no dataset {before!r}.", where="before")
+                raise no_place(before)
             made = made[at + 1 :]
         return page(made[: limit + 1], limit, lambda dataset: dataset.id)
 
@@ -141,6 +144,10 @@ def _labels(
 def _key(before: str) -> tuple[float, str]:
     severity, _, last_id = before.partition(":")
     try:
-        return float(severity), last_id
+        found = float(severity)
     except ValueError:
         raise no_place(before) from None
+    # Every number is before NaN: that would be the first page.
+    if isnan(found) or not last_id:
+        raise no_place(before)
+    return found, last_id
