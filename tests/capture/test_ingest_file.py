@@ -117,6 +117,26 @@ def test_every_format_gives_the_same_rows_and_only_once(ws: Workspace, tmp_path:
     assert len(_rows(ws)) == 30
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.ndjson", "a.parquet"])
+def test_a_score_that_is_no_number_is_refused_with_its_line_in_every_format(
+    ws: Workspace, tmp_path: Path, name: str
+) -> None:
+    score = "prediction.fraud_probability"
+    rows = [{**row, score: "nan" if n == 7 else 0.5} for n, row in enumerate(ROWS)]
+    path = tmp_path / name
+    if name == "a.csv":
+        path.write_text(_csv(rows))
+    elif name == "a.ndjson":
+        path.write_bytes(_ndjson(rows))
+    else:
+        pq.write_table(pa.Table.from_pylist([{**row, score: float(row[score])} for row in rows]), path)
+    report = ingest_file(ws, path)
+    assert (report.accepted, report.refused) == (29, 1)
+    (refused,) = report.rejects
+    assert refused.index == (9 if name == "a.csv" else 8)
+    assert refused.message == f"{score}: expected a probability from 0 to 1, found nan."
+
+
 def test_a_wrong_type_halfway_down_a_csv(ws: Workspace, tmp_path: Path) -> None:
     rows = [dict(row) for row in ROWS]
     rows[16]["amount"] = "n/k"

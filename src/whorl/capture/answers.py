@@ -10,7 +10,7 @@ import msgspec
 from whorl.capture.fields import Fields
 from whorl.capture.paths import ABSENT
 from whorl.capture.readers import Raw, Read, Reader
-from whorl.capture.values import number, refusal, shown, text_of, whole
+from whorl.capture.values import NAN, number, refusal, shown, text_of, whole
 from whorl.records import Content, Item, Message
 from whorl.spec import Spec
 
@@ -126,12 +126,19 @@ def _structs(kind: type[T]) -> Read:
     return read
 
 
+def _number(value: Any, where: str) -> float | None:
+    """A number, where the text NaN is one and refused as such: a model that answers it is broken, not silent."""
+    if isinstance(value, str) and value.strip() in NAN:
+        return math.nan
+    return number(value, where)
+
+
 def _scores(value: Any, where: str) -> dict[str, float] | None:
     found = _json_if_text(value, where)
     if not isinstance(found, dict):
         raise refusal("scores", f"expected an object of scores by name, found {shown(found)}.", where)
     return {
-        str(name): score for name, raw in found.items() if (score := number(raw, where)) is not None
+        str(name): score for name, raw in found.items() if (score := _number(raw, where)) is not None
     } or None
 
 
@@ -150,21 +157,21 @@ def _json_if_text(value: Any, where: str) -> Any:
 
 
 _READS: dict[str, Read] = {
-    "score": number,
+    "score": _number,
     "scores": _scores,
     "output": _output,
     "items": _structs(Item),
     "messages": _structs(Message),
     "content": _structs(Content),
     "action": text_of,
-    "propensity": number,
+    "propensity": _number,
     "model_version": text_of,
     "feature_version": text_of,
     "variant": text_of,
     "trace_id": text_of,
     "parent_id": text_of,
-    "latency_ms": number,
-    "cost_usd": number,
+    "latency_ms": _number,
+    "cost_usd": _number,
     "input_tokens": whole,
     "output_tokens": whole,
 }

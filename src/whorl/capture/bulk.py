@@ -265,7 +265,7 @@ class WaitingBulk:
             if counts is not None:
                 reading.only_where(pc.greater_equal(counts, 0).fill_null(True))
             return counts
-        values = reading.read([path], lanes.numbers)
+        values = reading.read([path], lanes.answered_numbers)
         if values is not None:
             low, high = self._range_of(name)
             inside = pc.and_(pc.greater_equal(values, low), pc.less_equal(values, high))

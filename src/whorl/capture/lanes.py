@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whorl.capture.values import EARLIEST_US, LATEST_US, MAX_ID_BYTES, NO_VALUE, text_of
+from whorl.capture.values import EARLIEST_US, LATEST_US, MAX_ID_BYTES, NAN, NO_VALUE, text_of
 from whorl.errors import RecordError
 from whorl.spec import Spec
 from whorl.storage.tables import TIME
 
+_NAN = pa.array(sorted(NAN))
 _NO_VALUE = pa.array(sorted(NO_VALUE))
 _NUMBER = r"^-?\d{1,18}(\.\d{0,18})?([eE][-+]?\d{1,2})?$"
 _WHOLE = r"^-?\d{1,18}$"
@@ -50,6 +51,14 @@ def numbers(column: pa.Array) -> Lane:
     if pa.types.is_string(kind):
         return _parsed(column, _NUMBER, pa.float64())
     return _none(column, pa.float64())
+
+
+def answered_numbers(column: pa.Array) -> Lane:
+    """A number in the answer: the text NaN is no lack of one, but refused."""
+    lane = numbers(column)
+    if not pa.types.is_string(column.type):
+        return lane
+    return lane._replace(sure=pc.and_(lane.sure, pc.invert(pc.is_in(column, _NAN))))
 
 
 def finite_numbers(column: pa.Array) -> Lane:

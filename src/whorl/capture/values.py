@@ -21,7 +21,8 @@ from whorl.spec import Spec
 MAX_ID_BYTES = 512
 MAX_RECORD_BYTES = 16_000_000
 # What extracts write where a number, a flag or a time is missing.
-NO_VALUE = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N"})
+NAN = frozenset({"NaN", "nan"})
+NO_VALUE = NAN | {"", "NA", "N/A", "NULL", "null", "None", "\\N"}
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 WORDS_OF_TRUTH = {"true": True, "1": True, "false": False, "0": False}
 # Up to here every whole number is exact in a float.
