@@ -44,7 +44,7 @@ HEADS = {
 TAILS = {"generation": '[train]\ntrainer="external"'}
 SPECS = {task: parse_spec(head + BODY + TAILS.get(task, "")) for task, head in HEADS.items()}
 TEXTS = [
-    "", " ", "1", "1.0", "-3", "007", "1e3", "1e999", "true", "FALSE", "nan", "NA", "inf", "bad", "a\x00b", "é", "\U00010000",
+    "", " ", "1", "1.0", "-3", "5.00", "007", "1e3", "1e999", "true", "FALSE", "nan", "NA", "inf", "bad", "a\x00b", "é", "\U00010000",
     "x" * 600, "2025-01-31", "2024-02-29", "2025-02-30", "2025-12-01 10:00:00.123", "2025-12-01T10:00:00+02:00",
     "2025-12-01T10:00:00.123456789Z", "20251201", "1764547200", "2030-01-01T00:00:00Z", '{"a": 1}', "[]", "line\nline", '"',
 ]  # fmt: skip

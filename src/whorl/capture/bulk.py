@@ -169,7 +169,7 @@ class WaitingBulk:
         fields, spec = self._fields, self._spec
         values: dict[str, pa.Array | None] = {
             "id": reading.read([fields.id], lanes.identifiers, needed=True),
-            "group_id": reading.read(_some(fields.group), lanes.identifiers),
+            "group_id": reading.read(_some(fields.group), lanes.groups),
             "session_id": reading.read(_some(fields.session), lanes.identifiers),
         }
         for name, path in fields.prediction.items():

@@ -18,10 +18,11 @@ from whorl.capture.paths import ABSENT, Path, Remainder, left
 from whorl.capture.raw_columns import ByPath, small
 from whorl.capture.readers import lifted
 from whorl.capture.sealed import as_bytes
-from whorl.capture.values import EXACT
 from whorl.errors import RecordError
 from whorl.storage.tables import TEXT
 
+# Up to here every whole number is exact in a float.
+EXACT = 2.0**53
 _ARROW: dict[type, pa.DataType] = {str: TEXT, float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
 _Objects = Sequence[dict[str, Any] | None]
 

@@ -6,7 +6,7 @@ from whorl.capture.answers import Answers
 from whorl.capture.features import Features
 from whorl.capture.fields import Fields
 from whorl.capture.readers import Raw, lifted, reader, readers, time_reader
-from whorl.capture.values import TIME_HINT, Notes, identifier, refusal, text_of
+from whorl.capture.values import TIME_HINT, Notes, group, identifier, refusal, text_of
 from whorl.records import Prediction
 from whorl.spec import Spec
 
@@ -21,7 +21,7 @@ class Predictions:
         self._answers, self._features = Answers(spec, fields), Features(spec, fields)
         self._id = reader(fields.id, identifier)
         self._time, self._logged_at = time_reader(fields.time), time_reader(fields.logged_at)
-        self._group = reader(fields.group, identifier)
+        self._group = reader(fields.group, group)
         self._session = reader(fields.session, identifier)
         self._keys = readers(fields.keys, identifier)
         self._protected = readers(fields.protected, text_of)

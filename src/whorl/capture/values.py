@@ -25,8 +25,8 @@ NAN = frozenset({"NaN", "nan"})
 NO_VALUE = NAN | {"", "NA", "N/A", "NULL", "null", "None", "\\N"}
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 WORDS_OF_TRUTH = {"true": True, "1": True, "false": False, "0": False}
-# Up to here every whole number is exact in a float.
-EXACT = 2.0**53
+WHOLE_DECIMAL = r"(-?[0-9]+)\.0+"
+_WHOLE_DECIMAL = re.compile(WHOLE_DECIMAL)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_TEXT = re.compile(r"^-?\d{9,19}(\.\d+)?$")
 # The years 1 to 9999, which are all that a time can have.
@@ -165,7 +165,7 @@ def truth(value: Any, where: str = "") -> bool | None:
 
 
 def text_of(value: Any, where: str = "") -> str | None:
-    """A category or text. Numbers become text as JSON writes them, whole ones without a point: 1 and 1.0 are both '1'.
+    """A category or text. Numbers become text as JSON writes them, whole ones as integers: 1 and 1.0 are both '1'.
 
     Text stays as it is, so the text '1.0' is another category than the number 1.0. NaN and infinities are None.
 
@@ -179,12 +179,10 @@ def text_of(value: Any, where: str = "") -> str | None:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(int(value))
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, float):
+    if isinstance(value, (float, Decimal)):
         if not math.isfinite(value):
             return None
-        return str(int(value)) if value.is_integer() and abs(value) < EXACT else repr(float(value))
+        return str(int(value)) if value == int(value) else repr(float(value))
     if isinstance(value, (date, datetime)):
         return value.isoformat() if value == value else None  # noqa: PLR0124 (NaT is not equal to itself)
     if isinstance(value, (str, UUID)):
@@ -193,7 +191,7 @@ def text_of(value: Any, where: str = "") -> str | None:
 
 
 def identifier(value: Any, where: str = "") -> str | None:
-    """An id, group or key as text; None when there is none.
+    """An id or key as text; None when there is none.
 
     >>> identifier(17.0), identifier("txn_1"), identifier(None)
     ('17', 'txn_1', None)
@@ -212,6 +210,28 @@ def identifier(value: Any, where: str = "") -> str | None:
     if len(text) * 4 > MAX_ID_BYTES and len(text.encode(errors="replace")) > MAX_ID_BYTES:
         raise refusal("id", f"the id is longer than {MAX_ID_BYTES} bytes: {shown(text)}.", where)
     return text
+
+
+def group(value: Any, where: str = "") -> str | None:
+    """An `identifier` whose text does not depend on who wrote it: the group decides the side of the holdout.
+
+    What writes integers as decimals ('5.0', as pandas does for a column with gaps) means the same user as '5'.
+
+    >>> group(5), group(5.0), group("5.0"), group("-12.00"), group("5.1")
+    ('5', '5', '5', '-12', '5.1')
+    """
+    text = identifier(value, where)
+    return without_zeros(text) if text is not None and ".0" in text else text
+
+
+def without_zeros(text: str) -> str:
+    """An integer that is written with zeros after the point, without them; any other text as it is.
+
+    >>> without_zeros("5.00"), without_zeros("1.0.0")
+    ('5', '1.0.0')
+    """
+    found = _WHOLE_DECIMAL.fullmatch(text)
+    return found[1] if found else text
 
 
 def instant(value: Any, notes: Notes, where: str = "") -> datetime | None:

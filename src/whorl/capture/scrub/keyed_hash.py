@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from whorl.capture.values import text_of
+from whorl.capture.values import text_of, without_zeros
 from whorl.errors import RecordError, SpecError
 from whorl.spec.knobs import CaptureSpec
 
@@ -30,7 +30,7 @@ class KeyedHash:
     """HMAC-SHA-256 of a value as text, its first 128 bits in hexadecimal.
 
     >>> hashed = KeyedHash(b"0123456789abcdef")
-    >>> hashed.of(17) == hashed.of("17") == hashed.of(17.0), hashed.of(None)
+    >>> hashed.of(17) == hashed.of("17") == hashed.of(17.0) == hashed.of("17.0"), hashed.of(None)
     (True, None)
     """
 
@@ -38,7 +38,7 @@ class KeyedHash:
         self._key = key
 
     def of(self, value: Any) -> str | None:
-        """None where there is no value. Numbers count as the text that ids and categories make of them."""
+        """None where there is no value. Numbers count as the text that groups make of them."""
         text = _text(value)
         if text is None or not text.strip():
             return None
@@ -85,6 +85,7 @@ def _in_file(path: Path) -> bytes:
 
 def _text(value: Any) -> str | None:
     try:
-        return text_of(value)
+        text = text_of(value)
+        return None if text is None else without_zeros(text)
     except RecordError:
         return msgspec.json.encode(value, enc_hook=str, order="sorted").decode()
