@@ -25,19 +25,26 @@ from whorl.api.metrics import MetricsRoutes, Timed
 from whorl.api.models import ModelRoutes
 from whorl.api.otlp import OtlpRoutes
 from whorl.api.predict import PredictRoutes
+from whorl.api.queries import known_parameters
 from whorl.api.unpacked import MAX_BODY_BYTES
 from whorl.serve.service import Only, Service
 from whorl.serve.wheel import Wheel
 
 # What a process answers, by the part of the work that it does.
 ROUTES: dict[Only | None, list[type[Controller]]] = {
-    None: [
-        HealthRoutes, MetricsRoutes, FlywheelRoutes, CaptureRoutes, OtlpRoutes, PredictRoutes, CycleRoutes,
-        ModelRoutes, FoundRoutes, FigureRoutes, AskedRoutes,
-    ],
+    None: [HealthRoutes, MetricsRoutes, CaptureRoutes, OtlpRoutes, PredictRoutes],
     "capture": [HealthRoutes, MetricsRoutes, CaptureRoutes, OtlpRoutes],
     "flush": [HealthRoutes, MetricsRoutes],
 }  # fmt: skip
+# What a whole server shows and is told to do besides: a parameter that these do not know is refused.
+_QUESTIONS: list[type[Controller]] = [
+    FlywheelRoutes,
+    CycleRoutes,
+    ModelRoutes,
+    FoundRoutes,
+    FigureRoutes,
+    AskedRoutes,
+]
 _KEY = "A key from `whorl key create`, with the scope that the route needs."
 
 
@@ -60,8 +67,10 @@ def make_app(service: Service) -> Litestar:
     def the_figures() -> Figures:
         return figures
 
+    handlers = _QUESTIONS if service.only is None else []
+    questions = Router("/", route_handlers=handlers, guards=[known_parameters])
     return Litestar(
-        route_handlers=ROUTES[service.only],
+        route_handlers=[*ROUTES[service.only], questions],
         dependencies={
             "service": Provide(the_service, sync_to_thread=False),
             "wheel": Provide(the_wheel, sync_to_thread=False),

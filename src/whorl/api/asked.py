@@ -13,7 +13,6 @@ from whorl.api.cycles import MAX_WORDS_BYTES, Name, Words
 from whorl.api.failures import ACTS, SHOWS, failures
 from whorl.api.figures import Figures
 from whorl.api.pages import Limit, Page, no_place, page
-from whorl.api.queries import known_parameters
 from whorl.evaluate.holdout_plan import PlanFacts, plan
 from whorl.examples.asked_list import Purpose
 from whorl.flywheel import Flywheel
@@ -57,7 +56,6 @@ class AskFor(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class AskedRoutes(Controller):
     path = "/v1/flywheels/{name:str}"
-    guards = (known_parameters,)
     request_max_body_size = MAX_WORDS_BYTES
     opt = needs("read")
 

@@ -10,7 +10,6 @@ from litestar.params import Body, FromPath
 from whorl.api.auth import Caller, needs
 from whorl.api.failures import ACTS, SHOWS
 from whorl.api.pages import Before, Limit, Page, page
-from whorl.api.queries import known_parameters
 from whorl.cycle import start
 from whorl.records import Record
 from whorl.serve.wheel import Wheel
@@ -50,7 +49,6 @@ class CycleShown(Record, frozen=True, kw_only=True, omit_defaults=False):
 
 class CycleRoutes(Controller):
     path = "/v1/flywheels/{name:str}/cycles"
-    guards = (known_parameters,)
     tags = ("cycles",)
     request_max_body_size = MAX_WORDS_BYTES
     opt = needs("read")

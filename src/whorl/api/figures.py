@@ -13,7 +13,6 @@ from litestar.params import FromQuery, QueryParameter
 
 from whorl.api.auth import needs
 from whorl.api.failures import SHOWS, HttpError, failures
-from whorl.api.queries import known_parameters
 from whorl.errors import StateError
 from whorl.monitor.insights.insights import Insights, begin_of, insights
 from whorl.monitor.told_quality import QualityTold, told_quality
@@ -115,7 +114,6 @@ def _computed(compute: Callable[[Workspace, datetime], T], ws: Workspace) -> T:
 
 class FigureRoutes(Controller):
     path = "/v1/flywheels/{name:str}"
-    guards = (known_parameters,)
     opt = needs("read")
 
     @get("/insights", tags=["insights"], responses=failures(409) | SHOWS,

@@ -15,7 +15,6 @@ from litestar.params import FromQuery
 from whorl.api.auth import needs
 from whorl.api.failures import SHOWS
 from whorl.api.pages import Before, Limit, Page, no_place, page
-from whorl.api.queries import known_parameters
 from whorl.examples.join import Examples
 from whorl.records import DatasetVersion, Record
 from whorl.serve.wheel import Wheel
@@ -57,7 +56,6 @@ class LabelShown(Record, frozen=True, kw_only=True, omit_defaults=False):
 
 class FoundRoutes(Controller):
     path = "/v1/flywheels/{name:str}"
-    guards = (known_parameters,)
     opt = needs("read")
 
     @get("/cases", sync_to_thread=True, tags=["cases"], responses=SHOWS,

@@ -10,7 +10,6 @@ from whorl.api.auth import Caller, needs
 from whorl.api.cycles import MAX_WORDS_BYTES, Decided, Words
 from whorl.api.failures import ACTS, SHOWS
 from whorl.api.pages import Before, Limit, Page, page
-from whorl.api.queries import known_parameters
 from whorl.records import ModelVersion, Record, Release
 from whorl.release.release import promote, rollback
 from whorl.serve.wheel import Wheel
@@ -26,7 +25,6 @@ class ModelShown(Record, frozen=True, kw_only=True, omit_defaults=False):
 
 class ModelRoutes(Controller):
     path = "/v1/flywheels/{name:str}/models"
-    guards = (known_parameters,)
     tags = ("models",)
     request_max_body_size = MAX_WORDS_BYTES
     opt = needs("read")
